@@ -1,0 +1,24 @@
+//! Every decision MetalLB makes, and no I/O: which address a service gets, which node announces it, and why not.
+//!
+//! | room | holds |
+//! |---|---|
+//! | [`names`], [`labels`], [`address`] | the words everything else is written in |
+//! | [`config`] | pools and advertisements that passed every check: an invalid one cannot be represented |
+//! | [`refusal`] | every "no": a stable code, a sentence, a fix |
+//! | [`ipam`] | the books of who holds which address, and the rules that fill them |
+//! | [`election`] | which of the eligible nodes announces an address |
+//! | [`plan`] | the speaker's world, and what this node should announce in it |
+//! | [`table`] | one reducer for everything that is watched |
+//!
+//! Not here: clocks, randomness, sockets, Kubernetes types. Decisions depend on arguments alone, so two processes
+//! that see the same objects decide the same.
+
+pub mod address;
+pub mod config;
+pub mod election;
+pub mod ipam;
+pub mod labels;
+pub mod names;
+pub mod plan;
+pub mod refusal;
+pub mod table;

@@ -1,0 +1,89 @@
+//! Names of Kubernetes objects, one type a kind, so that a pool is never looked up by a node's name.
+//!
+//! Not here: whether the named object exists.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::sync::Arc;
+
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The name as Kubernetes spells it.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl<S: Into<Arc<str>>> From<S> for $name {
+            fn from(name: S) -> Self {
+                Self(name.into())
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&self.0, f)
+            }
+        }
+    };
+}
+
+name!(
+    /// `metadata.name` of a Node; also what a speaker calls itself.
+    NodeName
+);
+name!(
+    /// `metadata.name` of an IPAddressPool.
+    PoolName
+);
+name!(
+    /// `metadata.name` of an L2Advertisement or a BGPAdvertisement.
+    AdvertisementName
+);
+name!(
+    /// `metadata.name` of a Namespace.
+    NamespaceName
+);
+name!(
+    /// A network interface of a node, such as `eth0`.
+    InterfaceName
+);
+
+/// A Service: its namespace and its name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceKey {
+    /// `metadata.namespace`.
+    pub namespace: NamespaceName,
+    /// `metadata.name`.
+    pub name: Arc<str>,
+}
+
+impl ServiceKey {
+    /// The service `name` in `namespace`.
+    pub fn new(namespace: impl Into<NamespaceName>, name: impl Into<Arc<str>>) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+}
+
+impl fmt::Display for ServiceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}

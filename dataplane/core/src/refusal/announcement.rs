@@ -1,0 +1,114 @@
+//! Why this node does not announce an address.
+
+use std::net::IpAddr;
+
+use super::Refusal;
+use crate::names::{InterfaceName, NodeName, PoolName};
+
+/// Why this node does not announce a service's address on layer 2.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive] // callers print refusals; only this file matches on them
+pub enum AnnouncementRefusal {
+    /// The service has no address yet.
+    NoAddress,
+    /// No pool owns the address, and the service does not say from which it came.
+    NoPool {
+        /// The address.
+        address: IpAddr,
+    },
+    /// No endpoint can serve.
+    NoEndpoints,
+    /// No L2Advertisement selects the pool and the service.
+    NotAdvertised {
+        /// The pool.
+        pool: PoolName,
+    },
+    /// L2Advertisements select the pool and the service, but none covers this node.
+    NodeNotSelected {
+        /// The pool.
+        pool: PoolName,
+    },
+    /// A shared address cannot be announced for some of its services only.
+    SharedWithServiceSelector,
+    /// The node's network is not available (condition NetworkUnavailable).
+    NetworkUnavailable,
+    /// The node carries the label that excludes it from load balancers.
+    NodeExcluded,
+    /// externalTrafficPolicy Local, and no usable endpoint here.
+    NoLocalEndpoint,
+    /// Another node announces it.
+    NotOwner {
+        /// The node that does.
+        owner: NodeName,
+    },
+    /// No eligible node has a live speaker.
+    NobodyEligible,
+    /// The interfaces asked for do not exist on this node.
+    NoSuchInterface {
+        /// Asked for.
+        interfaces: Vec<InterfaceName>,
+    },
+}
+
+impl Refusal for AnnouncementRefusal {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NoAddress => "no-address",
+            Self::NoPool { .. } => "no-pool",
+            Self::NoEndpoints => "no-endpoints",
+            Self::NotAdvertised { .. } => "not-advertised",
+            Self::NodeNotSelected { .. } => "node-not-selected",
+            Self::SharedWithServiceSelector => "shared-with-service-selector",
+            Self::NetworkUnavailable => "network-unavailable",
+            Self::NodeExcluded => "node-excluded",
+            Self::NoLocalEndpoint => "no-local-endpoint",
+            Self::NotOwner { .. } => "not-owner",
+            Self::NobodyEligible => "nobody-eligible",
+            Self::NoSuchInterface { .. } => "no-such-interface",
+        }
+    }
+
+    fn sentence(&self) -> String {
+        match self {
+            Self::NoAddress => "the service has no address yet".to_owned(),
+            Self::NoPool { address } => format!("no pool owns {address}"),
+            Self::NoEndpoints => "no endpoint of the service can serve".to_owned(),
+            Self::NotAdvertised { pool } => format!("no L2Advertisement selects pool {pool} and this service"),
+            Self::NodeNotSelected { pool } => {
+                format!("no L2Advertisement of pool {pool} and this service selects this node")
+            }
+            Self::SharedWithServiceSelector => {
+                "the service shares its address, and an L2Advertisement with serviceSelectors matches it".to_owned()
+            }
+            Self::NetworkUnavailable => "the node has condition NetworkUnavailable".to_owned(),
+            Self::NodeExcluded => {
+                "the node has label node.kubernetes.io/exclude-from-external-load-balancers".to_owned()
+            }
+            Self::NoLocalEndpoint => "externalTrafficPolicy is Local and no endpoint on this node can serve".to_owned(),
+            Self::NotOwner { owner } => format!("node {owner} announces it"),
+            Self::NobodyEligible => "no eligible node has a live speaker".to_owned(),
+            Self::NoSuchInterface { interfaces } => {
+                format!("this node has none of the interfaces {}", super::allocation::list(interfaces, ", "))
+            }
+        }
+    }
+
+    fn fix(&self) -> String {
+        match self {
+            Self::NoAddress => "see the events of the service for why".to_owned(),
+            Self::NoPool { .. } => "create a pool that owns it".to_owned(),
+            Self::NoEndpoints => "start pods that the service selects and that become ready".to_owned(),
+            Self::NotAdvertised { .. } => "create an L2Advertisement that selects both".to_owned(),
+            Self::NodeNotSelected { .. } => "nothing, if other nodes are meant; else widen nodeSelectors".to_owned(),
+            Self::SharedWithServiceSelector => {
+                "remove serviceSelectors from the L2Advertisement, or metallb.io/allow-shared-ip from the service".to_owned()
+            }
+            Self::NetworkUnavailable => "repair the node's network plugin".to_owned(),
+            Self::NodeExcluded => "remove the label, or set the speaker's --ignore-exclude-lb".to_owned(),
+            Self::NoLocalEndpoint => "nothing, if other nodes have endpoints; else use policy Cluster".to_owned(),
+            Self::NotOwner { .. } => "nothing: one node announces an address on layer 2".to_owned(),
+            Self::NobodyEligible => "start the speaker on a node that the L2Advertisement selects".to_owned(),
+            Self::NoSuchInterface { .. } => "correct spec.interfaces of the L2Advertisement".to_owned(),
+        }
+    }
+}
