@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use crate::address::{self, AddressRange, Family};
+use crate::ipam::Vips;
 use crate::labels::{Labels, Selector, any_matches};
 use crate::names::{AdvertisementName, InterfaceName, NamespaceName, PoolName};
 use crate::refusal::ConfigRefusal;
@@ -80,13 +81,17 @@ impl Pools {
         self.valid.values()
     }
 
-    /// The pool that owns every one of `addresses`.
-    pub fn owner_of(&self, addresses: impl IntoIterator<Item = IpAddr> + Clone) -> Option<&Pool> {
-        self.valid.values().find(|pool| addresses.clone().into_iter().all(|address| pool.owns(address)))
+    /// The pool that owns all of `vips`.
+    pub fn owner_of(&self, vips: impl Into<Vips>) -> Option<&Pool> {
+        let vips = vips.into();
+        self.valid.values().find(|pool| vips.iter().all(|address| pool.owns(address)))
     }
 }
 
-fn pairs<'r>(ours: &'r [AddressRange], theirs: &'r [AddressRange]) -> impl Iterator<Item = (&'r AddressRange, &'r AddressRange)> {
+fn pairs<'r>(
+    ours: &'r [AddressRange],
+    theirs: &'r [AddressRange],
+) -> impl Iterator<Item = (&'r AddressRange, &'r AddressRange)> {
     ours.iter().flat_map(move |range| theirs.iter().map(move |other| (range, other)))
 }
 
@@ -120,7 +125,14 @@ impl Pool {
                 return Err(ConfigRefusal::RangesOverlap { range: *range, other: *other });
             }
         }
-        Ok(Self { name, labels: Labels::new(), ranges, auto_assign: true, avoid_buggy_ips: false, allocation: None })
+        Ok(Self {
+            name,
+            labels: Labels::new(),
+            ranges,
+            auto_assign: true,
+            avoid_buggy_ips: false,
+            allocation: None,
+        })
     }
 
     /// The ranges in the order of the spec.
@@ -152,8 +164,15 @@ impl Pool {
     }
 
     /// May it serve a service with these labels, in this namespace with those?
-    pub fn admits(&self, service: &Labels, namespace: &NamespaceName, namespace_labels: Option<&Labels>) -> bool {
-        self.allocation.as_ref().is_none_or(|allocation| allocation.admits(service, namespace, namespace_labels))
+    pub fn admits(
+        &self,
+        service: &Labels,
+        namespace: &NamespaceName,
+        namespace_labels: Option<&Labels>,
+    ) -> bool {
+        self.allocation
+            .as_ref()
+            .is_none_or(|allocation| allocation.admits(service, namespace, namespace_labels))
     }
 }
 
@@ -233,7 +252,11 @@ impl L2Advertisement {
 
     /// How much it prefers a node with these labels: the weights that match, summed.
     pub fn preference(&self, node: &Labels) -> u32 {
-        self.preferred_nodes.iter().filter(|(_, selector)| selector.matches(node)).map(|(weight, _)| weight).sum()
+        self.preferred_nodes
+            .iter()
+            .filter(|(_, selector)| selector.matches(node))
+            .map(|(weight, _)| weight)
+            .sum()
     }
 }
 
@@ -316,7 +339,8 @@ mod tests {
     fn pools_never_share_an_address() {
         let mut pools = Pools::default();
         pools.insert(pool("first", &["10.0.0.0/24"]).unwrap()).unwrap();
-        let refusal = pools.insert(pool("second", &["10.1.0.0/24", "10.0.0.255-10.0.1.3"]).unwrap()).unwrap_err();
+        let refusal =
+            pools.insert(pool("second", &["10.1.0.0/24", "10.0.0.255-10.0.1.3"]).unwrap()).unwrap_err();
         assert_eq!(refusal.code(), "pools-overlap");
         assert_eq!(pools.iter().map(|pool| pool.name.as_str()).collect::<Vec<_>>(), ["first"]);
     }
@@ -344,7 +368,8 @@ mod tests {
     #[test]
     fn pinning_wants_both_the_namespace_and_the_service_to_fit() {
         let team = |value: &str| Labels::from([("team".to_owned(), value.to_owned())]);
-        let only = |value: &str| Selector::from_iter([Requirement::In("team".into(), [value.to_owned()].into())]);
+        let only =
+            |value: &str| Selector::from_iter([Requirement::In("team".into(), [value.to_owned()].into())]);
         let mut lab = pool("lab", &["10.0.0.0/24"]).unwrap();
         lab.allocation = Some(ServiceAllocation {
             namespaces: ["named".into()].into(),
@@ -358,7 +383,11 @@ mod tests {
             ("neither", team("other"), team("web"), false),
             ("named", team("other"), team("db"), false),
         ] {
-            assert_eq!(lab.admits(&service, &namespace.into(), Some(&namespace_labels)), admitted, "{namespace}");
+            assert_eq!(
+                lab.admits(&service, &namespace.into(), Some(&namespace_labels)),
+                admitted,
+                "{namespace}"
+            );
         }
     }
 

@@ -17,8 +17,9 @@ pub type Preference = u32;
 
 /// The eligible nodes in the order in which they would announce `address`: the first does, the others follow when
 /// those before them are gone.
-pub fn order<'n>(address: IpAddr, eligible: &'n BTreeMap<NodeName, Preference>) -> Vec<&'n NodeName> {
-    let mut order: Vec<_> = eligible.iter().map(|(node, score)| (rank(address, node, *score), node)).collect();
+pub fn order(address: IpAddr, eligible: &BTreeMap<NodeName, Preference>) -> Vec<&NodeName> {
+    let mut order: Vec<_> =
+        eligible.iter().map(|(node, score)| (rank(address, node, *score), node)).collect();
     order.sort_unstable();
     order.into_iter().map(|(_, node)| node).collect()
 }

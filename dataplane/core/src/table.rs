@@ -85,7 +85,8 @@ mod tests {
         let mut table = Table::default();
         assert!(!table.is_listed());
         table.reduce(Event::Listed(BTreeMap::from([("stays", 1), ("changes", 1), ("vanishes", 1)])));
-        let touched = table.reduce(Event::Listed(BTreeMap::from([("stays", 1), ("changes", 2), ("appears", 1)])));
+        let touched =
+            table.reduce(Event::Listed(BTreeMap::from([("stays", 1), ("changes", 2), ("appears", 1)])));
         assert_eq!(touched, BTreeSet::from(["changes", "vanishes", "appears"]));
         assert!(table.is_listed());
     }

@@ -111,10 +111,17 @@ impl Books {
     }
 
     /// May `service` use `address`? It may if nobody else does, or if the terms agree and no port is used twice.
-    pub(super) fn check(&self, address: IpAddr, service: &ServiceKey, claim: &Claim) -> Result<(), AllocationRefusal> {
+    pub(super) fn check(
+        &self,
+        address: IpAddr,
+        service: &ServiceKey,
+        claim: &Claim,
+    ) -> Result<(), AllocationRefusal> {
         match self.conflicts(address, service, claim).next() {
             None => Ok(()),
-            Some((holder, why)) => Err(AllocationRefusal::AddressTaken { address, holder: holder.clone(), why }),
+            Some((holder, why)) => {
+                Err(AllocationRefusal::AddressTaken { address, holder: holder.clone(), why })
+            }
         }
     }
 
@@ -210,7 +217,9 @@ impl Books {
         pool.ranges_of(family).find_map(|range| {
             let shareable = shared.and_then(|addresses| {
                 let mut within = addresses.range(range.first()..=range.last());
-                within.find(|address| !pool.avoids(**address) && self.check(**address, service, claim).is_ok()).copied()
+                within
+                    .find(|address| !pool.avoids(**address) && self.check(**address, service, claim).is_ok())
+                    .copied()
             });
             let free = self.first_free(pool, range.first(), range.last());
             match (shareable, free) {

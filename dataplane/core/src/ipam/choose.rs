@@ -42,9 +42,10 @@ pub(super) fn from_any_pool<'p>(
         .or_else(|| best_of(books, &open, service, claim, demand))
         .ok_or_else(|| {
             let tried: Vec<_> = pinned.iter().chain(&open).map(|pool| pool.name.clone()).collect();
-            match tried.is_empty() {
-                true => AllocationRefusal::NoPoolForService,
-                false => AllocationRefusal::PoolsFull { pools: tried, families: demand.families() },
+            if tried.is_empty() {
+                AllocationRefusal::NoPoolForService
+            } else {
+                AllocationRefusal::PoolsFull { pools: tried, families: demand.families() }
             }
         })
 }

@@ -57,7 +57,7 @@ impl Books {
         let Ok(addresses) = &claim.held else { return };
         let Ok(vips) = Vips::try_from(addresses.as_slice()) else { return };
         if claim.is_load_balancer {
-            let pool = pools.owner_of(vips.iter()).map(|pool| pool.name.clone());
+            let pool = pools.owner_of(vips).map(|pool| pool.name.clone());
             self.make_room(service, claim, vips);
             // Refused: an older service is on one of them. Settling this one will say so.
             let _ = self.record(service, claim, vips, pool.as_ref());
@@ -74,7 +74,8 @@ impl Books {
         let conflicts = vips.iter().flat_map(|address| self.conflicts(address, service, claim));
         let holders: BTreeSet<_> = conflicts.map(|(holder, _)| holder.clone()).collect();
         let we = (claim.created, service);
-        let younger = |holder: &ServiceKey| self.assignment(holder).is_some_and(|it| (it.created, holder) > we);
+        let younger =
+            |holder: &ServiceKey| self.assignment(holder).is_some_and(|it| (it.created, holder) > we);
         if !holders.iter().all(younger) {
             return BTreeSet::new();
         }
@@ -94,7 +95,15 @@ impl Books {
         namespaces: &Namespaces,
     ) -> Settlement {
         let before = self.assignment(service).cloned();
-        let mut settling = Settling { books: self, service, claim, pools, namespaces, notes: Vec::new(), evicted: BTreeSet::new() };
+        let mut settling = Settling {
+            books: self,
+            service,
+            claim,
+            pools,
+            namespaces,
+            notes: Vec::new(),
+            evicted: BTreeSet::new(),
+        };
         let outcome = settling.run();
         let (notes, evicted) = (settling.notes, settling.evicted);
         let freed = before.is_some_and(|before| gave_up(&before, self.assignment(service)));
@@ -155,7 +164,9 @@ impl<'a> Settling<'a> {
         }
         let demand = match &claim.families {
             Ok(demand) => *demand,
-            Err(refusal @ Refused::NoClusterIp) => return self.clear(Note::AllocationFailed(refusal.clone())),
+            Err(refusal @ Refused::NoClusterIp) => {
+                return self.clear(Note::AllocationFailed(refusal.clone()));
+            }
             Err(refusal @ Refused::NotDualStack) => return self.clear(Note::NotDualStack(refusal.clone())),
             Err(refusal) => return self.keep(Note::BadClusterIps(refusal.clone())),
         };
@@ -169,7 +180,9 @@ impl<'a> Settling<'a> {
         }
         let requested = match &claim.requested {
             Ok(requested) => *requested,
-            Err(problem) => return self.keep(Note::BadRequest(Refused::BadRequest { problem: problem.clone() })),
+            Err(problem) => {
+                return self.keep(Note::BadRequest(Refused::BadRequest { problem: problem.clone() }));
+            }
         };
         match self.books.assignment(self.service).map(|assignment| assignment.vips) {
             Some(vips) if requested.is_some_and(|requested| requested != vips) => {
@@ -240,8 +253,15 @@ impl<'a> Settling<'a> {
 
     /// PreferDualStack with one address: the pool may have one of the other family by now. Not where the service
     /// asked for exactly what it holds.
-    fn second_family(&mut self, demand: FamilyDemand, vips: Vips, requested: Option<Vips>) -> Option<Refused> {
-        let (FamilyDemand::Prefer(_), Vips::One(address), None) = (demand, vips, requested) else { return None };
+    fn second_family(
+        &mut self,
+        demand: FamilyDemand,
+        vips: Vips,
+        requested: Option<Vips>,
+    ) -> Option<Refused> {
+        let (FamilyDemand::Prefer(_), Vips::One(address), None) = (demand, vips, requested) else {
+            return None;
+        };
         let pool = self.books.assignment(self.service)?.pool.clone()?;
         let pool = self.pools.get(&pool)?;
         let family = Family::of(address).other();
@@ -251,7 +271,8 @@ impl<'a> Settling<'a> {
             .and_then(|second| Some((second, Vips::pair(address, second).ok()?)));
         let refusal = match added {
             None => Refused::NoSecondFamily { pool: pool.name.clone(), family },
-            Some((second, both)) => match self.books.record(self.service, self.claim, both, Some(&pool.name)) {
+            Some((second, both)) => match self.books.record(self.service, self.claim, both, Some(&pool.name))
+            {
                 Ok(()) => {
                     self.notes.push(Note::Allocated(vec![second]));
                     return None;
@@ -330,15 +351,16 @@ impl<'a> Settling<'a> {
     /// The pool that owns `vips` and admits the service.
     fn owner(&self, vips: Vips) -> Result<&'a Pool, Refused> {
         let pool =
-            self.pools.owner_of(vips.iter()).ok_or_else(|| Refused::OutsidePools { addresses: vips.to_vec() })?;
+            self.pools.owner_of(vips).ok_or_else(|| Refused::OutsidePools { addresses: vips.to_vec() })?;
         self.admitted(pool)?;
         Ok(pool)
     }
 
     fn admitted(&self, pool: &Pool) -> Result<(), Refused> {
-        match admits(pool, self.service, self.claim, self.namespaces) {
-            true => Ok(()),
-            false => Err(Refused::NotAdmitted { pool: pool.name.clone() }),
+        if admits(pool, self.service, self.claim, self.namespaces) {
+            Ok(())
+        } else {
+            Err(Refused::NotAdmitted { pool: pool.name.clone() })
         }
     }
 
@@ -361,7 +383,7 @@ impl<'a> Settling<'a> {
             && let Ok(addresses) = &self.claim.held
             && let Ok(vips) = Vips::try_from(addresses.as_slice())
         {
-            let pool = self.pools.owner_of(vips.iter()).map(|pool| pool.name.clone());
+            let pool = self.pools.owner_of(vips).map(|pool| pool.name.clone());
             if let Err(refusal) = self.books.record(self.service, self.claim, vips, pool.as_ref()) {
                 return self.clear(Note::Cleared(refusal));
             }

@@ -52,8 +52,16 @@ impl Vips {
     pub(super) fn pair(one: IpAddr, other: IpAddr) -> Result<Self, BadVips> {
         match (one, other) {
             (IpAddr::V4(v4), IpAddr::V6(v6)) | (IpAddr::V6(v6), IpAddr::V4(v4)) => Ok(Self::Both(v4, v6)),
-            (IpAddr::V4(_), IpAddr::V4(_)) | (IpAddr::V6(_), IpAddr::V6(_)) => Err(BadVips::SameFamily(one, other)),
+            (IpAddr::V4(_), IpAddr::V4(_)) | (IpAddr::V6(_), IpAddr::V6(_)) => {
+                Err(BadVips::SameFamily(one, other))
+            }
         }
+    }
+}
+
+impl From<IpAddr> for Vips {
+    fn from(address: IpAddr) -> Self {
+        Self::One(address)
     }
 }
 

@@ -151,7 +151,9 @@ impl Refusal for AllocationRefusal {
     fn sentence(&self) -> String {
         match self {
             Self::NoPools => "there is no IPAddressPool".to_owned(),
-            Self::NoPoolForService => "no available IPs: no pool with autoAssign admits this service".to_owned(),
+            Self::NoPoolForService => {
+                "no available IPs: no pool with autoAssign admits this service".to_owned()
+            }
             Self::PoolsFull { pools, families } => {
                 let mut text = format!("no available IPs: no free {} address", list(families, " and "));
                 let together = if families.len() > 1 { " together" } else { "" };
@@ -170,7 +172,8 @@ impl Refusal for AllocationRefusal {
                 let why = match why {
                     CannotShare::Keys => "and the two have no sharing key in common".to_owned(),
                     CannotShare::Backends => {
-                        "and with externalTrafficPolicy Local only services with equal selectors may share".to_owned()
+                        "and with externalTrafficPolicy Local only services with equal selectors may share"
+                            .to_owned()
                     }
                     CannotShare::Port(port) => format!("which uses port {port} of it too"),
                 };
@@ -178,9 +181,13 @@ impl Refusal for AllocationRefusal {
             }
             Self::UnknownPool { pool, set_aside: false } => format!("unknown pool {pool:?}"),
             Self::UnknownPool { pool, set_aside: true } => format!("pool {pool:?} is invalid and set aside"),
-            Self::NotAdmitted { pool } => format!("pool {pool} is not open to this service (its serviceAllocation)"),
+            Self::NotAdmitted { pool } => {
+                format!("pool {pool} is not open to this service (its serviceAllocation)")
+            }
             Self::RequestContradicts { pool, owner } => {
-                format!("the address asked for belongs to pool {owner}, not to pool {pool}, which is asked for too")
+                format!(
+                    "the address asked for belongs to pool {owner}, not to pool {pool}, which is asked for too"
+                )
             }
             Self::BadRequest { problem } => problem.clone(),
             Self::RequestFamilies { requested, families } => format!(
@@ -192,13 +199,17 @@ impl Refusal for AllocationRefusal {
                 format!("{} held, but the cluster IPs are {}", list(held, ", "), list(families, " and "))
             }
             Self::RequestChanged { held } => {
-                format!("the service asks for another address or pool than {}, which it held", list(held, ", "))
+                format!(
+                    "the service asks for another address or pool than {}, which it held",
+                    list(held, ", ")
+                )
             }
             Self::BadStatus { problem } => format!("status.loadBalancer.ingress: {problem}"),
             Self::NoClusterIp => "the service has no cluster IP".to_owned(),
             Self::BadClusterIps { problem } => format!("spec.clusterIPs: {problem}"),
             Self::NotDualStack => {
-                "ipFamilyPolicy is RequireDualStack, but the service has fewer than two cluster IPs".to_owned()
+                "ipFamilyPolicy is RequireDualStack, but the service has fewer than two cluster IPs"
+                    .to_owned()
             }
             Self::NoSecondFamily { pool, family } => format!("pool {pool} has no free {family} address"),
         }

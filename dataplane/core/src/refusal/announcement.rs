@@ -73,18 +73,23 @@ impl Refusal for AnnouncementRefusal {
             Self::NoAddress => "the service has no address yet".to_owned(),
             Self::NoPool { address } => format!("no pool owns {address}"),
             Self::NoEndpoints => "no endpoint of the service can serve".to_owned(),
-            Self::NotAdvertised { pool } => format!("no L2Advertisement selects pool {pool} and this service"),
+            Self::NotAdvertised { pool } => {
+                format!("no L2Advertisement selects pool {pool} and this service")
+            }
             Self::NodeNotSelected { pool } => {
                 format!("no L2Advertisement of pool {pool} and this service selects this node")
             }
             Self::SharedWithServiceSelector => {
-                "the service shares its address, and an L2Advertisement with serviceSelectors matches it".to_owned()
+                "the service shares its address, and an L2Advertisement with serviceSelectors matches it"
+                    .to_owned()
             }
             Self::NetworkUnavailable => "the node has condition NetworkUnavailable".to_owned(),
             Self::NodeExcluded => {
                 "the node has label node.kubernetes.io/exclude-from-external-load-balancers".to_owned()
             }
-            Self::NoLocalEndpoint => "externalTrafficPolicy is Local and no endpoint on this node can serve".to_owned(),
+            Self::NoLocalEndpoint => {
+                "externalTrafficPolicy is Local and no endpoint on this node can serve".to_owned()
+            }
             Self::NotOwner { owner } => format!("node {owner} announces it"),
             Self::NobodyEligible => "no eligible node has a live speaker".to_owned(),
             Self::NoSuchInterface { interfaces } => {

@@ -82,12 +82,16 @@ pub enum BadSelector {
 impl fmt::Display for BadSelector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::UnknownOperator(operator) => write!(f, "{operator:?} is not a valid label selector operator"),
+            Self::UnknownOperator(operator) => {
+                write!(f, "{operator:?} is not a valid label selector operator")
+            }
             Self::NeedsValues(key) => write!(f, "the expression on {key:?} needs at least one value"),
             Self::TakesNoValues(key) => write!(f, "the expression on {key:?} takes no values"),
             Self::RepeatedValue(value) => write!(f, "the value {value:?} stands twice in one expression"),
             Self::RepeatedExpression(key) => write!(f, "the same expression on {key:?} stands twice"),
-            Self::RepeatedSelector => f.write_str("duplicate label selector: the same one stands twice in the list"),
+            Self::RepeatedSelector => {
+                f.write_str("duplicate label selector: the same one stands twice in the list")
+            }
         }
     }
 }
@@ -177,27 +181,39 @@ impl Refusal for ConfigRefusal {
         match self {
             Self::Unreadable { error } => format!("the object cannot be read: {error}"),
             Self::NoAddresses => "spec.addresses is empty".to_owned(),
-            Self::BadAddresses { entry, cause } => format!("invalid CIDR or range {entry:?} in spec.addresses: {cause}"),
-            Self::UnusableRange { range, why } => format!("the range {range} in spec.addresses cannot be used: {why}"),
+            Self::BadAddresses { entry, cause } => {
+                format!("invalid CIDR or range {entry:?} in spec.addresses: {cause}")
+            }
+            Self::UnusableRange { range, why } => {
+                format!("the range {range} in spec.addresses cannot be used: {why}")
+            }
             Self::RangesOverlap { range, other } => {
-                format!("the range {range} in spec.addresses overlaps with already defined CIDR {other} of the same pool")
+                format!(
+                    "the range {range} in spec.addresses overlaps with already defined CIDR {other} of the same pool"
+                )
             }
             Self::PoolsOverlap { range, other, theirs } => {
-                format!("the range {range} in spec.addresses overlaps with already defined CIDR {theirs} of pool {other}")
+                format!(
+                    "the range {range} in spec.addresses overlaps with already defined CIDR {theirs} of pool {other}"
+                )
             }
             Self::DuplicateNamespace { namespace } => {
                 format!("namespace {namespace} stands twice in spec.serviceAllocation.namespaces")
             }
             Self::DuplicatePool { pool } => format!("pool {pool} stands twice in spec.ipAddressPools"),
             Self::Selector { field, cause } => format!("{field}: {cause}"),
-            Self::Weight { weight } => format!("weight {weight} in spec.preferredNodeSelectors is outside 1 to 100"),
+            Self::Weight { weight } => {
+                format!("weight {weight} in spec.preferredNodeSelectors is outside 1 to 100")
+            }
         }
     }
 
     fn fix(&self) -> String {
         match self {
             Self::Unreadable { .. } => "compare it with `kubectl explain`, and apply it again".to_owned(),
-            Self::NoAddresses => "add a CIDR such as 192.0.2.0/28, or a range such as 192.0.2.10-192.0.2.20".to_owned(),
+            Self::NoAddresses => {
+                "add a CIDR such as 192.0.2.0/28, or a range such as 192.0.2.10-192.0.2.20".to_owned()
+            }
             Self::BadAddresses { entry, cause } => match cause {
                 BadRange::BareAddress => {
                     let length = if entry.contains(':') { 128 } else { 32 };
@@ -207,12 +223,16 @@ impl Refusal for ConfigRefusal {
                 BadRange::MixedFamilies(..) => "write one range for each family".to_owned(),
                 BadRange::Syntax => "write address/length, or first-last".to_owned(),
             },
-            Self::UnusableRange { .. } => "choose addresses that your network routes to these nodes".to_owned(),
+            Self::UnusableRange { .. } => {
+                "choose addresses that your network routes to these nodes".to_owned()
+            }
             Self::RangesOverlap { .. } => "remove one of the two".to_owned(),
             Self::PoolsOverlap { other, .. } => {
                 format!("give each address to one pool only; {other} is older and stays in force")
             }
-            Self::DuplicateNamespace { .. } | Self::DuplicatePool { .. } => "remove one of the two".to_owned(),
+            Self::DuplicateNamespace { .. } | Self::DuplicatePool { .. } => {
+                "remove one of the two".to_owned()
+            }
             Self::Selector { .. } => "correct or remove the selector".to_owned(),
             Self::Weight { .. } => "choose a weight from 1 to 100".to_owned(),
         }

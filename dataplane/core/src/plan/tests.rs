@@ -1,0 +1,390 @@
+//! The decision table of layer 2, then properties over random worlds seen from every node at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use proptest::collection::{btree_set, vec};
+use proptest::prelude::*;
+
+use super::*;
+use crate::address::AddressRange;
+use crate::config::{Config, L2Advertisement, Pool, PoolSelection, Pools};
+use crate::labels::{Labels, Requirement, Selector};
+use crate::names::{InterfaceName, NodeName, ServiceKey};
+use crate::refusal::Refusal;
+
+const VIP: &str = "10.0.0.1"; // of node-a, node-b, node-c it elects node-b, then a, then c
+
+fn vip() -> IpAddr {
+    VIP.parse().unwrap()
+}
+
+fn key(name: &str) -> ServiceKey {
+    ServiceKey::new("default", name)
+}
+
+fn label(name: &str) -> Labels {
+    Labels::from([(name.to_owned(), String::new())])
+}
+
+fn having(name: &str) -> Selector {
+    Selector::from_iter([Requirement::Exists(name.into())])
+}
+
+fn config(advertisements: impl IntoIterator<Item = L2Advertisement>) -> Config {
+    let mut pools = Pools::default();
+    pools
+        .insert(Pool::new("lab".into(), vec![AddressRange::parse("10.0.0.0/24").unwrap()]).unwrap())
+        .unwrap();
+    let numbered = advertisements.into_iter().enumerate();
+    let l2_advertisements =
+        numbered.map(|(n, advertisement)| (n.to_string().into(), advertisement)).collect();
+    Config { pools, l2_advertisements }
+}
+
+fn service() -> Service {
+    Service { addresses: vec![vip()], ..Service::default() }
+}
+
+fn endpoints_on(nodes: &[&str]) -> Endpoints {
+    Endpoints { anywhere: true, nodes: nodes.iter().map(|name| NodeName::from(*name)).collect() }
+}
+
+fn alive(nodes: &[&str]) -> Speakers {
+    Speakers::Alive(nodes.iter().map(|name| NodeName::from(*name)).collect())
+}
+
+/// Three nodes with speakers, one service with an endpoint on each, one advertisement for everything.
+fn world(node: &str) -> World {
+    let nodes = ["node-a", "node-b", "node-c"];
+    let mut world = World::new(node.into(), false);
+    for name in nodes {
+        world.set_node(name.into(), Some(Node::default()));
+    }
+    world.set_speakers(alive(&nodes));
+    world.set_interfaces([InterfaceName::from("eth0"), InterfaceName::from("eth1")].into());
+    world.set_config(config([L2Advertisement::default()]));
+    world.set_service(key("web"), Some(service()));
+    world.set_endpoints(key("web"), endpoints_on(&nodes));
+    world
+}
+
+/// The owner in every node's opinion, and node-b's verdict on the service "web" ("" when it announces it).
+fn decided(change: impl Fn(&mut World)) -> (Option<&'static str>, &'static str) {
+    let mut opinions = BTreeSet::new();
+    let mut verdict = "";
+    for node in ["node-a", "node-b", "node-c"] {
+        let mut world = world(node);
+        change(&mut world);
+        let plan = layer2::plan_address(&world, vip());
+        if node == "node-b" {
+            verdict = plan.services[&key("web")].as_ref().map_or_else(Refusal::code, |()| "");
+        }
+        let known = ["node-a", "node-b", "node-c"];
+        opinions.insert(plan.owner.map(|owner| *known.iter().find(|name| **name == owner.as_str()).unwrap()));
+    }
+    assert_eq!(opinions.len(), 1, "the nodes disagree: {opinions:?}");
+    (opinions.pop_first().unwrap(), verdict)
+}
+
+fn with_node_b(node: Node) -> impl Fn(&mut World) {
+    move |world| {
+        world.set_node("node-b".into(), Some(node.clone()));
+    }
+}
+
+fn with_advertisement(advertisement: L2Advertisement) -> impl Fn(&mut World) {
+    move |world| {
+        world.set_config(config([advertisement.clone()]));
+    }
+}
+
+#[test]
+fn the_elected_node_announces_and_the_others_name_it() {
+    assert_eq!(decided(|_| {}), (Some("node-b"), ""));
+    let plan = layer2::plan_address(&world("node-a"), vip());
+    let refusal = plan.services[&key("web")].as_ref().unwrap_err();
+    assert_eq!(refusal.code(), "not-owner");
+    assert!(refusal.sentence().contains("node-b"), "{}", refusal.sentence());
+}
+
+#[test]
+fn a_node_that_cannot_take_traffic_is_passed_over_and_says_why() {
+    let unavailable = Node { network_unavailable: true, ..Node::default() };
+    assert_eq!(decided(with_node_b(unavailable)), (Some("node-a"), "network-unavailable"));
+
+    let excluded =
+        Node { labels: label("node.kubernetes.io/exclude-from-external-load-balancers"), ..Node::default() };
+    assert_eq!(decided(with_node_b(excluded)), (Some("node-a"), "node-excluded"));
+    let dead = |world: &mut World| {
+        world.set_speakers(alive(&["node-a", "node-c"]));
+    };
+    assert_eq!(decided(dead).0, Some("node-a"));
+}
+
+#[test]
+fn the_exclude_label_is_ignored_when_the_flag_says_so() {
+    let mut world = World::new("node-b".into(), true);
+    let labels = label("node.kubernetes.io/exclude-from-external-load-balancers");
+    world.set_node("node-b".into(), Some(Node { labels, ..Node::default() }));
+    world.set_config(config([L2Advertisement::default()]));
+    world.set_service(key("web"), Some(service()));
+    world.set_endpoints(key("web"), endpoints_on(&["node-b"]));
+    assert_eq!(layer2::plan_address(&world, vip()).owner, Some("node-b".into()));
+}
+
+#[test]
+fn without_liveness_every_node_counts_as_having_a_speaker() {
+    assert_eq!(decided(|world| drop(world.set_speakers(Speakers::EveryNode))), (Some("node-b"), ""));
+}
+
+#[test]
+fn endpoints_decide_whether_and_with_policy_local_where() {
+    assert_eq!(
+        decided(|world| drop(world.set_endpoints(key("web"), Endpoints::default()))),
+        (None, "no-endpoints")
+    );
+    let local = |nodes: &'static [&'static str]| {
+        move |world: &mut World| {
+            world
+                .set_service(key("web"), Some(Service { traffic_policy: TrafficPolicy::Local, ..service() }));
+            world.set_endpoints(key("web"), endpoints_on(nodes));
+        }
+    };
+    assert_eq!(decided(local(&["node-c"])), (Some("node-c"), "no-local-endpoint"));
+    assert_eq!(decided(local(&["node-b", "node-c"])), (Some("node-b"), ""));
+    assert_eq!(decided(local(&[])), (None, "no-local-endpoint"), "endpoints outside the cluster");
+}
+
+#[test]
+fn advertisements_choose_pools_services_and_nodes() {
+    let other_pool = PoolSelection { names: ["other".into()].into(), ..PoolSelection::default() };
+    let by_pool = L2Advertisement { pools: other_pool, ..L2Advertisement::default() };
+    assert_eq!(decided(with_advertisement(by_pool)), (None, "not-advertised"));
+
+    let by_service =
+        L2Advertisement { service_selectors: vec![having("public")], ..L2Advertisement::default() };
+    assert_eq!(decided(with_advertisement(by_service.clone())), (None, "not-advertised"));
+    let matching = |world: &mut World| {
+        with_advertisement(by_service.clone())(world);
+        world.set_service(key("web"), Some(Service { labels: label("public"), ..service() }));
+    };
+    assert_eq!(decided(matching), (Some("node-b"), ""));
+
+    let by_node = L2Advertisement { node_selectors: vec![having("edge")], ..L2Advertisement::default() };
+    let edge = |world: &mut World| {
+        with_advertisement(by_node.clone())(world);
+        world.set_node("node-c".into(), Some(Node { labels: label("edge"), ..Node::default() }));
+    };
+    assert_eq!(decided(edge), (Some("node-c"), "node-not-selected"));
+    assert_eq!(decided(with_advertisement(by_node.clone())), (None, "node-not-selected"));
+}
+
+#[test]
+fn preferred_nodes_go_first_and_their_weights_add_up() {
+    let preferring = |weights: &'static [(u32, &'static str)]| {
+        move |world: &mut World| {
+            for (node, name) in [("node-a", "rack-1"), ("node-c", "rack-2")] {
+                world.set_node(node.into(), Some(Node { labels: label(name), ..Node::default() }));
+            }
+            let advertisements = weights.iter().map(|(weight, name)| L2Advertisement {
+                preferred_nodes: vec![(*weight, having(name))],
+                ..L2Advertisement::default()
+            });
+            world.set_config(config(advertisements));
+        }
+    };
+    assert_eq!(decided(preferring(&[(10, "rack-2")])), (Some("node-c"), "not-owner"));
+    assert_eq!(
+        decided(preferring(&[(10, "rack-2"), (6, "rack-1"), (6, "rack-1")])),
+        (Some("node-a"), "not-owner")
+    );
+}
+
+#[test]
+fn a_shared_address_is_not_announced_for_some_of_its_services_only() {
+    let advertisement =
+        L2Advertisement { service_selectors: vec![Selector::default()], ..L2Advertisement::default() };
+    let shared = move |world: &mut World| {
+        world.set_config(config([advertisement.clone()]));
+        world.set_service(key("web"), Some(Service { shares: true, ..service() }));
+    };
+    assert_eq!(decided(shared), (None, "shared-with-service-selector"));
+}
+
+#[test]
+fn interfaces_of_all_matching_advertisements_count_and_one_without_means_all() {
+    let on = |name: &str| L2Advertisement {
+        interfaces: Interfaces::Only([InterfaceName::from(name)].into()),
+        ..L2Advertisement::default()
+    };
+    let announced = |advertisements: Vec<L2Advertisement>| {
+        let mut world = world("node-b");
+        world.set_config(config(advertisements));
+        layer2::plan_address(&world, vip()).announce
+    };
+    let both = Interfaces::Only(["eth0".into(), "eth1".into()].into());
+    assert_eq!(announced(vec![on("eth0"), on("eth1")]), Some(both));
+    assert_eq!(announced(vec![on("eth0"), L2Advertisement::default()]), Some(Interfaces::All));
+    assert_eq!(announced(vec![on("nowhere")]), None);
+
+    let verdict = decided(with_advertisement(on("nowhere")));
+    assert_eq!(verdict, (Some("node-b"), "no-such-interface"), "still the owner: the others cannot know");
+}
+
+#[test]
+fn services_that_share_an_address_are_announced_by_one_node_as_long_as_any_can_serve() {
+    let shared = |world: &mut World| {
+        world.set_service(key("web"), Some(Service { shares: true, ..service() }));
+        world.set_service(key("dns"), Some(Service { shares: true, ..service() }));
+    };
+    assert_eq!(decided(shared), (Some("node-b"), ""), "dns has no endpoints, web has");
+    let mut world = world("node-b");
+    shared(&mut world);
+    let plan = layer2::plan_address(&world, vip());
+    assert_eq!(plan.services[&key("dns")].as_ref().unwrap_err().code(), "no-endpoints");
+    assert!(plan.announce.is_some());
+}
+
+#[test]
+fn an_address_of_an_invalid_pool_stays_announced_also_right_after_a_restart() {
+    let mut world = world("node-b");
+    let mut broken =
+        Config { l2_advertisements: world.config().l2_advertisements.clone(), ..Config::default() };
+    broken.pools.set_aside("lab".into(), Labels::new());
+    world.set_config(broken);
+    world.set_service(key("web"), Some(Service { allocated_from: Some("lab".into()), ..service() }));
+    assert!(layer2::plan_address(&world, vip()).announce.is_some());
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Random worlds
+
+#[derive(Clone, Debug)]
+enum Change {
+    Service(usize, Option<Service>),
+    Endpoints(usize, Endpoints),
+    Node(usize, Option<Node>),
+    Speakers(BTreeSet<usize>),
+    Config(usize),
+}
+
+const NODES: [&str; 4] = ["n1", "n2", "n3", "n4"];
+const SERVICES: [&str; 3] = ["s1", "s2", "s3"];
+
+fn any_change() -> impl Strategy<Value = Change> {
+    let any_service =
+        (btree_set(0_u8..4, 0..3), any::<bool>(), any::<bool>()).prop_map(|(last, local, shares)| Service {
+            addresses: last.into_iter().map(|n| IpAddr::from([10, 0, 0, n])).collect(),
+            traffic_policy: if local { TrafficPolicy::Local } else { TrafficPolicy::Cluster },
+            shares,
+            ..Service::default()
+        });
+    let any_endpoints = btree_set(0_usize..4, 0..4).prop_map(|nodes| Endpoints {
+        anywhere: !nodes.is_empty(),
+        nodes: nodes.into_iter().map(|n| NODES[n].into()).collect(),
+    });
+    let any_node = (any::<bool>(), any::<bool>()).prop_map(|(network_unavailable, edge)| Node {
+        network_unavailable,
+        labels: if edge { label("edge") } else { Labels::new() },
+    });
+    prop_oneof![
+        4 => (0_usize..3, prop::option::of(any_service)).prop_map(|(n, service)| Change::Service(n, service)),
+        3 => (0_usize..3, any_endpoints).prop_map(|(n, endpoints)| Change::Endpoints(n, endpoints)),
+        2 => (0_usize..4, prop::option::of(any_node)).prop_map(|(n, node)| Change::Node(n, node)),
+        2 => btree_set(0_usize..4, 1..5).prop_map(Change::Speakers),
+        1 => (0_usize..3).prop_map(Change::Config),
+    ]
+}
+
+fn apply(world: &mut World, change: &Change) -> Touched {
+    match change.clone() {
+        Change::Service(n, service) => world.set_service(key(SERVICES[n]), service),
+        Change::Endpoints(n, endpoints) => world.set_endpoints(key(SERVICES[n]), endpoints),
+        Change::Node(n, node) => world.set_node(NODES[n].into(), node),
+        Change::Speakers(nodes) => {
+            world.set_speakers(Speakers::Alive(nodes.into_iter().map(|n| NODES[n].into()).collect()))
+        }
+        Change::Config(0) => world.set_config(Config::default()),
+        Change::Config(1) => world.set_config(config([L2Advertisement::default()])),
+        Change::Config(_) => world.set_config(config([L2Advertisement {
+            node_selectors: vec![having("edge")],
+            interfaces: Interfaces::Only(["eth0".into()].into()),
+            ..L2Advertisement::default()
+        }])),
+    }
+}
+
+proptest! {
+    #[test]
+    fn planning_what_was_touched_is_planning_everything(changes in vec(any_change(), 1..30)) {
+        let mut world = World::new("n1".into(), false);
+        world.set_interfaces(["eth0".into()].into());
+        let mut incremental = Plan::new();
+        for change in &changes {
+            let touched = apply(&mut world, change);
+            replan(&mut incremental, &world, &touched);
+            let mut scratch = Plan::new();
+            replan(&mut scratch, &world, &Touched::Everything);
+            prop_assert_eq!(&incremental, &scratch);
+        }
+    }
+
+    #[test]
+    fn at_most_one_node_announces_an_address(changes in vec(any_change(), 1..30)) {
+        let mut worlds = NODES.map(|node| World::new(node.into(), false));
+        for world in &mut worlds {
+            world.set_speakers(alive(&NODES));
+        }
+        for change in &changes {
+            let mut announcers: BTreeMap<IpAddr, usize> = BTreeMap::new();
+            for world in &mut worlds {
+                world.set_interfaces(["eth0".into()].into());
+                apply(world, change);
+                for address in world.addresses().collect::<Vec<_>>() {
+                    let plan = layer2::plan_address(world, address);
+                    *announcers.entry(address).or_default() += usize::from(plan.announce.is_some());
+                    prop_assert!(plan.announce.is_none() || plan.owner.as_ref() == Some(world.node()));
+                }
+            }
+            prop_assert!(announcers.values().all(|announcers| *announcers <= 1), "{:?}", announcers);
+        }
+    }
+
+    #[test]
+    fn the_steps_of_a_diff_lead_to_what_is_wanted_withdrawals_first(
+        before in vec(any_change(), 1..20), after in vec(any_change(), 1..10),
+    ) {
+        let mut world = World::new("n1".into(), false);
+        world.set_interfaces(["eth0".into()].into());
+        let plan = |world: &World| {
+            let mut plan = Plan::new();
+            replan(&mut plan, world, &Touched::Everything);
+            plan
+        };
+        let announced = |plan: &Plan| -> BTreeMap<IpAddr, Interfaces> {
+            plan.iter().filter_map(|(address, plan)| Some((*address, plan.announce.clone()?))).collect()
+        };
+        for change in &before {
+            apply(&mut world, change);
+        }
+        let actual = plan(&world);
+        for change in &after {
+            apply(&mut world, change);
+        }
+        let wanted = plan(&world);
+        let steps = diff(&actual, &wanted);
+        let mut reached = announced(&actual);
+        for step in &steps {
+            match step {
+                Step::Withdraw(address) => prop_assert!(reached.remove(address).is_some()),
+                Step::Announce(address, interfaces) => {
+                    prop_assert!(reached.insert(*address, interfaces.clone()).as_ref() != Some(interfaces));
+                }
+            }
+        }
+        prop_assert_eq!(reached, announced(&wanted));
+        let first_announce = steps.iter().position(|step| matches!(step, Step::Announce(..))).unwrap_or(steps.len());
+        prop_assert!(steps[first_announce..].iter().all(|step| matches!(step, Step::Announce(..))));
+    }
+}

@@ -1,0 +1,230 @@
+//! The facts a speaker plans from, and what a change of each of them touches.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::Touched;
+use crate::config::Config;
+use crate::labels::Labels;
+use crate::names::{InterfaceName, NodeName, PoolName, ServiceKey};
+
+/// A Service of type LoadBalancer, as far as announcing it goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Service {
+    /// `status.loadBalancer.ingress[].ip`.
+    pub addresses: Vec<IpAddr>,
+    /// `metadata.labels`.
+    pub labels: Labels,
+    /// `spec.externalTrafficPolicy`.
+    pub traffic_policy: TrafficPolicy,
+    /// It carries the annotation `allow-shared-ip`, whatever its value.
+    pub shares: bool,
+    /// The annotation `ip-allocated-from-pool`. It says what the pool was while that pool is invalid.
+    pub allocated_from: Option<PoolName>,
+}
+
+/// `spec.externalTrafficPolicy`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TrafficPolicy {
+    /// Any node takes traffic and passes it on.
+    #[default]
+    Cluster,
+    /// Only nodes with a usable endpoint take traffic.
+    Local,
+}
+
+/// Where a service has endpoints that can serve.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endpoints {
+    /// There is at least one, on a node or elsewhere.
+    pub anywhere: bool,
+    /// The nodes that have one.
+    pub nodes: BTreeSet<NodeName>,
+}
+
+/// A Node, as far as announcing from it goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Node {
+    /// `metadata.labels`.
+    pub labels: Labels,
+    /// Condition `NetworkUnavailable` is True.
+    pub network_unavailable: bool,
+}
+
+impl Node {
+    /// Carries the label that keeps load balancers off, whatever its value.
+    pub fn is_excluded(&self) -> bool {
+        self.labels.contains_key("node.kubernetes.io/exclude-from-external-load-balancers")
+    }
+}
+
+/// The nodes that have a live speaker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Speakers {
+    /// Nobody watches: every node counts as having one.
+    EveryNode,
+    /// These, this node included.
+    Alive(BTreeSet<NodeName>),
+}
+
+/// Everything the plan depends on. Each setter says which addresses it touched.
+#[derive(Clone, Debug)]
+pub struct World {
+    node: NodeName,
+    ignore_exclude_label: bool,
+    config: Config,
+    services: BTreeMap<ServiceKey, Service>,
+    on_address: BTreeMap<IpAddr, BTreeSet<ServiceKey>>,
+    endpoints: BTreeMap<ServiceKey, Endpoints>,
+    nodes: BTreeMap<NodeName, Node>,
+    speakers: Speakers,
+    interfaces: BTreeSet<InterfaceName>,
+}
+
+impl World {
+    /// An empty world, seen from `node`. `ignore_exclude_label` is the flag `--ignore-exclude-lb`.
+    pub fn new(node: NodeName, ignore_exclude_label: bool) -> Self {
+        Self {
+            speakers: Speakers::Alive(BTreeSet::from([node.clone()])),
+            node,
+            ignore_exclude_label,
+            config: Config::default(),
+            services: BTreeMap::new(),
+            on_address: BTreeMap::new(),
+            endpoints: BTreeMap::new(),
+            nodes: BTreeMap::new(),
+            interfaces: BTreeSet::new(),
+        }
+    }
+
+    /// The service is this; `None` when it is gone, or no load balancer of ours.
+    pub fn set_service(&mut self, key: ServiceKey, service: Option<Service>) -> Touched {
+        if self.services.get(&key) == service.as_ref() {
+            return Touched::nothing();
+        }
+        let mut touched = BTreeSet::new();
+        if let Some(old) = self.services.remove(&key) {
+            for address in old.addresses {
+                if let Some(services) = self.on_address.get_mut(&address) {
+                    services.remove(&key);
+                    if services.is_empty() {
+                        self.on_address.remove(&address);
+                    }
+                }
+                touched.insert(address);
+            }
+        }
+        if let Some(new) = service {
+            for address in &new.addresses {
+                self.on_address.entry(*address).or_default().insert(key.clone());
+                touched.insert(*address);
+            }
+            self.services.insert(key, new);
+        }
+        Touched::Addresses(touched)
+    }
+
+    /// The endpoints of the service are these.
+    pub fn set_endpoints(&mut self, service: ServiceKey, endpoints: Endpoints) -> Touched {
+        if self.endpoints(&service) == &endpoints {
+            return Touched::nothing();
+        }
+        let addresses =
+            self.services.get(&service).map(|service| service.addresses.iter().copied().collect());
+        if endpoints == Endpoints::default() {
+            self.endpoints.remove(&service);
+        } else {
+            self.endpoints.insert(service, endpoints);
+        }
+        Touched::Addresses(addresses.unwrap_or_default())
+    }
+
+    /// The node is this; `None` when it is gone.
+    pub fn set_node(&mut self, name: NodeName, node: Option<Node>) -> Touched {
+        if self.nodes.get(&name) == node.as_ref() {
+            return Touched::nothing();
+        }
+        match node {
+            Some(node) => self.nodes.insert(name, node),
+            None => self.nodes.remove(&name),
+        };
+        Touched::Everything
+    }
+
+    /// The configuration is this.
+    pub fn set_config(&mut self, config: Config) -> Touched {
+        replace(&mut self.config, config)
+    }
+
+    /// The live speakers are these.
+    pub fn set_speakers(&mut self, speakers: Speakers) -> Touched {
+        replace(&mut self.speakers, speakers)
+    }
+
+    /// The interfaces of this node are these.
+    pub fn set_interfaces(&mut self, interfaces: BTreeSet<InterfaceName>) -> Touched {
+        replace(&mut self.interfaces, interfaces)
+    }
+
+    /// The node this world is seen from.
+    pub fn node(&self) -> &NodeName {
+        &self.node
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The service of that key.
+    pub fn service(&self, key: &ServiceKey) -> Option<&Service> {
+        self.services.get(key)
+    }
+
+    /// Every address that a service has.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.on_address.keys().copied()
+    }
+
+    /// The services that have `address`.
+    pub fn services_on(&self, address: IpAddr) -> impl Iterator<Item = (&ServiceKey, &Service)> {
+        let keys = self.on_address.get(&address).into_iter().flatten();
+        keys.filter_map(|key| Some((key, self.services.get(key)?)))
+    }
+
+    /// The interfaces of this node.
+    pub fn interfaces(&self) -> &BTreeSet<InterfaceName> {
+        &self.interfaces
+    }
+
+    pub(super) fn endpoints(&self, service: &ServiceKey) -> &Endpoints {
+        static NONE: Endpoints = Endpoints { anywhere: false, nodes: BTreeSet::new() };
+        self.endpoints.get(service).unwrap_or(&NONE)
+    }
+
+    /// The nodes with a live speaker. One whose Node object is unknown counts, with no labels and no condition.
+    pub(super) fn speaking_nodes(&self) -> impl Iterator<Item = (&NodeName, Option<&Node>)> {
+        let (alive, all) = match &self.speakers {
+            Speakers::Alive(names) => (Some(names), None),
+            Speakers::EveryNode => (None, Some(self.nodes.keys())),
+        };
+        let names = alive.into_iter().flatten().chain(all.into_iter().flatten());
+        names.map(|name| (name, self.nodes.get(name)))
+    }
+
+    pub(super) fn own_node(&self) -> Option<&Node> {
+        self.nodes.get(&self.node)
+    }
+
+    pub(super) fn excludes(&self, node: &Node) -> bool {
+        node.is_excluded() && !self.ignore_exclude_label
+    }
+}
+
+fn replace<T: PartialEq>(old: &mut T, new: T) -> Touched {
+    if *old == new {
+        return Touched::nothing();
+    }
+    *old = new;
+    Touched::Everything
+}
