@@ -1,0 +1,179 @@
+//! core/v1 Events: what happened to an object, where `kubectl describe` shows it.
+//!
+//! The same event again within [`REPEAT_WITHIN`] raises the count of the first instead of writing another. (kube's
+//! own recorder keeps the first message when a later one of the same reason says something else; here the message is
+//! part of what makes two events the same.)
+//!
+//! Not here: what deserves an event.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta, Time};
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, Client};
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use crate::cluster::REQUEST_TIMEOUT;
+
+/// An event repeated after this long is a new one.
+pub const REPEAT_WITHIN: Duration = Duration::from_mins(10);
+
+/// Events that wait to be written. When it is full further ones are dropped and counted: they are news, not state.
+const QUEUE: usize = 1024;
+
+/// core/v1 cuts nothing: a longer message is refused.
+const LONGEST_MESSAGE: usize = 1024;
+
+/// Is it worth somebody's attention?
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// No.
+    Normal,
+    /// Yes.
+    Warning,
+}
+
+/// Something that happened to an object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Happening {
+    /// The object.
+    pub regarding: ObjectReference,
+    /// Is it worth somebody's attention?
+    pub severity: Severity,
+    /// One word, as machines compare it.
+    pub reason: &'static str,
+    /// A sentence, as people read it.
+    pub message: String,
+}
+
+/// Hands events to the task that writes them. Never waits.
+#[derive(Clone, Debug)]
+pub struct Recorder(mpsc::Sender<Happening>);
+
+impl Recorder {
+    /// Starts the task that writes events in the name of `component`, from the Pod or host `instance`.
+    pub fn start(client: Client, component: &'static str, instance: String) -> Self {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        tokio::spawn(write_all(client, component, instance, receiver));
+        Self(sender)
+    }
+
+    /// Writes the event soon. When the queue is full it is dropped: the log has it.
+    pub fn record(&self, happening: Happening) {
+        if let Err(mpsc::error::TrySendError::Full(happening)) = self.0.try_send(happening) {
+            let Happening { reason, message, .. } = happening;
+            tracing::warn!(event = "eventDropped", reason, message, "too many events at once");
+        }
+    }
+}
+
+/// What makes two events the same: object (by uid), reason, message.
+type Identity = (String, &'static str, String);
+
+struct Written {
+    name: String,
+    count: i32,
+    last: Instant,
+}
+
+async fn write_all(
+    client: Client,
+    component: &'static str,
+    instance: String,
+    mut receiver: mpsc::Receiver<Happening>,
+) {
+    let mut written: BTreeMap<Identity, Written> = BTreeMap::new();
+    while let Some(happening) = receiver.recv().await {
+        written.retain(|_, event| event.last.elapsed() < REPEAT_WITHIN);
+        let identity = identity(&happening);
+        let namespace = happening.regarding.namespace.clone().unwrap_or_else(|| "default".to_owned());
+        let events: Api<Event> = Api::namespaced(client.clone(), &namespace);
+        let earlier = written.get(&identity).map(|event| (event.name.clone(), event.count));
+        let write = write(&events, component, &instance, happening, earlier);
+        match tokio::time::timeout(REQUEST_TIMEOUT, write).await {
+            Ok(Ok((name, count))) => {
+                written.insert(identity, Written { name, count, last: Instant::now() });
+            }
+            Ok(Err(error)) => {
+                written.remove(&identity);
+                let (_, reason, _) = identity;
+                tracing::warn!(
+                    event = "eventFailed",
+                    reason,
+                    error = &error as &dyn std::error::Error,
+                    "not written"
+                );
+            }
+            Err(_) => {
+                tracing::warn!(event = "eventFailed", reason = identity.1, "the API server did not answer")
+            }
+        }
+    }
+}
+
+fn identity(happening: &Happening) -> Identity {
+    let object = &happening.regarding;
+    let uid = object.uid.clone().unwrap_or_else(|| {
+        let part = |text: &Option<String>| text.clone().unwrap_or_default();
+        format!("{}/{}/{}", part(&object.kind), part(&object.namespace), part(&object.name))
+    });
+    (uid, happening.reason, happening.message.clone())
+}
+
+/// Raises the count of `earlier`, or writes a new event. Its name, and its count now.
+async fn write(
+    events: &Api<Event>,
+    component: &str,
+    instance: &str,
+    happening: Happening,
+    earlier: Option<(String, i32)>,
+) -> kube::Result<(String, i32)> {
+    let now = Timestamp::now();
+    if let Some((name, count)) = earlier {
+        let count = count.saturating_add(1);
+        let patch = json!({ "count": count, "lastTimestamp": Time(now) });
+        match events.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await {
+            Ok(_) => return Ok((name, count)),
+            Err(kube::Error::Api(status)) if status.is_not_found() => {} // it expired: write it anew
+            Err(error) => return Err(error),
+        }
+    }
+    let event = new_event(component, instance, happening, now);
+    let name = event.metadata.name.clone().unwrap_or_default();
+    events.create(&PostParams::default(), &event).await?;
+    Ok((name, 1))
+}
+
+fn new_event(component: &str, instance: &str, happening: Happening, now: Timestamp) -> Event {
+    let Happening { regarding, severity, reason, mut message } = happening;
+    let subject = regarding.name.clone().unwrap_or_default();
+    if message.len() > LONGEST_MESSAGE {
+        message.truncate(message.floor_char_boundary(LONGEST_MESSAGE));
+    }
+    Event {
+        metadata: ObjectMeta {
+            name: Some(format!("{subject}.{:x}", now.as_nanosecond())), // as client-go names them
+            namespace: Some(regarding.namespace.clone().unwrap_or_else(|| "default".to_owned())),
+            ..ObjectMeta::default()
+        },
+        involved_object: regarding,
+        type_: Some(match severity {
+            Severity::Normal => "Normal".to_owned(),
+            Severity::Warning => "Warning".to_owned(),
+        }),
+        reason: Some(reason.to_owned()),
+        message: Some(message),
+        count: Some(1),
+        first_timestamp: Some(Time(now)),
+        last_timestamp: Some(Time(now)),
+        event_time: None::<MicroTime>,
+        source: Some(EventSource { component: Some(component.to_owned()), host: Some(instance.to_owned()) }),
+        reporting_component: Some(component.to_owned()),
+        reporting_instance: Some(instance.to_owned()),
+        ..Event::default()
+    }
+}

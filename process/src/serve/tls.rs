@@ -1,0 +1,343 @@
+//! TLS for our servers: what Go's flags mean in rustls, a self-signed certificate or one from files, and a listener
+//! whose slow clients delay nobody else.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context as _, bail};
+use arc_swap::ArcSwap;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert, ServerConfig};
+use rustls::sign::CertifiedKey;
+use rustls::{NamedGroup, ProtocolVersion, SupportedCipherSuite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// A client that takes longer for its handshake is let go.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Connections whose handshake is done and that wait to be served.
+const ACCEPTED: usize = 64;
+/// How often certificate files are looked at. Kubernetes updates mounted Secrets about once a minute.
+const RELOAD: Duration = Duration::from_secs(10);
+
+/// The values of `--tls-min-version`, `--tls-cipher-suites` and `--tls-curve-preferences`. Empty means Go's default.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct TlsFlags {
+    /// Oldest TLS version to accept: VersionTLS12 or VersionTLS13
+    #[arg(long, default_value = "")]
+    pub tls_min_version: String,
+    /// Cipher suites for TLS 1.2, by their IANA names, separated by commas
+    #[arg(long, default_value = "")]
+    pub tls_cipher_suites: String,
+    /// Key exchange groups, by their IANA numbers, separated by commas: 29 (X25519), 23 (P-256), 24 (P-384)
+    #[arg(long, default_value = "")]
+    pub tls_curve_preferences: String,
+}
+
+/// What a server needs to know of TLS besides its certificate.
+#[derive(Clone, Debug)]
+pub struct TlsOptions {
+    provider: Arc<CryptoProvider>,
+    versions: &'static [&'static rustls::SupportedProtocolVersion],
+}
+
+const TLS13_ONLY: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13];
+const TLS12_AND_13: &[&rustls::SupportedProtocolVersion] =
+    &[&rustls::version::TLS13, &rustls::version::TLS12];
+
+impl TlsFlags {
+    /// Reads the flags. What rustls cannot do is refused, not ignored.
+    pub fn options(&self) -> anyhow::Result<TlsOptions> {
+        let mut provider = ring::default_provider();
+        let versions = match self.tls_min_version.as_str() {
+            "" | "VersionTLS13" => TLS13_ONLY,
+            // Go knows the older two as well. Nobody should use them any more, and rustls does not have them.
+            "VersionTLS12" | "VersionTLS11" | "VersionTLS10" => TLS12_AND_13,
+            other => bail!("--tls-min-version {other:?} is neither VersionTLS12 nor VersionTLS13"),
+        };
+        if !self.tls_cipher_suites.is_empty() {
+            if versions == TLS13_ONLY {
+                bail!(
+                    "--tls-cipher-suites has no meaning in TLS 1.3; set --tls-min-version=VersionTLS12, or drop it"
+                );
+            }
+            provider.cipher_suites = self.cipher_suites(&provider.cipher_suites)?;
+        }
+        if !self.tls_curve_preferences.is_empty() {
+            let mut groups = Vec::new();
+            for text in self.tls_curve_preferences.split(',').map(str::trim) {
+                let number: u16 = text.parse().ok().filter(|number| *number != 0).with_context(|| {
+                    format!(
+                        "--tls-curve-preferences: {text:?} is no number of a key exchange group (1 to 65535)"
+                    )
+                })?;
+                let group = NamedGroup::from(number);
+                let known = provider.kx_groups.iter().find(|known| known.name() == group);
+                let known = *known
+                    .with_context(|| format!("--tls-curve-preferences: group {number} is not supported"))?;
+                if groups.iter().any(|chosen: &&dyn rustls::crypto::SupportedKxGroup| chosen.name() == group)
+                {
+                    bail!("--tls-curve-preferences: group {number} is given twice");
+                }
+                groups.push(known);
+            }
+            provider.kx_groups = groups;
+        }
+        Ok(TlsOptions { provider: Arc::new(provider), versions })
+    }
+
+    fn cipher_suites(&self, known: &[SupportedCipherSuite]) -> anyhow::Result<Vec<SupportedCipherSuite>> {
+        // TLS 1.3 suites are not chosen by the user, in Go neither.
+        let mut chosen: Vec<_> = known
+            .iter()
+            .filter(|suite| suite.version().version == ProtocolVersion::TLSv1_3)
+            .copied()
+            .collect();
+        for name in self.tls_cipher_suites.split(',').map(str::trim) {
+            let suite = known.iter().find(|suite| go_name(suite) == name);
+            chosen.push(*suite.with_context(|| format!("--tls-cipher-suites: {name:?} is not supported"))?);
+        }
+        Ok(chosen)
+    }
+}
+
+/// IANA writes `TLS_AES_…` for suites of TLS 1.3, rustls `TLS13_AES_…`; the others are the same.
+fn go_name(suite: &SupportedCipherSuite) -> String {
+    format!("{:?}", suite.suite()).replacen("TLS13_", "TLS_", 1)
+}
+
+/// Where a server's certificate comes from.
+#[derive(Clone, Debug)]
+pub enum CertificateSource {
+    /// One that this process makes for itself, for localhost.
+    SelfSigned,
+    /// `tls.crt` and `tls.key` in this directory, read again when they change.
+    Directory(PathBuf),
+}
+
+impl CertificateSource {
+    /// `--metrics-cert-dir` and the like: empty means self-signed.
+    pub fn from_flag(directory: &str) -> Self {
+        if directory.is_empty() { Self::SelfSigned } else { Self::Directory(directory.into()) }
+    }
+
+    fn load(&self) -> anyhow::Result<CertifiedKey> {
+        match self {
+            Self::SelfSigned => {
+                let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+                let signed =
+                    rcgen::generate_simple_self_signed(names).context("cannot make a certificate")?;
+                let key = PrivateKeyDer::try_from(signed.signing_key.serialize_der())
+                    .map_err(|error| anyhow::anyhow!("cannot use the key just made: {error}"))?;
+                certified(vec![signed.cert.der().clone()], &key)
+            }
+            Self::Directory(directory) => {
+                let (certificate, key) = (directory.join("tls.crt"), directory.join("tls.key"));
+                let chain = CertificateDer::pem_file_iter(&certificate)
+                    .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+                    .with_context(|| format!("cannot read the certificate {}", certificate.display()))?;
+                let key = PrivateKeyDer::from_pem_file(&key)
+                    .with_context(|| format!("cannot read the key {}", key.display()))?;
+                certified(chain, &key)
+            }
+        }
+    }
+}
+
+fn certified(
+    chain: Vec<CertificateDer<'static>>,
+    key: &PrivateKeyDer<'static>,
+) -> anyhow::Result<CertifiedKey> {
+    let key = ring::sign::any_supported_type(key).context("the key is of no supported type")?;
+    let certified = CertifiedKey::new(chain, key);
+    certified.keys_match().context("the certificate does not belong to the key")?;
+    Ok(certified)
+}
+
+/// The certificate in use. Replaced in place when its files change.
+#[derive(Debug)]
+struct Current(ArcSwap<CertifiedKey>);
+
+impl ResolvesServerCert for Current {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(self.0.load_full())
+    }
+}
+
+/// A TLS listener on `address`. Certificate files are followed; while they cannot be read the last good ones serve.
+pub async fn listen(
+    address: SocketAddr,
+    source: CertificateSource,
+    options: &TlsOptions,
+) -> anyhow::Result<Listener> {
+    let current = Arc::new(Current(ArcSwap::from_pointee(source.load()?)));
+    let mut config = ServerConfig::builder_with_provider(options.provider.clone())
+        .with_protocol_versions(options.versions)
+        .context("the TLS flags leave no cipher suite")?
+        .with_no_client_auth()
+        .with_cert_resolver(current.clone());
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}; is another process on that port?"))?;
+    let local = listener.local_addr()?;
+    let (sender, accepted) = mpsc::channel(ACCEPTED);
+    tokio::spawn(accept_all(listener, TlsAcceptor::from(Arc::new(config)), sender));
+    if let CertificateSource::Directory(directory) = source {
+        tokio::spawn(follow(directory, Arc::downgrade(&current)));
+    }
+    Ok(Listener { accepted, local })
+}
+
+async fn accept_all(
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+    sender: mpsc::Sender<(TlsStream<TcpStream>, SocketAddr)>,
+) {
+    loop {
+        let accepted = tokio::select! {
+            () = sender.closed() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(event = "acceptFailed", %error, "will retry");
+                tokio::time::sleep(Duration::from_secs(1)).await; // out of descriptors, most likely
+                continue;
+            }
+        };
+        let (acceptor, sender) = (acceptor.clone(), sender.clone());
+        tokio::spawn(async move {
+            match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => drop(sender.send((stream, peer)).await),
+                Ok(Err(error)) => {
+                    tracing::debug!(event = "handshakeFailed", %peer, %error, "connection dropped")
+                }
+                Err(_) => tracing::debug!(event = "handshakeFailed", %peer, "connection dropped: too slow"),
+            }
+        });
+    }
+}
+
+async fn follow(directory: PathBuf, current: std::sync::Weak<Current>) {
+    let mut seen = modified(&directory);
+    loop {
+        tokio::time::sleep(RELOAD).await;
+        let Some(current) = current.upgrade() else { return };
+        let now = modified(&directory);
+        if now == seen {
+            continue;
+        }
+        seen = now;
+        match CertificateSource::Directory(directory.clone()).load() {
+            Ok(certificate) => {
+                current.0.store(Arc::new(certificate));
+                tracing::info!(event = "certificateReloaded", directory = %directory.display(), "in use");
+            }
+            Err(error) => {
+                tracing::warn!(
+                    event = "certificateUnusable",
+                    error = format!("{error:#}"),
+                    "the last good one serves on"
+                );
+            }
+        }
+    }
+}
+
+/// When the files were last modified, following the links by which Kubernetes swaps them.
+fn modified(directory: &Path) -> [Option<SystemTime>; 2] {
+    ["tls.crt", "tls.key"]
+        .map(|file| std::fs::metadata(directory.join(file)).and_then(|file| file.modified()).ok())
+}
+
+/// A listener for [`axum::serve`]: connections arrive with their handshake done.
+pub struct Listener {
+    accepted: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,
+    local: SocketAddr,
+}
+
+impl axum::serve::Listener for Listener {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        match self.accepted.recv().await {
+            Some(accepted) => accepted,
+            None => std::future::pending().await, // the accepting task ended with the runtime
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        Ok(self.local)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(version: &str, suites: &str, curves: &str) -> anyhow::Result<TlsOptions> {
+        let flags = TlsFlags {
+            tls_min_version: version.into(),
+            tls_cipher_suites: suites.into(),
+            tls_curve_preferences: curves.into(),
+        };
+        flags.options()
+    }
+
+    #[test]
+    fn the_default_is_tls_13_alone() {
+        assert_eq!(options("", "", "").unwrap().versions, TLS13_ONLY);
+        assert_eq!(options("VersionTLS13", "", "").unwrap().versions, TLS13_ONLY);
+        assert_eq!(options("VersionTLS12", "", "").unwrap().versions, TLS12_AND_13);
+    }
+
+    #[test]
+    fn suites_and_groups_are_taken_in_the_order_given() {
+        let suites = "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256";
+        let options = options("VersionTLS12", suites, "24,29").unwrap();
+        let groups: Vec<_> = options.provider.kx_groups.iter().map(|group| group.name()).collect();
+        assert_eq!(groups, [NamedGroup::secp384r1, NamedGroup::X25519]);
+        let names: Vec<_> = options.provider.cipher_suites.iter().map(go_name).collect();
+        assert!(names.ends_with(&suites.split(", ").map(str::to_owned).collect::<Vec<_>>()), "{names:?}");
+        assert!(names[0].starts_with("TLS_AES") || names[0].starts_with("TLS_CHACHA20"), "{names:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_refused_and_named() {
+        for (version, suites, curves, named) in [
+            ("TLS1.2", "", "", "TLS1.2"),
+            ("", "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", "", "no meaning in TLS 1.3"),
+            ("VersionTLS12", "TLS_RSA_WITH_RC4_128_SHA", "", "TLS_RSA_WITH_RC4_128_SHA"),
+            ("", "", "29,29", "twice"),
+            ("", "", "0", "\"0\""),
+            ("", "", "-1", "\"-1\""),
+            ("", "", "65536", "\"65536\""),
+            ("", "", "x25519", "\"x25519\""),
+            ("", "", "25", "group 25"),
+        ] {
+            let error = options(version, suites, curves).unwrap_err().to_string();
+            assert!(error.contains(named), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_self_signed_certificate_fits_its_key() {
+        assert!(CertificateSource::SelfSigned.load().is_ok());
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let error = CertificateSource::from_flag(directory.path().to_str().unwrap()).load().unwrap_err();
+        assert!(format!("{error:#}").contains("tls.crt"), "{error:#}");
+    }
+}
