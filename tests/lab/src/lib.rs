@@ -1,0 +1,44 @@
+//! Kubernetes for tests, on one machine and without Docker, in two sizes.
+//!
+//! * [`ApiServer`]: etcd and kube-apiserver on loopback, in seconds, for any user. For tests of what talks to the API.
+//! * The full size is in the making: nodes, clients and a router in network namespaces.
+//!
+//! Both hand out [`User`]s, who apply manifests and look at objects, and both run the same upstream programs
+//! ([`tools`]). A scenario waits with [`eventually`] and nowhere else.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use metallb_lab::{ApiServer, eventually, load_balancer};
+//!
+//! # const POOL: &str = "";
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> anyhow::Result<()> {
+//! let admin = ApiServer::shared().await?.admin().await?.in_new_namespace().await?;
+//! admin.apply_yaml(POOL).await?;
+//! let web = admin.create_service(load_balancer("web").port(80).dual_stack()).await?;
+//! eventually(Duration::from_secs(10), "web has two addresses", async || {
+//!     admin.ingress_ips(&web).await.is_ok_and(|addresses| addresses.len() == 2)
+//! })
+//! .await;
+//! assert_eq!(admin.events_of(&web).await?[0].reason, "IPAllocated");
+//! # Ok(()) }
+//! ```
+
+mod api_server;
+mod command;
+mod control_plane;
+mod lock;
+mod pki;
+#[allow(dead_code, reason = "nodes need the rest of it")]
+mod process;
+mod service;
+pub mod tools;
+mod user;
+mod wait;
+
+pub use api_server::{ApiServer, ApiServerBuilder, SharedApiServer};
+pub use command::Outcome;
+pub use process::Process;
+pub use service::{LoadBalancer, load_balancer};
+pub use user::{Happening, User, refusal};
+pub use wait::{Attempt, Verdict, eventually};

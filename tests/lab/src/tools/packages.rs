@@ -1,0 +1,120 @@
+//! What the full-size cluster wants from the distribution: which programs are missing, and the packages that bring
+//! them.
+//!
+//! Programs are looked for, not packages: it does not matter how they came onto the machine.
+
+use std::collections::BTreeSet;
+use std::env;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+/// A program and the Debian package that has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Needed {
+    /// Its name, or its path where no `PATH` is searched.
+    pub program: &'static str,
+    /// The Debian and Ubuntu package.
+    pub package: &'static str,
+}
+
+const NEEDED: &[Needed] = &[
+    Needed { program: "containerd", package: "containerd" },
+    Needed { program: "ctr", package: "containerd" },
+    Needed { program: "runc", package: "runc" },
+    Needed { program: "/usr/lib/cni/ptp", package: "containernetworking-plugins" },
+    Needed { program: "/usr/lib/cni/host-local", package: "containernetworking-plugins" },
+    Needed { program: "/usr/lib/cni/portmap", package: "containernetworking-plugins" },
+    Needed { program: "ip", package: "iproute2" },
+    Needed { program: "iptables", package: "iptables" },
+    Needed { program: "nft", package: "nftables" },
+    Needed { program: "nsenter", package: "util-linux" },
+    Needed { program: "setpriv", package: "util-linux" },
+    Needed { program: "setsid", package: "util-linux" },
+    Needed { program: "unshare", package: "util-linux" },
+    Needed { program: "mount", package: "mount" },
+    // Not for the cluster itself: scenarios look at the network with them.
+    Needed { program: "curl", package: "curl" },
+    Needed { program: "arping", package: "iputils-arping" },
+    Needed { program: "ping", package: "iputils-ping" },
+    Needed { program: "ndisc6", package: "ndisc6" },
+    Needed { program: "tcpdump", package: "tcpdump" },
+];
+
+/// The programs this machine lacks.
+pub fn missing() -> Vec<Needed> {
+    NEEDED.iter().copied().filter(|needed| !present(needed.program)).collect()
+}
+
+/// The command that installs them, or `None` when nothing is missing.
+pub fn install_command(missing: &[Needed]) -> Option<Vec<String>> {
+    if missing.is_empty() {
+        return None;
+    }
+    let packages: BTreeSet<&str> = missing.iter().map(|needed| needed.package).collect();
+    let mut command: Vec<String> = Vec::new();
+    if !nix::unistd::geteuid().is_root() {
+        command.push("sudo".into());
+    }
+    command.extend(["apt-get", "install", "--yes", "--no-install-recommends"].map(String::from));
+    command.extend(packages.into_iter().map(String::from));
+    Some(command)
+}
+
+/// Installs what is missing with apt-get, as root or through sudo.
+pub fn install() -> Result<()> {
+    let Some(command) = install_command(&missing()) else { return Ok(()) };
+    if !present("apt-get") {
+        bail!("only apt-get is known here; install the counterparts of: {}", command.join(" "));
+    }
+    let status = Command::new(&command[0])
+        .args(&command[1..])
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .status()
+        .with_context(|| format!("run {}", command[0]))?;
+    if !status.success() {
+        bail!("{status}: {} (a stale package list? `apt-get update` first)", command.join(" "));
+    }
+    Ok(())
+}
+
+fn present(program: &str) -> bool {
+    if program.starts_with('/') {
+        return Path::new(program).exists();
+    }
+    let path = env::var_os("PATH").unwrap_or_default();
+    // An ordinary user's PATH often lacks the last two.
+    env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/sbin".into()])
+        .any(|directory| directory.join(program).is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_missing_needs_no_command() {
+        assert_eq!(install_command(&[]), None);
+    }
+
+    #[test]
+    fn a_package_is_named_once() {
+        let missing = [
+            Needed { program: "ctr", package: "containerd" },
+            Needed { program: "containerd", package: "containerd" },
+            Needed { program: "runc", package: "runc" },
+        ];
+        let command = install_command(&missing).unwrap();
+        assert!(command.ends_with(&["containerd".to_owned(), "runc".to_owned()]), "{command:?}");
+    }
+
+    #[test]
+    fn a_program_is_found_by_path_or_by_name() {
+        assert!(present("/bin/sh"));
+        assert!(present("sh"));
+        assert!(!present("no-such-program"));
+    }
+}

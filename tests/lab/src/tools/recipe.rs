@@ -1,0 +1,140 @@
+//! The build recipes, compiled into this crate: what is built does not depend on where the checkout lies.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use sha2::{Digest as _, Sha256};
+
+/// Sources, the script that builds them, and what comes out.
+pub(super) struct Recipe {
+    /// First part of the cache directory's name.
+    pub(super) name: &'static str,
+    /// For people: what is built, and how long it takes.
+    pub(super) announce: &'static str,
+    /// Run with the output directory as its only argument.
+    pub(super) script: &'static str,
+    /// Go modules whose toolchain demands are checked before the build.
+    pub(super) module: Option<&'static str>,
+    /// What a finished build has.
+    pub(super) yields: &'static [&'static str],
+    sources: &'static [(&'static str, &'static str)],
+}
+
+/// etcd and all of Kubernetes in one binary, and kwok.
+pub(super) const KUBES: Recipe = Recipe {
+    name: "kubes",
+    announce: "etcd, Kubernetes and kwok (once; about 6 minutes on two cores)",
+    script: "kubes/build.sh",
+    module: Some("kubes/kwok"),
+    yields: &[
+        "etcd",
+        "kube-apiserver",
+        "kubectl",
+        "kube-controller-manager",
+        "kube-scheduler",
+        "kubelet",
+        "kube-proxy",
+        "kwok",
+        "kwok-stages.yaml",
+    ],
+    sources: &[
+        ("kubes/build.sh", include_str!("../../kubes/build.sh")),
+        ("kubes/full.go", include_str!("../../kubes/full.go")),
+        ("kubes/go.mod", include_str!("../../kubes/go.mod")),
+        ("kubes/go.sum", include_str!("../../kubes/go.sum")),
+        ("kubes/kwok/go.mod", include_str!("../../kubes/kwok/go.mod")),
+        ("kubes/kwok/go.sum", include_str!("../../kubes/kwok/go.sum")),
+        ("kubes/main.go", include_str!("../../kubes/main.go")),
+    ],
+};
+
+/// `pause` and `hello`, as programs and as image archives.
+pub(super) const IMAGES: Recipe = Recipe {
+    name: "images",
+    announce: "the test images (once; seconds)",
+    script: "images/build.sh",
+    module: None,
+    yields: &["pause", "pause.tar", "hello", "hello.tar"],
+    sources: &[
+        ("images/build.sh", include_str!("../../images/build.sh")),
+        ("images/hello.go", include_str!("../../images/hello.go")),
+        ("images/pause.go", include_str!("../../images/pause.go")),
+    ],
+};
+
+impl Recipe {
+    /// The cache directory's name: for people the Kubernetes version, and a hash of everything that goes in.
+    pub(super) fn key(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(std::env::consts::ARCH);
+        for (path, text) in self.sources {
+            hash.update(format!("\n{path} {}\n", text.len()));
+            hash.update(text);
+        }
+        let mut lines = self.sources.iter().flat_map(|(_, text)| text.lines());
+        let version = lines.find_map(|line| line.trim().strip_prefix("k8s.io/kubernetes v"));
+        let version = version.map(|version| format!("v{version}-")).unwrap_or_default();
+        let mut key = format!("{}-{version}", self.name);
+        for byte in hash.finalize().iter().take(6) {
+            let _ = write!(key, "{byte:02x}"); // writing to a String cannot fail
+        }
+        key
+    }
+
+    /// Writes the sources into a directory, ready to run.
+    pub(super) fn unpack(&self, directory: &Path) -> Result<()> {
+        for (path, text) in self.sources {
+            let path = directory.join(path);
+            let parent = path.parent().context("a source file lies in a directory")?;
+            fs::create_dir_all(parent).with_context(|| format!("create {}", parent.display()))?;
+            fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
+            if path.extension().is_some_and(|extension| extension == "sh") {
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_source_file_is_part_of_a_key() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut found = BTreeSet::new();
+        for directory in ["images", "kubes", "kubes/kwok"] {
+            for entry in fs::read_dir(root.join(directory)).unwrap() {
+                let entry = entry.unwrap();
+                if entry.file_type().unwrap().is_file() {
+                    found.insert(format!("{directory}/{}", entry.file_name().to_str().unwrap()));
+                }
+            }
+        }
+        let known = [KUBES, IMAGES].into_iter().flat_map(|recipe| recipe.sources);
+        assert_eq!(found, known.map(|(path, _)| (*path).to_owned()).collect());
+    }
+
+    #[test]
+    fn the_key_of_kubernetes_names_its_version() {
+        assert!(KUBES.key().starts_with("kubes-v1.34."), "{}", KUBES.key());
+        assert_eq!(IMAGES.key().len(), "images-".len() + 12);
+    }
+
+    #[test]
+    fn the_unpacked_recipe_is_complete_and_runnable() {
+        let directory = tempfile::tempdir().unwrap();
+        KUBES.unpack(directory.path()).unwrap();
+        for (path, text) in KUBES.sources {
+            assert_eq!(&fs::read_to_string(directory.path().join(path)).unwrap(), text);
+        }
+        let script = fs::metadata(directory.path().join(KUBES.script)).unwrap();
+        assert_eq!(script.permissions().mode() & 0o111, 0o111);
+    }
+}
