@@ -1,0 +1,169 @@
+//! `MetalLB`: asks the operator to install MetalLB, and says how.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How MetalLB is to be run. Every field may be left out.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "metallb.io",
+    version = "v1beta1",
+    kind = "MetalLB",
+    plural = "metallbs",
+    singular = "metallb",
+    namespaced,
+    status = "MetalLBStatus",
+    derive = "PartialEq",
+    derive = "Default",
+    doc = "An installation of MetalLB. The operator acts on the one object named metallb in its own namespace.",
+    printcolumn(
+        name = "Available",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Available')].status",
+        description = "Whether controller and speakers are up and ready."
+    ),
+    printcolumn(
+        name = "Degraded",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Degraded')].status",
+        description = "Whether something keeps MetalLB from running as asked."
+    ),
+    printcolumn(
+        name = "Progressing",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Progressing')].status",
+        description = "Whether a change is being rolled out."
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
+)]
+#[serde(rename_all = "camelCase", remote = "Self")]
+pub struct MetalLBSpec {
+    /// Deprecated and without effect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+
+    /// Labels of the nodes that run a speaker. Without labels, all nodes do. Only nodes with a speaker can announce
+    /// services.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub node_selector: BTreeMap<String, String>,
+
+    /// Taints that speakers tolerate, in addition to those of control plane nodes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub speaker_tolerations: Vec<Toleration>,
+
+    /// How much controller and speakers log. The default is `info`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "LogLevel")]
+    // an optional enum would be described by the enum's words, not by these
+    pub log_level: Option<LogLevel>,
+
+    /// Handle only services whose `spec.loadBalancerClass` is this. By default, only services that have no class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(
+        pattern = r"^([a-z0-9A-Z]([\w.\-]*[a-z0-9A-Z])?/)?[a-z0-9A-Z]([\w.\-]*[a-z0-9A-Z])?$"
+    ))]
+    pub load_balancer_class: Option<String>,
+
+    /// Labels of the nodes that may run the controller. Without labels, all nodes may.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub controller_node_selector: BTreeMap<String, String>,
+
+    /// Taints that the controller tolerates.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub controller_tolerations: Vec<Toleration>,
+
+    /// Scheduling, resources and annotations of the controller's pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub controller_config: Option<ComponentConfig>,
+
+    /// Scheduling, resources and annotations of the speakers' pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speaker_config: Option<ComponentConfig>,
+
+    /// Who speaks BGP: `native`, `frr` and `frr-k8s` are the speaker itself, each with the defaults of the
+    /// implementation of that name; `frr-k8s-external` leaves it to an frr-k8s that is run by someone else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bgp_backend: Option<String>,
+
+    /// Settings for the `frr-k8s` and `frr-k8s-external` backends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frrk8s_config: Option<FRRK8sConfig>,
+}
+
+spec_may_be_absent!(MetalLBSpec);
+
+/// How much is logged: each level includes those after it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Everything there is.
+    All,
+    /// Details for whoever looks for a fault.
+    Debug,
+    /// What changed and why.
+    #[default]
+    Info,
+    /// What looks wrong and may need attention.
+    Warn,
+    /// What went wrong.
+    Error,
+    /// Nothing.
+    None,
+}
+
+/// The pods of one component.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ComponentConfig {
+    /// The `PriorityClass` of the pods, by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority_class_name: Option<String>,
+
+    /// The `RuntimeClass` of the pods, by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime_class_name: Option<String>,
+
+    /// Rules for choosing nodes, in place of any that the pods would have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<Affinity>,
+
+    /// Annotations added to the pods.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+
+    /// CPU and memory of the main container, in place of any that it would have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<ResourceRequirements>,
+}
+
+/// Settings for the backends of the frr-k8s family.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FRRK8sConfig {
+    /// Prefixes, in CIDR notation, that are never accepted from a router, whatever other configuration says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub always_block: Vec<String>,
+
+    /// The namespace of an frr-k8s that is run by someone else. Only used by the `frr-k8s-external` backend.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+
+    /// Whether references to Secrets with BGP passwords are handed on instead of the passwords. The Secrets must then
+    /// lie in the namespace of that frr-k8s. Only used by the `frr-k8s-external` backend.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_passthrough: Option<bool>,
+}
+
+/// How the installation is doing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MetalLBStatus {
+    /// `Available`, `Upgradeable`, `Progressing` and `Degraded`, each with its reason. Apart from `Upgradeable`, which
+    /// goes with `Available`, exactly one of them is true.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+}

@@ -1,0 +1,411 @@
+//! Every kind as a table: names, versions, columns, fields, bounds, defaults, rules. See `outline` for the notation.
+
+use super::outline;
+
+#[track_caller]
+fn is(plural: &str, table: &str) {
+    compare(&outline::definition(&super::definition(plural)), table);
+}
+
+#[track_caller]
+fn compare(found: &str, table: &str) {
+    let wanted: Vec<&str> = table.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let found: Vec<&str> = found.lines().collect();
+    for (found, wanted) in found.iter().zip(&wanted) {
+        assert_eq!(found, wanted);
+    }
+    assert_eq!(found.len(), wanted.len(), "more or less than in the table");
+}
+
+#[test]
+fn an_ip_address_pool_is_as_documented() {
+    is(
+        "ipaddresspools",
+        "
+        ipaddresspools ipaddresspool Namespaced
+        v1beta1 stored
+        | Auto Assign | .spec.autoAssign | boolean
+        | Avoid Buggy IPs | .spec.avoidBuggyIPs | boolean
+        | Addresses | .spec.addresses | string
+        spec* object
+        spec.addresses* [string]
+        spec.autoAssign boolean = true
+        spec.avoidBuggyIPs boolean = false
+        spec.serviceAllocation object
+        spec.serviceAllocation.namespaceSelectors [selector]
+        spec.serviceAllocation.namespaces [string]
+        spec.serviceAllocation.priority integer
+        spec.serviceAllocation.serviceSelectors [selector]
+        status object
+        status.assignedIPv4* int64
+        status.assignedIPv6* int64
+        status.availableIPv4* int64
+        status.availableIPv6* int64
+        ",
+    );
+}
+
+#[test]
+fn an_l2_advertisement_is_as_documented() {
+    is(
+        "l2advertisements",
+        "
+        l2advertisements l2advertisement Namespaced
+        v1beta1 stored
+        | IPAddressPools | .spec.ipAddressPools | string
+        | IPAddressPool Selectors | .spec.ipAddressPoolSelectors | string
+        | Interfaces | .spec.interfaces | string
+        | Node Selectors | .spec.nodeSelectors | string | 10
+        spec object
+        spec.interfaces [string]
+        spec.ipAddressPoolSelectors [selector]
+        spec.ipAddressPools [string]
+        spec.nodeSelectors [selector]
+        spec.preferredNodeSelectors [object]
+        spec.preferredNodeSelectors[].preference* selector
+        spec.preferredNodeSelectors[].weight* int32 1..100
+        spec.serviceSelectors [selector]
+        status object
+        ",
+    );
+}
+
+#[test]
+fn a_bgp_advertisement_is_as_documented() {
+    is(
+        "bgpadvertisements",
+        "
+        bgpadvertisements bgpadvertisement Namespaced
+        v1beta1 stored
+        | IPAddressPools | .spec.ipAddressPools | string
+        | IPAddressPool Selectors | .spec.ipAddressPoolSelectors | string
+        | Peers | .spec.peers | string
+        | Node Selectors | .spec.nodeSelectors | string | 10
+        spec object rule(!has(self.serviceSelectors) || size(self.serviceSelectors) == 0 || \
+            ((!has(self.aggregationLength) || self.aggregationLength == 32) && \
+            (!has(self.aggregationLengthV6) || self.aggregationLengthV6 == 128)))
+        spec.aggregationLength int32 1.. = 32
+        spec.aggregationLengthV6 int32 = 128
+        spec.communities [string]
+        spec.ipAddressPoolSelectors [selector]
+        spec.ipAddressPools [string]
+        spec.localPref int32
+        spec.nodeSelectors [selector]
+        spec.peers [string]
+        spec.serviceSelectors [selector]
+        status object
+        ",
+    );
+}
+
+#[test]
+fn a_bgp_peer_is_as_documented_in_both_versions() {
+    is(
+        "bgppeers",
+        "
+        bgppeers bgppeer Namespaced
+        v1beta1 deprecated
+        | Address | .spec.peerAddress | string
+        | ASN | .spec.peerASN | string
+        | BFD Profile | .spec.bfdProfile | string
+        | Multi Hops | .spec.ebgpMultiHop | string
+        spec object
+        spec.bfdProfile string
+        spec.ebgpMultiHop boolean
+        spec.holdTime string
+        spec.keepaliveTime string
+        spec.myASN* int64 0..4294967295
+        spec.nodeSelectors [object]
+        spec.nodeSelectors[].matchExpressions [object]
+        spec.nodeSelectors[].matchExpressions[].key* string
+        spec.nodeSelectors[].matchExpressions[].operator* string
+        spec.nodeSelectors[].matchExpressions[].values* [string] items 1..
+        spec.nodeSelectors[].matchLabels {string}
+        spec.password string
+        spec.peerASN* int64 0..4294967295
+        spec.peerAddress* string
+        spec.peerPort integer 0..16384
+        spec.routerID string
+        spec.sourceAddress string
+        status object
+        v1beta2 stored
+        | Address | .spec.peerAddress | string
+        | ASN | .spec.peerASN | string
+        | BFD Profile | .spec.bfdProfile | string
+        | Multi Hops | .spec.ebgpMultiHop | string
+        spec object
+        spec.bfdProfile string
+        spec.connectTime string rule(duration(self) >= duration('1s') && duration(self) <= duration('65535s')) \
+            rule(duration(self).getMilliseconds() % 1000 == 0)
+        spec.disableMP boolean = false
+        spec.dualStackAddressFamily boolean = false
+        spec.dynamicASN string internal|external
+        spec.ebgpMultiHop boolean
+        spec.enableGracefulRestart boolean rule(self == oldSelf)
+        spec.holdTime string
+        spec.interface string
+        spec.keepaliveTime string
+        spec.localASN int64 1..4294967295
+        spec.myASN* int64 0..4294967295
+        spec.nodeSelectors [selector]
+        spec.password string
+        spec.passwordSecret object atomic
+        spec.passwordSecret.name string
+        spec.passwordSecret.namespace string
+        spec.peerASN int64 0..4294967295
+        spec.peerAddress string
+        spec.peerPort integer 1..16384 = 179
+        spec.routerID string
+        spec.sourceAddress string
+        spec.vrf string
+        status object
+        ",
+    );
+}
+
+#[test]
+fn a_bfd_profile_is_as_documented() {
+    is(
+        "bfdprofiles",
+        "
+        bfdprofiles bfdprofile Namespaced
+        v1beta1 stored
+        | Passive Mode | .spec.passiveMode | boolean
+        | Transmit Interval | .spec.transmitInterval | integer
+        | Receive Interval | .spec.receiveInterval | integer
+        | Multiplier | .spec.detectMultiplier | integer
+        spec object
+        spec.detectMultiplier int32 2..255
+        spec.echoInterval int32 10..60000
+        spec.echoMode boolean
+        spec.minimumTtl int32 1..254
+        spec.passiveMode boolean
+        spec.receiveInterval int32 10..60000
+        spec.transmitInterval int32 10..60000
+        status object
+        ",
+    );
+}
+
+#[test]
+fn a_community_is_as_documented() {
+    is(
+        "communities",
+        "
+        communities community Namespaced
+        v1beta1 stored
+        spec object
+        spec.communities [object]
+        spec.communities[].name string
+        spec.communities[].value string
+        status object
+        ",
+    );
+}
+
+#[test]
+fn a_service_l2_status_is_as_documented() {
+    is(
+        "servicel2statuses",
+        "
+        servicel2statuses servicel2status Namespaced
+        v1beta1 stored
+        | Allocated Node | .status.node | string
+        | Service Name | .status.serviceName | string
+        | Service Namespace | .status.serviceNamespace | string
+        spec object
+        status object
+        status.interfaces [object]
+        status.interfaces[].name string
+        status.node string rule(self == oldSelf)
+        status.serviceName string rule(self == oldSelf)
+        status.serviceNamespace string rule(self == oldSelf)
+        ",
+    );
+}
+
+#[test]
+fn a_service_bgp_status_is_as_documented() {
+    is(
+        "servicebgpstatuses",
+        "
+        servicebgpstatuses servicebgpstatus Namespaced
+        v1beta1 stored
+        | Node | .status.node | string
+        | Service Name | .status.serviceName | string
+        | Service Namespace | .status.serviceNamespace | string
+        spec object
+        status object
+        status.node string rule(self == oldSelf)
+        status.peers [string]
+        status.serviceName string rule(self == oldSelf)
+        status.serviceNamespace string rule(self == oldSelf)
+        ",
+    );
+}
+
+#[test]
+fn a_configuration_state_is_as_documented() {
+    is(
+        "configurationstates",
+        "
+        configurationstates configurationstate Namespaced
+        v1beta1 stored
+        | Result | .status.result | string
+        | ErrorSummary | .status.errorSummary | string
+        | Age | .metadata.creationTimestamp | date
+        status object
+        status.conditions [condition] map by type
+        status.errorSummary string
+        status.result string Valid|Invalid|Unknown
+        ",
+    );
+}
+
+#[test]
+fn a_metallb_is_as_documented() {
+    is(
+        "metallbs",
+        r"
+        metallbs metallb Namespaced
+        v1beta1 stored
+        | Available | .status.conditions[?(@.type=='Available')].status | string
+        | Degraded | .status.conditions[?(@.type=='Degraded')].status | string
+        | Progressing | .status.conditions[?(@.type=='Progressing')].status | string
+        | Age | .metadata.creationTimestamp | date
+        spec object
+        spec.bgpBackend string
+        spec.controllerConfig object
+        spec.controllerConfig.affinity affinity
+        spec.controllerConfig.annotations {string}
+        spec.controllerConfig.priorityClassName string
+        spec.controllerConfig.resources resources
+        spec.controllerConfig.runtimeClassName string
+        spec.controllerNodeSelector {string}
+        spec.controllerTolerations [toleration]
+        spec.frrk8sConfig object
+        spec.frrk8sConfig.alwaysBlock [string]
+        spec.frrk8sConfig.namespace string
+        spec.frrk8sConfig.secretPassthrough boolean
+        spec.image string
+        spec.loadBalancerClass string ~^([a-z0-9A-Z]([\w.\-]*[a-z0-9A-Z])?/)?[a-z0-9A-Z]([\w.\-]*[a-z0-9A-Z])?$
+        spec.logLevel string all|debug|info|warn|error|none
+        spec.nodeSelector {string}
+        spec.speakerConfig object
+        spec.speakerConfig.affinity affinity
+        spec.speakerConfig.annotations {string}
+        spec.speakerConfig.priorityClassName string
+        spec.speakerConfig.resources resources
+        spec.speakerConfig.runtimeClassName string
+        spec.speakerTolerations [toleration]
+        status object
+        status.conditions [condition]
+        ",
+    );
+}
+
+#[test]
+fn the_types_of_kubernetes_merge_as_in_kubernetes() {
+    let crd = super::definition("metallbs");
+    let root = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
+    let component = &root["spec"]["properties"]["speakerConfig"]["properties"];
+    compare(
+        &outline::schema(&component["affinity"]["properties"]["nodeAffinity"]),
+        "
+        preferredDuringSchedulingIgnoredDuringExecution [object] atomic
+        preferredDuringSchedulingIgnoredDuringExecution[].preference* object atomic
+        preferredDuringSchedulingIgnoredDuringExecution[].preference.matchExpressions [object] atomic
+        preferredDuringSchedulingIgnoredDuringExecution[].preference.matchExpressions[].key* string
+        preferredDuringSchedulingIgnoredDuringExecution[].preference.matchExpressions[].operator* string
+        preferredDuringSchedulingIgnoredDuringExecution[].preference.matchExpressions[].values [string] atomic
+        preferredDuringSchedulingIgnoredDuringExecution[].preference.matchFields [object] atomic
+        preferredDuringSchedulingIgnoredDuringExecution[].preference.matchFields[].key* string
+        preferredDuringSchedulingIgnoredDuringExecution[].preference.matchFields[].operator* string
+        preferredDuringSchedulingIgnoredDuringExecution[].preference.matchFields[].values [string] atomic
+        preferredDuringSchedulingIgnoredDuringExecution[].weight* int32
+        requiredDuringSchedulingIgnoredDuringExecution object atomic
+        requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms* [object] atomic
+        requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[] atomic
+        requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[].matchExpressions [object] atomic
+        requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[].matchExpressions[].key* string
+        requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[].matchExpressions[].operator* string
+        requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[].matchExpressions[].values [string] atomic
+        requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[].matchFields [object] atomic
+        requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[].matchFields[].key* string
+        requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[].matchFields[].operator* string
+        requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[].matchFields[].values [string] atomic
+        ",
+    );
+    for peers in ["podAffinity", "podAntiAffinity"] {
+        compare(
+            &outline::schema(&component["affinity"]["properties"][peers]),
+            "
+            preferredDuringSchedulingIgnoredDuringExecution [object] atomic
+            preferredDuringSchedulingIgnoredDuringExecution[].podAffinityTerm* object
+            preferredDuringSchedulingIgnoredDuringExecution[].podAffinityTerm.labelSelector selector
+            preferredDuringSchedulingIgnoredDuringExecution[].podAffinityTerm.matchLabelKeys [string] atomic
+            preferredDuringSchedulingIgnoredDuringExecution[].podAffinityTerm.mismatchLabelKeys [string] atomic
+            preferredDuringSchedulingIgnoredDuringExecution[].podAffinityTerm.namespaceSelector selector
+            preferredDuringSchedulingIgnoredDuringExecution[].podAffinityTerm.namespaces [string] atomic
+            preferredDuringSchedulingIgnoredDuringExecution[].podAffinityTerm.topologyKey* string
+            preferredDuringSchedulingIgnoredDuringExecution[].weight* int32
+            requiredDuringSchedulingIgnoredDuringExecution [object] atomic
+            requiredDuringSchedulingIgnoredDuringExecution[].labelSelector selector
+            requiredDuringSchedulingIgnoredDuringExecution[].matchLabelKeys [string] atomic
+            requiredDuringSchedulingIgnoredDuringExecution[].mismatchLabelKeys [string] atomic
+            requiredDuringSchedulingIgnoredDuringExecution[].namespaceSelector selector
+            requiredDuringSchedulingIgnoredDuringExecution[].namespaces [string] atomic
+            requiredDuringSchedulingIgnoredDuringExecution[].topologyKey* string
+            ",
+        );
+    }
+    compare(
+        &outline::schema(&component["resources"]),
+        "
+        claims [object] map by name
+        claims[].name* string
+        claims[].request string
+        limits {quantity}
+        requests {quantity}
+        ",
+    );
+    compare(
+        &outline::schema(&root["spec"]["properties"]["speakerTolerations"]["items"]),
+        "
+        effect string
+        key string
+        operator string
+        tolerationSeconds int64
+        value string
+        ",
+    );
+    compare(
+        &outline::schema(&root["status"]["properties"]["conditions"]["items"]),
+        r"
+        lastTransitionTime* date-time
+        message* string length ..32768
+        observedGeneration int64 0..
+        reason* string length 1..1024 ~^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$
+        status* string True|False|Unknown
+        type* string length ..316 ~^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$
+        ",
+    );
+}
+
+#[test]
+fn a_label_selector_is_replaced_as_a_whole() {
+    let crd = super::definition("l2advertisements");
+    let spec = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+    let selector = &spec["properties"]["nodeSelectors"]["items"];
+    assert_eq!(selector["x-kubernetes-map-type"], "atomic");
+    compare(
+        &outline::schema(selector),
+        "
+        matchExpressions [object] atomic
+        matchExpressions[].key* string
+        matchExpressions[].operator* string
+        matchExpressions[].values [string] atomic
+        matchLabels {string}
+        ",
+    );
+}

@@ -1,0 +1,60 @@
+//! `ServiceL2Status`: which node answers for a service on the local network. Written by the speakers.
+
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Empty: objects of this kind only report.
+#[derive(CustomResource, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "metallb.io",
+    version = "v1beta1",
+    kind = "ServiceL2Status",
+    plural = "servicel2statuses",
+    singular = "servicel2status",
+    namespaced,
+    status = "ServiceL2StatusStatus",
+    derive = "PartialEq",
+    derive = "Default",
+    doc = "Reports which node answers ARP and neighbour discovery for a service. Written by MetalLB; changes by others are overwritten.",
+    printcolumn(name = "Allocated Node", type_ = "string", json_path = ".status.node"),
+    printcolumn(name = "Service Name", type_ = "string", json_path = ".status.serviceName"),
+    printcolumn(name = "Service Namespace", type_ = "string", json_path = ".status.serviceNamespace")
+)]
+#[serde(remote = "Self")]
+pub struct ServiceL2StatusSpec {}
+
+spec_may_be_absent!(ServiceL2StatusSpec);
+
+/// The service, and the node that answers for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceL2StatusStatus {
+    /// The node that answers for the addresses of the service. When another node takes over, it writes an object of
+    /// its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = [{ "rule": "self == oldSelf", "message": "the node of a status cannot be changed" }]))]
+    pub node: Option<String>,
+
+    /// The name of the service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = [{ "rule": "self == oldSelf", "message": "the service of a status cannot be changed" }]))]
+    pub service_name: Option<String>,
+
+    /// The namespace of the service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-kubernetes-validations" = [{ "rule": "self == oldSelf", "message": "the service of a status cannot be changed" }]))]
+    pub service_namespace: Option<String>,
+
+    /// The network interfaces on which the node answers. Absent when it answers on all of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub interfaces: Vec<AnnouncingInterface>,
+}
+
+/// A network interface on which a service is announced.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct AnnouncingInterface {
+    /// The name of the interface, such as `eth0`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
