@@ -1,7 +1,7 @@
 //! The API: every kind of group `metallb.io`, as users write it and as the cluster stores it.
 //!
 //! One file per kind, named after it; [`schema`] turns the types into the `CustomResourceDefinition`s that a cluster
-//! is given, [`read`] turns one stored object into its type and says which field is wrong when it cannot.
+//! is given, [`read()`] turns one stored object into its type and says which field is wrong when it cannot.
 //!
 //! Not here: any client or watch (the binaries have those), and what a value *means*. These types hold what the API
 //! server lets through, durations and prefixes still as text; checking them is the business of the configuration parser.
@@ -17,11 +17,12 @@ pub mod bfd_profile;
 pub mod bgp_advertisement;
 pub mod bgp_peer;
 pub mod community;
+pub mod config;
 pub mod configuration_state;
 pub mod ip_address_pool;
 pub mod l2_advertisement;
 pub mod metallb;
-pub mod read;
+mod read;
 pub mod schema;
 pub mod service_bgp_status;
 pub mod service_l2_status;

@@ -16,6 +16,19 @@ pub enum Event<K, V> {
     Deleted(K),
 }
 
+impl<K, V> Event<K, V> {
+    /// The same event about keys of another type. Different keys must stay different.
+    pub fn map_keys<L: Ord>(self, mut rename: impl FnMut(K) -> L) -> Event<L, V> {
+        match self {
+            Self::Listed(rows) => {
+                Event::Listed(rows.into_iter().map(|(key, value)| (rename(key), value)).collect())
+            }
+            Self::Applied(key, value) => Event::Applied(rename(key), value),
+            Self::Deleted(key) => Event::Deleted(rename(key)),
+        }
+    }
+}
+
 /// The objects of one kind, as last heard.
 #[derive(Clone, Debug)]
 pub struct Table<K, V> {

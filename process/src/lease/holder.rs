@@ -30,17 +30,17 @@ impl Lease {
     }
 
     /// Returns when the lease is held.
-    pub async fn held(&mut self) {
-        self.wait_for(|until| until.is_some()).await;
+    pub async fn held(&self) {
+        self.wait_for(Option::is_some).await;
     }
 
     /// Returns when the lease is not held any more.
-    pub async fn lost(&mut self) {
-        self.wait_for(|until| until.is_none()).await;
+    pub async fn lost(&self) {
+        self.wait_for(Option::is_none).await;
     }
 
-    async fn wait_for(&mut self, condition: impl FnMut(&Option<Instant>) -> bool) {
-        if self.holds_until.wait_for(condition).await.is_err() {
+    async fn wait_for(&self, condition: impl FnMut(&Option<Instant>) -> bool) {
+        if self.holds_until.clone().wait_for(condition).await.is_err() {
             std::future::pending().await // the keeper ended: nothing changes any more
         }
     }

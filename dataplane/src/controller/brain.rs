@@ -1,0 +1,126 @@
+//! The one task that owns the world: what the watches report goes into the [`Ledger`], what it decides is written.
+//!
+//! It works only while the lease is held. Its world begins with lists read after the lease was acquired, so whatever
+//! the holder before wrote is in it.
+
+use k8s_openapi::api::core::v1::{Namespace, Service};
+use kube::runtime::watcher;
+use kube::{Api, Client};
+use metallb_core::names::ServiceKey;
+use metallb_process::cluster::REQUEST_TIMEOUT;
+use metallb_process::events::Recorder;
+use metallb_process::lease::Lease;
+use metallb_process::watch;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Duration, MissedTickBehavior};
+
+use super::claim::Row;
+use super::ledger::{Input, Ledger};
+use super::metrics::Metrics;
+use super::writing::Outcome;
+use crate::kube::configuration::Configuration;
+use crate::kube::service::LoadBalancerClass;
+
+/// Changes that wait for the brain. When it is full the watches wait, and the API server keeps the changes.
+const INPUTS: usize = 256;
+/// Changes taken in before the next plan: what arrives together is planned together.
+const BATCH: usize = 1024;
+/// Writes under way at a time.
+const WRITES: usize = 16;
+/// How often to look whether writes that waited for a renewal of the lease may go.
+const PATROL: Duration = Duration::from_secs(1);
+
+/// What the brain needs besides its world.
+pub struct Context {
+    /// To watch and to write with.
+    pub client: Client,
+    /// MetalLB's namespace.
+    pub namespace: String,
+    /// Which services are ours.
+    pub class: LoadBalancerClass,
+    /// Where events go.
+    pub recorder: Recorder,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+/// Works until the lease is lost. Dropping the future stops it at once, and every write of it.
+pub async fn work(context: &Context, lease: &Lease) {
+    let (sender, mut inputs) = mpsc::channel(INPUTS);
+    let mut watches = JoinSet::new(); // aborted when dropped
+    start_watches(context, sender, &mut watches);
+    let mut ledger = Ledger::new(context.class.clone());
+    let mut writes: JoinSet<(ServiceKey, Outcome)> = JoinSet::new();
+    let mut patrol = tokio::time::interval(PATROL);
+    patrol.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = lease.lost() => return,
+            Some(done) = writes.join_next() => match done {
+                Ok((service, outcome)) => finish(context, &mut ledger, &service, outcome),
+                Err(error) => tracing::error!(event = "writeFailed", %error, "the task that wrote ended early"),
+            },
+            Some(input) = inputs.recv() => {
+                let more = std::iter::from_fn(|| inputs.try_recv().ok()).take(BATCH);
+                for input in std::iter::once(input).chain(more) {
+                    context.metrics.client.updates.inc();
+                    ledger.apply(input);
+                }
+            }
+            _ = patrol.tick() => {}
+        }
+        for happening in ledger.plan() {
+            context.recorder.record(happening);
+        }
+        if ledger.is_ready() {
+            context.metrics.client.config_loaded.set(1);
+            context.metrics.client.config_stale.set(i64::from(ledger.any_set_aside()));
+            context.metrics.show(ledger.pools(), ledger.books());
+        }
+        while writes.len() < WRITES && lease.outlives(REQUEST_TIMEOUT) {
+            let Some(write) = ledger.take_write() else { break };
+            let (client, lease, service) = (context.client.clone(), lease.clone(), write.service.clone());
+            writes.spawn(async move { (service, write.perform(client, lease).await) });
+        }
+    }
+}
+
+fn start_watches(context: &Context, sender: mpsc::Sender<Input>, watches: &mut JoinSet<()>) {
+    let client = &context.client;
+    Configuration::watch(client, &context.namespace, &sender, Input::Configuration, watches);
+    watches.spawn(watch::watch(
+        Api::<watch::Guarded<Namespace>>::all(client.clone()),
+        watcher::Config::default(),
+        sender.clone(),
+        |read| Some(read.ok()?.metadata.labels.unwrap_or_default()),
+        |event| Input::Namespace(event.map_keys(|(_, name)| name.into())),
+    ));
+    let class = context.class.clone();
+    watches.spawn(watch::watch(
+        Api::<watch::Guarded<Service>>::all(client.clone()),
+        watcher::Config::default(),
+        sender,
+        move |read| Row::of(&read.ok()?, &class),
+        |event| Input::Service(event.map_keys(|(namespace, name)| ServiceKey::new(namespace, name))),
+    ));
+}
+
+fn finish(context: &Context, ledger: &mut Ledger, service: &ServiceKey, outcome: Outcome) {
+    match outcome {
+        Outcome::Written(object) => {
+            for happening in ledger.written(&object) {
+                context.recorder.record(happening);
+            }
+        }
+        // Gone: its deletion is on its way through the watch. Abandoned: the loop ends with the lease, and the world
+        // with the loop.
+        Outcome::Conflict | Outcome::Gone | Outcome::Abandoned => ledger.conflicted(service),
+        Outcome::Refused(error) => {
+            context.metrics.client.update_errors.inc();
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(event = "writeRefused", %service, error, "is the role of the controller complete?");
+            ledger.refused(service);
+        }
+    }
+}

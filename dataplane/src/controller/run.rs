@@ -1,0 +1,76 @@
+//! Start-up of the controller, and what runs beside the brain.
+
+use std::net::{Ipv6Addr, SocketAddr};
+
+use anyhow::Context as _;
+use metallb_process::events::Recorder;
+use metallb_process::serve::access::Gate;
+use metallb_process::serve::tls::CertificateSource;
+use metallb_process::serve::{http, metrics as metrics_server};
+use metallb_process::shutdown::Shutdown;
+use metallb_process::{cluster, lease};
+use prometheus::Registry;
+
+use super::args::{Args, WebhookMode};
+use super::brain::{Context, work};
+use super::memberlist_secret;
+use super::metrics::Metrics;
+use crate::kube::service::LoadBalancerClass;
+
+/// The Lease that the replicas of the controller share.
+const LEASE: &str = "metallb-controller";
+/// `reportingComponent` of events.
+const COMPONENT: &str = "metallb-controller";
+
+/// Runs until `shutdown`. An error is one that a restart may cure.
+pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
+    let tls = args.tls.options()?;
+    let namespace = cluster::namespace(&args.namespace)?;
+    let client = cluster::client(args.kubeconfig.as_deref()).await?;
+    anyhow::ensure!(!args.pod_name.is_empty(), "which pod is this? Set --pod-name or METALLB_POD_NAME");
+    tracing::info!(event = "startup", version = env!("CARGO_PKG_VERSION"), namespace, "controller");
+
+    let registry = Registry::new();
+    let metrics = Metrics::register(&registry)?;
+    let any = |port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+    http::serve(any(args.health_probe_port), http::probes(), shutdown.clone()).await?;
+    let certificate = CertificateSource::from_flag(&args.metrics_cert_dir);
+    let gate = Gate::new(client.clone());
+    metrics_server::serve(any(args.port), registry, gate, certificate, &tls, shutdown.clone()).await?;
+
+    if args.webhook_mode == WebhookMode::OnlyWebhook {
+        tracing::info!(
+            event = "idle",
+            "webhooks are served by the operator: there is nothing to do in this mode"
+        );
+        shutdown.requested().await;
+        return Ok(());
+    }
+    if !args.ml_secret_name.is_empty() {
+        memberlist_secret::ensure(client.clone(), &namespace, &args.ml_secret_name, &args.deployment)
+            .await
+            .context("speakers cannot start without their Secret")?;
+    }
+
+    let (lease, released) =
+        lease::keep(client.clone(), &namespace, LEASE, args.pod_name.clone(), shutdown.clone());
+    let context = Context {
+        recorder: Recorder::start(client.clone(), COMPONENT, args.pod_name),
+        client,
+        namespace,
+        class: LoadBalancerClass::from_flag(&args.lb_class),
+        metrics,
+    };
+    loop {
+        tokio::select! {
+            () = shutdown.requested() => break,
+            () = lease.held() => {}
+        }
+        tokio::select! {
+            () = shutdown.requested() => break,
+            () = work(&context, &lease) => {}
+        }
+    }
+    released.await;
+    Ok(())
+}

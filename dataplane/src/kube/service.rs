@@ -1,0 +1,50 @@
+//! What controller and speaker both read from a Service.
+
+use std::net::IpAddr;
+
+use k8s_openapi::api::core::v1::{ObjectReference, Service};
+use kube::{Resource, ResourceExt};
+use metallb_core::address::parse_address;
+use metallb_core::names::ServiceKey;
+
+/// Which services are ours: the flag `--lb-class`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LoadBalancerClass(Option<String>);
+
+impl LoadBalancerClass {
+    /// The flag's value; empty means services without a class.
+    pub fn from_flag(class: &str) -> Self {
+        Self((!class.is_empty()).then(|| class.to_owned()))
+    }
+
+    /// Is `service` a load balancer of ours: of type LoadBalancer, and of this class?
+    pub fn owns(&self, service: &Service) -> bool {
+        let spec = service.spec.as_ref();
+        let class = spec.and_then(|spec| spec.load_balancer_class.as_ref()).filter(|class| !class.is_empty());
+        is_load_balancer(service) && class == self.0.as_ref()
+    }
+}
+
+fn is_load_balancer(service: &Service) -> bool {
+    service.spec.as_ref().and_then(|spec| spec.type_.as_deref()) == Some("LoadBalancer")
+}
+
+/// The name it goes by.
+pub fn key(service: &Service) -> ServiceKey {
+    ServiceKey::new(service.namespace().unwrap_or_default(), service.name_any())
+}
+
+/// The addresses in `status.loadBalancer.ingress`, in order. Entries that only have a host name are another
+/// controller's and count for nothing; a text that is no address is an error.
+pub fn ingress_addresses(service: &Service) -> Result<Vec<IpAddr>, String> {
+    let load_balancer = service.status.as_ref().and_then(|status| status.load_balancer.as_ref());
+    let ingress = load_balancer.and_then(|load_balancer| load_balancer.ingress.as_ref());
+    let texts =
+        ingress.into_iter().flatten().filter_map(|entry| entry.ip.as_deref()).filter(|ip| !ip.is_empty());
+    texts.map(|text| parse_address(text).ok_or_else(|| format!("{text:?} is not an IP address"))).collect()
+}
+
+/// For events about it.
+pub fn reference(service: &Service) -> ObjectReference {
+    service.object_ref(&())
+}
