@@ -1,7 +1,7 @@
 //! From a stored object to its type.
 //!
 //! Watches deliver objects untyped, so that one that does not fit its type is a fact about that object and not the end
-//! of the watch. [`read`] is the step from there to a type; its error names the field.
+//! of the watch. [`read()`] is the step from there to a type; its error names the field.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;

@@ -1,7 +1,7 @@
 //! The `CustomResourceDefinition`s, made from the types.
 //!
 //! [`all`] is what a cluster is given. The derived definitions differ in a dozen small ways from those that MetalLB's
-//! users have installed; [`normalise`](normalise::normalise) evens them out, in one place, so that objects are accepted,
+//! users have installed; `normalise` evens them out, in one place, so that objects are accepted,
 //! defaulted and merged as before.
 //!
 //! Not here: writing them to files (the operator's `generate` does) and the conversion webhook's address, which depends

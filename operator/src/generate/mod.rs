@@ -1,7 +1,7 @@
 //! Files of the repository that follow from the Rust types: made by `cargo run --bin generate`, held up to date by a
 //! test.
 //!
-//! [`all`] is the list, one module per group of files. [`write`] and [`stale`] compare it with a checkout. Every file
+//! [`all`] is the list, one module per group of files. [`write()`] and [`stale`] compare it with a checkout. Every file
 //! begins with [`HEADER`], which is also how a file that is no longer made is recognised.
 
 mod crds;
