@@ -14,11 +14,11 @@ fn read<K: DeserializeOwned>(mut object: Value, name: &str, created: &str) -> St
     Stored::Readable(serde_json::from_value(object).unwrap())
 }
 
-fn pool(spec: Value) -> Stored<IPAddressPool> {
+fn pool(spec: &Value) -> Stored<IPAddressPool> {
     read(json!({ "metadata": {}, "spec": spec }), "lab", "2026-01-01T00:00:00Z")
 }
 
-fn advertisement(spec: Value) -> Stored<L2Advertisement> {
+fn advertisement(spec: &Value) -> Stored<L2Advertisement> {
     read(json!({ "metadata": {}, "spec": spec }), "lab", "2026-01-01T00:00:00Z")
 }
 
@@ -50,7 +50,7 @@ fn a_complete_pool_is_read_field_by_field() {
             "serviceSelectors": [{ "matchExpressions": [{ "key": "tier", "operator": "NotIn", "values": ["db"] }] }],
         },
     });
-    let parsed = parse(&with_pool("lab", pool(spec)));
+    let parsed = parse(&with_pool("lab", pool(&spec)));
     assert_eq!(parsed.refusals, []);
     let pool = parsed.config.pools.get(&"lab".into()).unwrap();
     assert_eq!((pool.capacity(Family::V4), pool.capacity(Family::V6)), (15, 16));
@@ -87,7 +87,7 @@ fn every_fault_of_a_pool_has_its_code_and_names_the_value() {
         (expression("In", json!(["v", "v"])), "bad-selector", "\"v\""),
         (selectors(json!([{}, {}])), "bad-selector", "duplicate label selector"),
     ] {
-        let (found, text) = refused(&with_pool("lab", pool(spec.clone())));
+        let (found, text) = refused(&with_pool("lab", pool(&spec)));
         assert_eq!(found, code, "{spec}");
         assert!(text.contains(named) && text.starts_with("IPAddressPool lab: "), "{text}");
     }
@@ -101,7 +101,7 @@ fn selectors_that_mean_the_same_are_the_same() {
         "addresses": ["10.0.0.0/24"],
         "serviceAllocation": { "serviceSelectors": [selector(json!(["a", "b"])), selector(json!(["b", "a"]))] },
     });
-    assert_eq!(refused(&with_pool("lab", pool(spec))).0, "bad-selector");
+    assert_eq!(refused(&with_pool("lab", pool(&spec))).0, "bad-selector");
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn an_object_that_cannot_be_read_is_set_aside_and_known_by_name_and_labels() {
     let broken =
         Stored::Unreadable { metadata: Box::new(metadata), error: "spec.addresses: not a list".into() };
     let mut objects = with_pool("broken", broken);
-    objects.pools.insert("good".into(), pool(json!({ "addresses": ["10.0.0.0/24"] })));
+    objects.pools.insert("good".into(), pool(&json!({ "addresses": ["10.0.0.0/24"] })));
     let parsed = parse(&objects);
     assert_eq!(parsed.refusals[0].code(), "unreadable");
     assert!(parsed.refusals[0].explain().contains("spec.addresses: not a list"));
@@ -150,7 +150,7 @@ fn a_complete_l2_advertisement_is_read_field_by_field() {
         "interfaces": ["eth0", "eth1"],
         "preferredNodeSelectors": [{ "weight": 100, "preference": { "matchLabels": { "rack": "1" } } }],
     });
-    let parsed = parse(&with_advertisement(advertisement(spec)));
+    let parsed = parse(&with_advertisement(advertisement(&spec)));
     assert_eq!(parsed.refusals, []);
     let advertisement = &parsed.config.l2_advertisements["lab"];
     assert_eq!(advertisement.pools.names, ["lab".into()].into());
@@ -170,12 +170,12 @@ fn every_fault_of_an_l2_advertisement_has_its_code() {
         (json!({ "preferredNodeSelectors": [{ "weight": 0, "preference": {} }] }), "bad-weight"),
         (json!({ "preferredNodeSelectors": [{ "weight": 101, "preference": {} }] }), "bad-weight"),
     ] {
-        assert_eq!(refused(&with_advertisement(advertisement(spec.clone()))).0, code, "{spec}");
+        assert_eq!(refused(&with_advertisement(advertisement(&spec))).0, code, "{spec}");
     }
 }
 
 #[test]
 fn an_advertisement_with_nothing_but_a_name_covers_everything() {
-    let parsed = parse(&with_advertisement(advertisement(json!({}))));
+    let parsed = parse(&with_advertisement(advertisement(&json!({}))));
     assert_eq!(parsed.config.l2_advertisements["lab"], metallb_core::config::L2Advertisement::default());
 }

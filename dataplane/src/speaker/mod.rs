@@ -1,1 +1,24 @@
-//! x
+//! The speaker: one on every node, announces the addresses that this node is elected for.
+//!
+//! | room | holds |
+//! |---|---|
+//! | [`args`] | flags and environment |
+//! | [`run`] | start-up, and what runs beside the brain |
+//! | [`brain`] | the one task that owns the world: watches in, tables out |
+//! | [`facts`] | its world, and what follows from it; no I/O |
+//! | [`lane`] | the thread that answers ARP, tells neighbours, and exchanges heartbeats |
+//! | [`excluded`] | the file that names interfaces to leave alone |
+//! | [`metrics`] | what is announced, asked and answered |
+//!
+//! The brain never touches a packet, and the lane never waits for the brain: a plan over ten thousand services delays
+//! no answer and no heartbeat. Not here: the rules (`metallb_core::plan`), the protocols (`metallb-protocols`).
+
+pub mod args;
+mod brain;
+mod excluded;
+mod facts;
+mod lane;
+mod metrics;
+mod run;
+
+pub use run::run;

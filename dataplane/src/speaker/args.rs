@@ -1,0 +1,82 @@
+//! Flags and environment of the speaker: upstream's, all of them.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Parser};
+use metallb_process::flags::parse_bool;
+use metallb_process::logging::LogLevel;
+use metallb_process::serve::tls::TlsFlags;
+
+/// Announces the addresses of Services from this node, by ARP.
+///
+/// Flags follow Go: one dash or two, values after `=` or a space, booleans unset by `=false`.
+#[derive(Clone, Debug, Parser)]
+#[command(version)]
+pub struct Args {
+    /// Namespace of MetalLB; empty: that of the service account
+    #[arg(long, env = "METALLB_NAMESPACE", default_value = "")]
+    pub namespace: String,
+    /// Name of this node
+    #[arg(long, env = "METALLB_NODE_NAME")]
+    pub node_name: String,
+    /// Name of this pod
+    #[arg(long, env = "METALLB_POD_NAME", default_value = "")]
+    pub pod_name: String,
+    /// Deprecated, and ignored
+    #[arg(long, env = "METALLB_HOST", default_value = "")]
+    pub host: String,
+    /// Address to exchange heartbeats from; empty turns them off, and every node counts as having a speaker
+    #[arg(long, env = "METALLB_ML_BIND_ADDR", default_value = "")]
+    pub ml_bindaddr: String,
+    /// Port of the heartbeats (UDP)
+    #[arg(long, env = "METALLB_ML_BIND_PORT", default_value_t = 7946)]
+    pub ml_bindport: u16,
+    /// Labels of the speakers' pods; empty turns heartbeats off, and every node counts as having a speaker
+    #[arg(long, env = "METALLB_ML_LABELS", default_value = "")]
+    pub ml_labels: String,
+    /// Directory with the Secret that speakers share (file secretkey)
+    #[arg(long, env = "METALLB_ML_SECRET_KEY_PATH", default_value = "")]
+    pub ml_secret_key_path: String,
+    /// Accepted for compatibility: upstream's timing for wide networks
+    #[arg(long, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          value_parser = parse_bool, action = ArgAction::Set)]
+    pub ml_wan_config: bool,
+    /// Port of the metrics endpoint (HTTPS, bearer token); 0 turns it off
+    #[arg(long, default_value_t = 9120)]
+    pub port: u16,
+    /// How much to log: all, debug, info, warn, error or none
+    #[arg(long, default_value = "info")]
+    pub log_level: LogLevel,
+    /// Accepted for compatibility: there is no Go profiler here
+    #[arg(long, default_value = "")]
+    pub pprof_bind_address: String,
+    /// Port of /healthz and /readyz (HTTP, 127.0.0.1)
+    #[arg(long, default_value_t = 17472)]
+    pub health_probe_port: u16,
+    /// Announce Services of this loadBalancerClass; empty: those without a class
+    #[arg(long, default_value = "")]
+    pub lb_class: String,
+    /// Announce also from nodes labelled node.kubernetes.io/exclude-from-external-load-balancers
+    #[arg(long, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          value_parser = parse_bool, action = ArgAction::Set)]
+    pub ignore_exclude_lb: bool,
+    /// Accepted for compatibility: BGP is not here yet
+    #[arg(long, env = "FRRK8S_NAMESPACE", default_value = "")]
+    pub frrk8s_namespace: String,
+    /// Accepted for compatibility: BGP is not here yet
+    #[arg(long, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          value_parser = parse_bool, action = ArgAction::Set)]
+    pub frrk8s_secret_passthrough: bool,
+    /// Accepted for compatibility: nothing is debounced here
+    #[arg(long, env = "METALLB_BGP_DEBOUNCE_TIMEOUT", default_value = "3000")]
+    pub bgp_debounce_timeout: String,
+    /// TLS of the metrics endpoint
+    #[command(flatten)]
+    pub tls: TlsFlags,
+    /// Directory with tls.crt and tls.key for the metrics endpoint; empty: self-signed
+    #[arg(long, default_value = "")]
+    pub metrics_cert_dir: String,
+    /// Kubeconfig; without it, the pod's service account
+    #[arg(long, env = "KUBECONFIG")]
+    pub kubeconfig: Option<PathBuf>,
+}

@@ -1,0 +1,163 @@
+//! The one task that owns the world: what the watches report goes into the [`Facts`], and what follows goes to the
+//! lane, the events, the statuses and the metrics.
+
+use k8s_openapi::api::core::v1::{Node, Pod, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::runtime::watcher;
+use kube::{Api, Client};
+use metallb_core::names::ServiceKey;
+use metallb_core::plan;
+use metallb_process::events::Recorder;
+use metallb_process::watch;
+use tokio::sync::{mpsc, watch as latest};
+use tokio::task::JoinSet;
+
+use super::facts::{Facts, Input, Outcome, Peer, Row};
+use super::lane::Lane;
+use super::metrics::Metrics;
+use crate::kube::annotations::Annotation;
+use crate::kube::configuration::Configuration;
+use crate::kube::service::{LoadBalancerClass, ingress_addresses, key, reference};
+use crate::kube::service_l2_status::Announced;
+use crate::kube::{endpoints, node};
+use crate::net::links::Links;
+
+/// Changes that wait for the brain. When it is full the watches wait, and the API server keeps the changes.
+const INPUTS: usize = 256;
+/// Changes taken in before the next plan: what arrives together is planned together.
+const BATCH: usize = 1024;
+
+/// What the brain needs besides its world.
+pub struct Context {
+    /// To watch with.
+    pub client: Client,
+    /// MetalLB's namespace.
+    pub namespace: String,
+    /// Which services are ours.
+    pub class: LoadBalancerClass,
+    /// The labels of the speakers' pods; `None` without heartbeats.
+    pub speaker_labels: Option<String>,
+    /// Where events go.
+    pub recorder: Recorder,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Where statuses go.
+    pub statuses: latest::Sender<Announced>,
+}
+
+/// Works until the lane ends, which it does only when something is badly wrong. Dropping the future stops it.
+pub async fn work(context: &Context, mut facts: Facts, lane: &Lane, mut links: latest::Receiver<Links>) {
+    let (sender, mut inputs) = mpsc::channel(INPUTS);
+    let mut watches = JoinSet::new(); // aborted when dropped
+    start_watches(context, sender, &mut watches);
+    let mut speakers = lane.speakers.clone();
+    facts.set_speakers(speakers.borrow_and_update().clone());
+    facts.set_links(links.borrow_and_update().clone());
+    loop {
+        let outcome = facts.plan();
+        publish(context, &facts, lane, outcome);
+        tokio::select! {
+            Some(input) = inputs.recv() => {
+                let more = std::iter::from_fn(|| inputs.try_recv().ok()).take(BATCH);
+                for input in std::iter::once(input).chain(more) {
+                    context.metrics.client.updates.inc();
+                    facts.apply(input);
+                }
+            }
+            changed = speakers.changed() => match changed {
+                Ok(()) => facts.set_speakers(speakers.borrow_and_update().clone()),
+                Err(_) => return,
+            },
+            Ok(()) = links.changed() => facts.set_links(links.borrow_and_update().clone()),
+        }
+    }
+}
+
+fn publish(context: &Context, facts: &Facts, lane: &Lane, outcome: Outcome) {
+    let Outcome { tables, happenings, announced, withdrawn, statuses } = outcome;
+    // The wire first; what is written about it can wait.
+    if let Some(tables) = tables {
+        lane.publish(tables);
+    }
+    for happening in happenings {
+        context.recorder.record(happening);
+    }
+    let metrics = &context.metrics;
+    let labels = |(service, ip): &(ServiceKey, std::net::IpAddr)| {
+        [service.to_string(), "layer2".to_owned(), facts.node().to_string(), ip.to_string()]
+    };
+    for labels in withdrawn.iter().map(labels) {
+        let _ = metrics.announced.remove_label_values(&labels.each_ref().map(String::as_str)); // gone already: good
+    }
+    for labels in announced.iter().map(labels) {
+        metrics.announced.with_label_values(&labels.each_ref().map(String::as_str)).set(1);
+    }
+    if facts.is_ready() {
+        metrics.client.config_loaded.set(1);
+        metrics.client.config_stale.set(i64::from(facts.any_set_aside()));
+    }
+    if let Some(statuses) = statuses {
+        context.statuses.send_replace(statuses);
+    }
+}
+
+fn start_watches(context: &Context, sender: mpsc::Sender<Input>, watches: &mut JoinSet<()>) {
+    let client = &context.client;
+    let wrap = |change| Input::Configuration(Box::new(change));
+    Configuration::watch(client, &context.namespace, &sender, wrap, watches);
+    let class = context.class.clone();
+    watches.spawn(watch::watch(
+        Api::<watch::Guarded<Service>>::all(client.clone()),
+        watcher::Config::default(),
+        sender.clone(),
+        move |read| read_service(&read.ok()?, &class),
+        |event| Input::Service(event.map_keys(|(namespace, name)| ServiceKey::new(namespace, name))),
+    ));
+    watches.spawn(watch::watch(
+        Api::<watch::Guarded<EndpointSlice>>::all(client.clone()),
+        watcher::Config::default(),
+        sender.clone(),
+        |read| endpoints::read(&read.ok()?),
+        Input::Slice,
+    ));
+    watches.spawn(watch::watch(
+        Api::<watch::Guarded<Node>>::all(client.clone()),
+        watcher::Config::default(),
+        sender.clone(),
+        |read| Some(node::read(&read.ok()?)),
+        |event| Input::Node(event.map_keys(|(_, name)| name.into())),
+    ));
+    if let Some(labels) = &context.speaker_labels {
+        watches.spawn(watch::watch(
+            Api::<watch::Guarded<Pod>>::namespaced(client.clone(), &context.namespace),
+            watcher::Config::default().labels(labels),
+            sender,
+            |read| Peer::of(&read.ok()?),
+            Input::Pod,
+        ));
+    }
+}
+
+/// What matters of a Service; `None` for one that is no load balancer of ours.
+fn read_service(service: &Service, class: &LoadBalancerClass) -> Option<Row> {
+    if !class.owns(service) {
+        return None;
+    }
+    let annotations = service.metadata.annotations.as_ref();
+    let spec = service.spec.as_ref();
+    let addresses = ingress_addresses(service).unwrap_or_else(|problem| {
+        tracing::warn!(event = "invalidIP", service = %key(service), problem, "not announced");
+        Vec::new()
+    });
+    let local = spec.and_then(|spec| spec.external_traffic_policy.as_deref()) == Some("Local");
+    let allocated_from = Annotation::IpAllocatedFromPool.of(annotations).filter(|pool| !pool.is_empty());
+    let reference = reference(service);
+    let service = plan::Service {
+        addresses,
+        labels: service.metadata.labels.clone().unwrap_or_default(),
+        traffic_policy: if local { plan::TrafficPolicy::Local } else { plan::TrafficPolicy::Cluster },
+        shares: Annotation::AllowSharedIp.of(annotations).is_some(),
+        allocated_from: allocated_from.map(Into::into),
+    };
+    Some(Row { service, reference })
+}

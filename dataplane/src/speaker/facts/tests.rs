@@ -1,0 +1,200 @@
+//! What follows from the facts, and that it follows once.
+
+use std::collections::BTreeMap;
+
+use metallb_core::config::Interfaces;
+use metallb_core::plan::Endpoints;
+use metallb_crds::config::Stored;
+use metallb_protocols::ethernet::Mac;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::net::links::Link;
+
+const VIP: &str = "10.0.0.1"; // of node-a, node-b, node-c it elects node-b, then a, then c
+const NODES: [&str; 3] = ["node-a", "node-b", "node-c"];
+
+fn key(name: &str) -> ServiceKey {
+    ServiceKey::new("default", name)
+}
+
+fn vip() -> IpAddr {
+    VIP.parse().unwrap()
+}
+
+fn row(addresses: &[&str]) -> Row {
+    let addresses = addresses.iter().map(|text| text.parse().unwrap()).collect();
+    Row { service: Service { addresses, ..Service::default() }, reference: ObjectReference::default() }
+}
+
+fn slice(service: &str) -> Slice {
+    Slice { service: key(service), usable: Endpoints { anywhere: true, nodes: ["node-a".into()].into() } }
+}
+
+fn stored<K: serde::de::DeserializeOwned>(spec: &Value) -> Event<ObjectKey, Stored<K>> {
+    let object = json!({ "metadata": { "name": "lab" }, "spec": spec });
+    let stored = Stored::Readable(serde_json::from_value(object).unwrap());
+    Event::Listed([(("metallb-system".into(), "lab".into()), stored)].into())
+}
+
+fn listed<K: Ord, V>(rows: impl IntoIterator<Item = (K, V)>) -> Event<K, V> {
+    Event::Listed(rows.into_iter().collect())
+}
+
+/// Everything that node-b hears at its start, in the order of kinds.
+fn inputs() -> Vec<Input> {
+    let pod = |name: &&str| {
+        let last = u8::try_from(NODES.iter().position(|node| node == name).unwrap()).unwrap();
+        let peer = Peer { node: (*name).into(), address: [10, 77, 0, last].into() };
+        (("metallb-system".to_owned(), (*name).to_owned()), peer)
+    };
+    vec![
+        Input::Service(listed([(key("web"), row(&[VIP]))])),
+        Input::Slice(listed([(("default".to_owned(), "web-1".to_owned()), slice("web"))])),
+        Input::Node(listed(NODES.map(|name| (name.into(), Node::default())))),
+        Input::Configuration(Box::new(Change::Pool(stored(&json!({ "addresses": ["10.0.0.0/24"] }))))),
+        Input::Configuration(Box::new(Change::L2Advertisement(stored(&json!({}))))),
+        Input::Pod(listed(NODES.iter().map(pod))),
+    ]
+}
+
+fn links() -> Links {
+    let link = |name: &str, arp| Link { name: name.into(), arp };
+    Links::from([(2, link("eth0", Some(Mac([2; 6])))), (3, link("eth1", None))])
+}
+
+/// node-b with all lists in, every speaker alive, and its first outcome.
+fn ready() -> (Facts, Outcome) {
+    let mut facts = Facts::new("node-b".into(), false, true);
+    facts.set_speakers(Speakers::Alive(NODES.map(Into::into).into()));
+    facts.set_links(links());
+    for input in inputs() {
+        facts.apply(input);
+    }
+    let outcome = facts.plan();
+    (facts, outcome)
+}
+
+fn reasons(outcome: &Outcome) -> Vec<&'static str> {
+    outcome.happenings.iter().map(|happening| happening.reason).collect()
+}
+
+#[test]
+fn until_every_list_is_in_nothing_is_announced_and_others_must_not_count_on_it() {
+    for missing in 0..inputs().len() {
+        let mut facts = Facts::new("node-b".into(), false, true);
+        facts.set_speakers(Speakers::Alive(NODES.map(Into::into).into()));
+        facts.set_links(links());
+        for (position, input) in inputs().into_iter().enumerate() {
+            if position != missing {
+                facts.apply(input);
+            }
+        }
+        let tables = facts.plan().tables.unwrap_or_default();
+        assert_eq!((tables.phase, tables.announced.len()), (Phase::Starting, 0), "without input {missing}");
+    }
+}
+
+#[test]
+fn the_elected_node_announces_tells_and_reports() {
+    let (_, outcome) = ready();
+    let tables = outcome.tables.as_ref().unwrap();
+    assert_eq!(tables.phase, Phase::Serving);
+    assert_eq!(tables.announced, [(vip(), Interfaces::All)].into());
+    assert_eq!(tables.stations.keys().collect::<Vec<_>>(), [&2], "eth1 answers no ARP");
+    assert_eq!(tables.peers.as_ref().map(BTreeMap::len), Some(3));
+    assert_eq!(outcome.happenings[0].message, "announcing from node \"node-b\" with protocol \"layer2\"");
+    assert_eq!(reasons(&outcome), ["nodeAssigned"]);
+    assert_eq!(outcome.announced, [(key("web"), vip())].into());
+    assert_eq!(outcome.statuses, Some([(key("web"), Interfaces::All)].into()));
+}
+
+#[test]
+fn nothing_new_is_nothing_said() {
+    let (mut facts, _) = ready();
+    for input in inputs() {
+        facts.apply(input);
+    }
+    facts.set_links(links());
+    assert_eq!(facts.plan(), Outcome::default());
+}
+
+#[test]
+fn without_heartbeats_the_pods_of_the_speakers_do_not_matter() {
+    let mut facts = Facts::new("node-b".into(), false, false);
+    facts.set_speakers(Speakers::EveryNode);
+    facts.set_links(links());
+    for input in inputs().into_iter().take(5) {
+        facts.apply(input);
+    }
+    assert_eq!(facts.plan().tables.unwrap().announced.len(), 1);
+}
+
+#[test]
+fn who_loses_an_address_withdraws_it_everywhere() {
+    let (mut facts, _) = ready();
+    facts.apply(Input::Slice(Event::Deleted(("default".into(), "web-1".into()))));
+    let outcome = facts.plan();
+    assert_eq!(outcome.tables.unwrap().announced.len(), 0);
+    assert_eq!(outcome.withdrawn, [(key("web"), vip())].into());
+    assert_eq!(outcome.statuses, Some([].into()));
+    assert_eq!(outcome.happenings, [], "withdrawals have no event, as upstream");
+}
+
+#[test]
+fn the_death_of_the_owner_moves_its_address_here() {
+    let mut facts = Facts::new("node-a".into(), false, true);
+    facts.set_speakers(Speakers::Alive(NODES.map(Into::into).into()));
+    facts.set_links(links());
+    for input in inputs() {
+        facts.apply(input);
+    }
+    assert_eq!(facts.plan().tables.unwrap().announced.len(), 0);
+    facts.set_speakers(Speakers::Alive(["node-a".into(), "node-c".into()].into()));
+    let outcome = facts.plan();
+    assert_eq!(outcome.tables.as_ref().unwrap().announced.len(), 1);
+    assert_eq!(reasons(&outcome), ["nodeAssigned"]);
+}
+
+#[test]
+fn services_that_share_an_address_are_told_the_same() {
+    let (mut facts, _) = ready();
+    facts.apply(Input::Service(Event::Applied(key("dns"), row(&[VIP]))));
+    facts.apply(Input::Slice(Event::Applied(("default".into(), "dns-1".into()), slice("dns"))));
+    let outcome = facts.plan();
+    assert_eq!(outcome.happenings[0].message, "announcing from node \"node-b\" with protocol \"layer2\"");
+    assert_eq!(outcome.tables, None, "the wire sees no difference");
+}
+
+#[test]
+fn interfaces_that_do_not_exist_here_are_said_to_be_missing_and_nothing_is_announced() {
+    let (mut facts, _) = ready();
+    let advertisement = stored(&json!({ "interfaces": ["nowhere"] }));
+    facts.apply(Input::Configuration(Box::new(Change::L2Advertisement(advertisement))));
+    let outcome = facts.plan();
+    assert_eq!(reasons(&outcome), ["announceFailed"]);
+    let expected = "the interfaces specified by LB IP \"10.0.0.1\" doesn't exist in assigned node \"node-b\" with protocol \"layer2\"";
+    assert_eq!(outcome.happenings[0].message, expected);
+    assert_eq!(outcome.tables.unwrap().announced.len(), 0);
+    assert_eq!(outcome.statuses, Some([].into()));
+}
+
+#[test]
+fn of_a_service_with_two_addresses_the_announcer_of_the_first_writes_the_status() {
+    let (mut facts, _) = ready();
+    // 10.0.0.2 elects node-b too; of these only the first counts.
+    facts.apply(Input::Service(Event::Applied(key("web"), row(&["192.0.2.1", VIP]))));
+    assert_eq!(facts.plan().statuses, Some([].into()), "192.0.2.1 is of no pool, and announced by nobody");
+}
+
+#[test]
+fn a_speaker_that_ended_or_has_no_address_yet_is_no_peer() {
+    let pod = |status: Value| {
+        let pod = json!({ "metadata": {}, "spec": { "nodeName": "n1", "containers": [] }, "status": status });
+        Peer::of(&serde_json::from_value(pod).unwrap())
+    };
+    let peer = Peer { node: "n1".into(), address: [10, 77, 0, 11].into() };
+    assert_eq!(pod(json!({ "phase": "Running", "podIP": "10.77.0.11" })), Some(peer));
+    assert_eq!(pod(json!({ "phase": "Pending" })), None);
+    assert_eq!(pod(json!({ "phase": "Failed", "podIP": "10.77.0.11" })), None);
+}

@@ -1,0 +1,45 @@
+//! What is announced, asked and answered.
+
+use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
+
+use crate::observe::ClientMetrics;
+
+/// The speaker's metrics. Names and labels are upstream's.
+#[derive(Clone)]
+pub struct Metrics {
+    /// Those that every process has.
+    pub client: ClientMetrics,
+    /// 1 for every service, protocol and address that this node announces.
+    pub announced: IntGaugeVec,
+    /// Requests for addresses that are announced here.
+    pub requests_received: IntCounterVec,
+    /// Answers to them.
+    pub responses_sent: IntCounterVec,
+    /// Frames that tell, unasked, that an address is here.
+    pub gratuitous_sent: IntCounterVec,
+}
+
+impl Metrics {
+    /// Registers them.
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let counter = |name: &str, help: &str| {
+            let counter = IntCounterVec::new(Opts::new(name, help), &["ip"])?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok::<_, prometheus::Error>(counter)
+        };
+        let announced =
+            Opts::new("metallb_speaker_announced", "1 for every address that this node announces");
+        let announced = IntGaugeVec::new(announced, &["service", "protocol", "node", "ip"])?;
+        registry.register(Box::new(announced.clone()))?;
+        Ok(Self {
+            client: ClientMetrics::register(registry)?,
+            announced,
+            requests_received: counter(
+                "metallb_layer2_requests_received",
+                "ARP requests for announced addresses",
+            )?,
+            responses_sent: counter("metallb_layer2_responses_sent", "ARP answers")?,
+            gratuitous_sent: counter("metallb_layer2_gratuitous_sent", "Gratuitous ARP frames")?,
+        })
+    }
+}

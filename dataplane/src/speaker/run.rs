@@ -1,0 +1,97 @@
+//! Start-up of the speaker, and what runs beside the brain.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use metallb_core::names::NodeName;
+use metallb_process::cluster;
+use metallb_process::events::Recorder;
+use metallb_process::serve::access::Gate;
+use metallb_process::serve::tls::CertificateSource;
+use metallb_process::serve::{http, metrics as metrics_server};
+use metallb_process::shutdown::Shutdown;
+use prometheus::Registry;
+use rand::TryRngCore as _;
+use rand::rngs::OsRng;
+use tokio::sync::watch;
+
+use super::args::Args;
+use super::brain::{Context, work};
+use super::excluded;
+use super::facts::Facts;
+use super::lane::{Heartbeats, Lane};
+use super::metrics::Metrics;
+use crate::kube::service::LoadBalancerClass;
+use crate::kube::service_l2_status::{self, Announced};
+use crate::net::links;
+
+/// `source.component` of events.
+const COMPONENT: &str = "metallb-speaker";
+
+/// Runs until `shutdown`. An error is one that a restart may cure.
+pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
+    let tls = args.tls.options()?;
+    let namespace = cluster::namespace(&args.namespace)?;
+    let heartbeats = heartbeats(&args)?;
+    let excluded = excluded::read(Path::new(excluded::FILE))?;
+    let client = cluster::client(args.kubeconfig.as_deref()).await?;
+    let pod = cluster::own_pod(client.clone(), &namespace, &args.pod_name).await?;
+    let node = NodeName::from(args.node_name.as_str());
+    tracing::info!(event = "startup", version = env!("CARGO_PKG_VERSION"), namespace, %node, "speaker");
+    if heartbeats.is_none() {
+        tracing::info!(event = "heartbeatsOff", "every node counts as having a speaker");
+    }
+
+    let registry = Registry::new();
+    let metrics = Metrics::register(&registry)?;
+    let probes = SocketAddr::from((Ipv4Addr::LOCALHOST, args.health_probe_port));
+    http::serve(probes, http::probes(), shutdown.clone()).await?;
+    let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, args.port));
+    let certificate = CertificateSource::from_flag(&args.metrics_cert_dir);
+    metrics_server::serve(any, registry, Gate::new(client.clone()), certificate, &tls, shutdown.clone())
+        .await?;
+
+    let links = links::follow(excluded).await?;
+    let facts = Facts::new(node.clone(), args.ignore_exclude_lb, heartbeats.is_some());
+    let speaker_labels = heartbeats.is_some().then(|| args.ml_labels.clone());
+    let lane = Lane::start(node.clone(), heartbeats, metrics.clone())?;
+    let (statuses, wanted) = watch::channel(Announced::new());
+    let owner = cluster::owned_by(&pod)?;
+    tokio::spawn(service_l2_status::keep(client.clone(), namespace.clone(), node.clone(), owner, wanted));
+    let context = Context {
+        recorder: Recorder::start(client.clone(), COMPONENT, args.node_name),
+        client,
+        namespace,
+        class: LoadBalancerClass::from_flag(&args.lb_class),
+        speaker_labels,
+        metrics,
+        statuses,
+    };
+    tokio::select! {
+        () = shutdown.requested() => {}
+        () = work(&context, facts, &lane, links) => bail!("the layer 2 thread ended: see the error before this one"),
+    }
+    lane.leave();
+    Ok(())
+}
+
+/// Heartbeats are on when both the address and the labels of the speakers are given, as upstream's memberlist.
+fn heartbeats(args: &Args) -> anyhow::Result<Option<Heartbeats>> {
+    if args.ml_bindaddr.is_empty() || args.ml_labels.is_empty() {
+        return Ok(None);
+    }
+    if !args.ml_secret_key_path.is_empty() {
+        // Not used yet: heartbeats carry no proof of who sent them. Its absence is an error as upstream, so that a
+        // cluster whose Secret is missing is told now and not by a later version.
+        let file = Path::new(&args.ml_secret_key_path).join("secretkey");
+        std::fs::read(&file)
+            .with_context(|| format!("cannot read the Secret that speakers share: {}", file.display()))?;
+    }
+    let address = args
+        .ml_bindaddr
+        .parse()
+        .with_context(|| format!("--ml-bindaddr {:?} is not an IP address", args.ml_bindaddr))?;
+    let boot_id = OsRng.try_next_u64().context("the system gives no random bytes")?;
+    Ok(Some(Heartbeats { address, port: args.ml_bindport, boot_id }))
+}
