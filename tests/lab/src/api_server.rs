@@ -5,10 +5,9 @@
 //! Start at [`ApiServer::shared`] or [`ApiServer::builder`].
 
 use std::env;
-use std::io::{self, PipeWriter};
+use std::io::PipeWriter;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,10 +18,11 @@ use socket2::{Domain, Socket, Type};
 use tokio::sync::OnceCell;
 
 use crate::control_plane::ControlPlane;
-use crate::pki::{Pki, Subject};
+use crate::janitor::Janitor;
+use crate::pki::Pki;
 use crate::process::{self, Launch, Lifetime, Process};
 use crate::tools::Tools;
-use crate::user::User;
+use crate::user::{User, Users};
 use crate::wait::{Verdict, until};
 
 /// Long beside the seconds it takes, as the machine may be busy.
@@ -37,6 +37,7 @@ const START: Duration = Duration::from_secs(90);
 #[derive(Debug)]
 pub struct ApiServer {
     plane: ControlPlane,
+    users: Users,
     flags: Vec<String>,
     running: Mutex<Running>,
     /// Keeps the port ours while no API server listens on it.
@@ -48,7 +49,7 @@ struct Running {
     processes: Vec<Process>,
     /// Every server holds a copy as its standard input. When the last copy is closed, the janitor wipes the files.
     alive: Option<PipeWriter>,
-    janitor: Option<Child>,
+    janitor: Option<Janitor>,
 }
 
 /// What an [`ApiServer`] shall have beside etcd and kube-apiserver.
@@ -103,15 +104,13 @@ impl ApiServerBuilder {
             eprintln!("lab: METALLB_LAB_KEEP is set, logs stay in {}", directory.path().display());
             Running { processes: Vec::new(), alive: None, janitor: None }
         } else {
-            let (reader, alive) = io::pipe().context("make a pipe")?;
-            Running {
-                processes: Vec::new(),
-                alive: Some(alive),
-                janitor: Some(janitor(directory.path(), reader)?),
-            }
+            let (janitor, alive) = Janitor::engage("rm -rf -- \"$1\"", [directory.path()])?;
+            Running { processes: Vec::new(), alive: Some(alive), janitor: Some(janitor) }
         };
         let _ = directory.keep(); // from here on the janitor's
-        let server = ApiServer { plane, flags, running: Mutex::new(running), _port: reservation };
+        let kubectl = plane.tools.program("kubectl")?;
+        let users = Users { pki: plane.pki.clone(), server: plane.url(), suffix: String::new(), kubectl };
+        let server = ApiServer { plane, users, flags, running: Mutex::new(running), _port: reservation };
         server.start(server.plane.etcd()?)?;
         server.start(server.plane.api_server(&server.flags)?)?;
         server.until_ready().await?;
@@ -148,24 +147,22 @@ impl ApiServer {
 
     /// The administrator, who may do everything.
     pub async fn admin(&self) -> Result<User> {
-        self.user_of(self.plane.kubeconfig("admin")).await
+        self.users.admin().await
     }
 
     /// Somebody with a certificate of that name, who may do what RBAC grants to it.
     pub async fn user(&self, name: &str) -> Result<User> {
-        self.user_of(self.plane.kubeconfig_of(Subject { user: name, group: None })?).await
+        self.users.with_certificate(name, None).await
     }
 
     /// The same, member of a group.
     pub async fn user_in_group(&self, name: &str, group: &str) -> Result<User> {
-        self.user_of(self.plane.kubeconfig_of(Subject { user: name, group: Some(group) })?).await
+        self.users.with_certificate(name, Some(group)).await
     }
 
     /// An existing service account, with a token that lasts an hour; working in its namespace.
     pub async fn service_account(&self, namespace: &str, name: &str) -> Result<User> {
-        let token = self.admin().await?.service_account_token(namespace, name).await?;
-        let kubeconfig = self.plane.kubeconfig_of_service_account(namespace, name, &token)?;
-        self.user_of(kubeconfig).await?.in_namespace(namespace)
+        self.users.service_account(namespace, name).await
     }
 
     /// The administrator's kubeconfig.
@@ -269,10 +266,6 @@ impl ApiServer {
         }
     }
 
-    async fn user_of(&self, kubeconfig: PathBuf) -> Result<User> {
-        User::connect(&kubeconfig, self.plane.tools.program("kubectl")?).await
-    }
-
     fn running(&self) -> MutexGuard<'_, Running> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -285,8 +278,8 @@ impl Drop for ApiServer {
             eprintln!("lab: {error:#}");
         }
         running.alive = None;
-        if let Some(mut janitor) = running.janitor.take() {
-            let _ = janitor.wait(); // it wipes the files; nothing depends on its success
+        if let Some(janitor) = running.janitor.take() {
+            janitor.wait();
         }
     }
 }
@@ -322,14 +315,6 @@ impl SharedApiServer {
 pub(crate) fn is_ready(node: &Node) -> bool {
     let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
     conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
-}
-
-/// Waits until nobody holds the other end of the pipe, then wipes the directory: also after a kill of this process.
-/// It keeps no file of ours open, and in a session of its own it outlives a Ctrl-C.
-fn janitor(directory: &Path, pipe: io::PipeReader) -> Result<Child> {
-    let mut command = Command::new("setsid");
-    command.args(["--", "sh", "-c", "cat; rm -rf -- \"$1\"", "janitor"]).arg(directory).stdin(pipe);
-    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().context("start the janitor")
 }
 
 /// A free port, and a socket that keeps it: bound, never listening, and willing to share with the API server.

@@ -5,7 +5,6 @@
 //! Not here: starting them, and where they run.
 
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -174,23 +173,6 @@ impl ControlPlane {
         self.pki.path(&format!("{name}.kubeconfig"))
     }
 
-    /// A kubeconfig for anybody, with a certificate made for the purpose.
-    pub(crate) fn kubeconfig_of(&self, subject: Subject<'_>) -> Result<PathBuf> {
-        let file =
-            format!("user-{}-{}", file_name(subject.user), file_name(subject.group.unwrap_or_default()));
-        self.pki.kubeconfig(&file, subject, &self.url())
-    }
-
-    /// A kubeconfig for a service account that has this token.
-    pub(crate) fn kubeconfig_of_service_account(
-        &self,
-        namespace: &str,
-        name: &str,
-        token: &str,
-    ) -> Result<PathBuf> {
-        self.pki.kubeconfig_for_token(&format!("account-{namespace}-{name}"), token, &self.url())
-    }
-
     fn launch(&self, name: &str) -> Result<Launch> {
         let program: OsString = self.tools.program(name)?.into();
         Ok(Launch::new(name, program, self.log(name)))
@@ -204,17 +186,4 @@ impl ControlPlane {
 /// The log of a process of that name.
 pub(crate) fn log_in(directory: &Path, name: &str) -> PathBuf {
     directory.join(format!("{name}.log"))
-}
-
-/// A user's name may be any string, and two users never get the same file.
-fn file_name(user: &str) -> String {
-    let mut name = String::new();
-    for byte in user.bytes() {
-        if byte.is_ascii_alphanumeric() {
-            name.push(char::from(byte));
-        } else {
-            let _ = write!(name, "_{byte:02x}"); // writing to a String cannot fail
-        }
-    }
-    name
 }

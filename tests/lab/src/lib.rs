@@ -1,7 +1,8 @@
 //! Kubernetes for tests, on one machine and without Docker, in two sizes.
 //!
 //! * [`ApiServer`]: etcd and kube-apiserver on loopback, in seconds, for any user. For tests of what talks to the API.
-//! * The full size is in the making: nodes, clients and a router in network namespaces.
+//! * [`Cluster`]: nodes, clients and a router in network namespaces, with real kubelets, kube-proxies and pods. Needs
+//!   root. For tests of what reaches a service.
 //!
 //! Both hand out [`User`]s, who apply manifests and look at objects, and both run the same upstream programs
 //! ([`tools`]). A scenario waits with [`eventually`] and nowhere else.
@@ -25,11 +26,13 @@
 //! ```
 
 mod api_server;
+mod cluster;
 mod command;
 mod control_plane;
+mod janitor;
 mod lock;
+mod netns;
 mod pki;
-#[allow(dead_code, reason = "nodes need the rest of it")]
 mod process;
 mod service;
 pub mod tools;
@@ -37,8 +40,16 @@ mod user;
 mod wait;
 
 pub use api_server::{ApiServer, ApiServerBuilder, SharedApiServer};
+pub use cluster::{
+    Cluster, ClusterOptions, ClusterStatus, Host, HostStatus, ProcessStatus, ProxyMode, SharedCluster,
+    forward_api,
+};
 pub use command::Outcome;
 pub use process::Process;
 pub use service::{LoadBalancer, load_balancer};
 pub use user::{Happening, User, refusal};
 pub use wait::{Attempt, Verdict, eventually};
+
+/// A manifest: on every node a pod labelled `app: hello` that answers on TCP (HTTP) and UDP port 8080 with its name and
+/// the address it sees the client at.
+pub const HELLO: &str = include_str!("hello.yaml");

@@ -116,12 +116,23 @@ impl Pki {
 
     /// A kubeconfig for the certificate of that name (made when missing), talking to `server`.
     pub(crate) fn kubeconfig(&self, name: &str, subject: Subject<'_>, server: &str) -> Result<PathBuf> {
-        self.certificate(name, Authority::Cluster, subject, &[], &[])?;
+        self.kubeconfig_as(name, name, subject, server)
+    }
+
+    /// The same, under another name: one certificate, two ways to the server.
+    pub(crate) fn kubeconfig_as(
+        &self,
+        file: &str,
+        certificate: &str,
+        subject: Subject<'_>,
+        server: &str,
+    ) -> Result<PathBuf> {
+        self.certificate(certificate, Authority::Cluster, subject, &[], &[])?;
         let user = json!({
-            "client-certificate-data": BASE64.encode(fs::read(self.certificate_path(name))?),
-            "client-key-data": BASE64.encode(fs::read(self.key_path(name))?),
+            "client-certificate-data": BASE64.encode(fs::read(self.certificate_path(certificate))?),
+            "client-key-data": BASE64.encode(fs::read(self.key_path(certificate))?),
         });
-        self.kubeconfig_with(name, &user, server)
+        self.kubeconfig_with(file, &user, server)
     }
 
     /// A kubeconfig for somebody who shows a token.

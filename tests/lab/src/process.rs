@@ -7,7 +7,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::io::{self, PipeWriter};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{LazyLock, Mutex, PoisonError, mpsc};
@@ -83,10 +83,14 @@ impl Launch {
         self
     }
 
-    /// The process holds this end of a pipe for as long as it lives.
-    pub(crate) fn holding(mut self, pipe: PipeWriter) -> Self {
-        self.stdin = pipe.into();
+    /// With an open file as its standard input.
+    pub(crate) fn holding(mut self, file: impl Into<Stdio>) -> Self {
+        self.stdin = file.into();
         self
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     pub(crate) fn start(self, lifetime: Lifetime) -> Result<Process> {
@@ -142,6 +146,18 @@ impl Process {
         true
     }
 
+    /// Asks it to end, and kills it when it has not after five seconds.
+    pub fn stop(&self) -> Result<()> {
+        self.signal(Signal::SIGTERM);
+        let obeys = until_blocking(Duration::from_secs(5), "it ends when asked to", || !self.alive());
+        obeys.or_else(|_| self.kill())
+    }
+
+    /// Kills it.
+    pub fn kill(&self) -> Result<()> {
+        end(std::slice::from_ref(self))
+    }
+
     /// Sends a signal, if it still runs.
     pub(crate) fn signal(&self, signal: Signal) {
         if self.alive() {
@@ -150,11 +166,14 @@ impl Process {
         }
     }
 
-    /// Its children, where the kernel tells.
-    pub(crate) fn children(&self) -> Vec<i32> {
-        let path = format!("/proc/{0}/task/{0}/children", self.pid);
-        let children = fs::read_to_string(path).unwrap_or_default();
-        children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
+    /// The child of a wrapper (`unshare`, `nsenter`) that has become the wrapped program.
+    pub(crate) fn wrapped_child(&self) -> Option<i32> {
+        let program = |pid: i32| fs::read_link(format!("/proc/{pid}/exe")).ok();
+        let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.pid)).ok()?;
+        let mut children = children.split_whitespace().filter_map(|pid| pid.parse().ok());
+        children.find(|child| {
+            program(*child).is_some_and(|its| program(self.pid).is_some_and(|ours| its != ours))
+        })
     }
 
     /// The last lines of its log, for an error message.

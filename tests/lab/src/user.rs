@@ -4,6 +4,7 @@
 //! Not here: what makes the server run, and who this identity is ([`ApiServer`](crate::ApiServer) hands users out).
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,8 @@ use kube::{Client, Config, Resource, ResourceExt as _};
 use serde_json::{Value, json};
 
 use crate::command::{Outcome, output};
+use crate::control_plane::ADMIN;
+use crate::pki::{Pki, Subject};
 use crate::service::{self, LoadBalancer};
 use crate::wait::until;
 
@@ -38,6 +41,45 @@ pub struct User {
     config: Config,
     kubeconfig: PathBuf,
     kubectl: PathBuf,
+}
+
+/// Everybody who can come to one API server.
+#[derive(Clone, Debug)]
+pub(crate) struct Users {
+    pub(crate) pki: Pki,
+    /// The way to the server from this process.
+    pub(crate) server: String,
+    /// What kubeconfigs for this way have behind their names: several processes may have ways of their own.
+    pub(crate) suffix: String,
+    pub(crate) kubectl: PathBuf,
+}
+
+impl Users {
+    /// The administrator's kubeconfig.
+    pub(crate) fn administrator(&self) -> Result<PathBuf> {
+        self.kubeconfig("administrator", "admin", ADMIN)
+    }
+
+    pub(crate) async fn admin(&self) -> Result<User> {
+        User::connect(&self.administrator()?, self.kubectl.clone()).await
+    }
+
+    pub(crate) async fn with_certificate(&self, user: &str, group: Option<&str>) -> Result<User> {
+        let file = format!("user-{}-{}", file_name(user), file_name(group.unwrap_or_default()));
+        let kubeconfig = self.kubeconfig(&file, &file, Subject { user, group })?;
+        User::connect(&kubeconfig, self.kubectl.clone()).await
+    }
+
+    pub(crate) async fn service_account(&self, namespace: &str, name: &str) -> Result<User> {
+        let token = self.admin().await?.service_account_token(namespace, name).await?;
+        let file = format!("account-{namespace}-{name}{}", self.suffix);
+        let kubeconfig = self.pki.kubeconfig_for_token(&file, &token, &self.server)?;
+        User::connect(&kubeconfig, self.kubectl.clone()).await?.in_namespace(namespace)
+    }
+
+    fn kubeconfig(&self, file: &str, certificate: &str, subject: Subject<'_>) -> Result<PathBuf> {
+        self.pki.kubeconfig_as(&format!("{file}{}", self.suffix), certificate, subject, &self.server)
+    }
 }
 
 /// An event, as `kubectl describe` shows it.
@@ -313,6 +355,19 @@ fn flatten(document: Value, objects: &mut Vec<DynamicObject>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A user's name may be any string, and two users never get the same file.
+fn file_name(user: &str) -> String {
+    let mut name = String::new();
+    for byte in user.bytes() {
+        if byte.is_ascii_alphanumeric() {
+            name.push(char::from(byte));
+        } else {
+            let _ = write!(name, "_{byte:02x}"); // writing to a String cannot fail
+        }
+    }
+    name
 }
 
 #[cfg(test)]

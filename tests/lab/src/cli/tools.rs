@@ -23,33 +23,35 @@ pub(crate) struct Args {
     output: Format,
 }
 
-pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    if args.install {
-        packages::install()?;
-    }
-    let missing = packages::missing();
-    let tools = Tools::ensure()?;
-    match args.output {
-        Format::Text => {
-            for directory in tools.directories() {
-                println!("{}", directory.display());
+impl Args {
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        if self.install {
+            packages::install()?;
+        }
+        let missing = packages::missing();
+        let tools = Tools::ensure()?;
+        match self.output {
+            Format::Text => {
+                for directory in tools.directories() {
+                    println!("{}", directory.display());
+                }
+                if let Some(command) = packages::install_command(&missing) {
+                    let names: Vec<&str> = missing.iter().map(|needed| needed.program).collect();
+                    println!("not on this machine: {}", names.join(", "));
+                    println!("install them with `lab tools --install`, that is: {}", command.join(" "));
+                }
             }
-            if let Some(command) = packages::install_command(&missing) {
-                let names: Vec<&str> = missing.iter().map(|needed| needed.program).collect();
-                println!("not on this machine: {}", names.join(", "));
-                println!("install them with `lab tools --install`, that is: {}", command.join(" "));
+            Format::Json => {
+                let missing: Vec<_> =
+                    missing.iter().map(|it| json!({"program": it.program, "package": it.package})).collect();
+                let answer = json!({
+                    "directories": tools.directories(),
+                    "buildSeconds": tools.built_in().as_secs_f32(),
+                    "missing": missing,
+                });
+                println!("{answer:#}");
             }
         }
-        Format::Json => {
-            let missing: Vec<_> =
-                missing.iter().map(|it| json!({"program": it.program, "package": it.package})).collect();
-            let answer = json!({
-                "directories": tools.directories(),
-                "buildSeconds": tools.built_in().as_secs_f32(),
-                "missing": missing,
-            });
-            println!("{answer:#}");
-        }
+        Ok(ExitCode::SUCCESS)
     }
-    Ok(ExitCode::SUCCESS)
 }

@@ -80,6 +80,21 @@ pub fn install() -> Result<()> {
     Ok(())
 }
 
+/// An error naming what is missing among the programs the full-size cluster cannot start without.
+pub(crate) fn require() -> Result<()> {
+    let missing: Vec<Needed> =
+        missing().into_iter().filter(|needed| !ONLY_SCENARIOS.contains(&needed.program)).collect();
+    let Some(command) = install_command(&missing) else { return Ok(()) };
+    let names: Vec<&str> = missing.iter().map(|needed| needed.program).collect();
+    bail!(
+        "not on this machine: {}; run `lab tools --install`, that is: {}",
+        names.join(", "),
+        command.join(" ")
+    )
+}
+
+const ONLY_SCENARIOS: &[&str] = &["curl", "arping", "ping", "ndisc6", "tcpdump"];
+
 fn present(program: &str) -> bool {
     if program.starts_with('/') {
         return Path::new(program).exists();
