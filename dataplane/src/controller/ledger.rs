@@ -57,7 +57,7 @@ pub struct Ledger {
     /// What is to be written, and not yet under way.
     wanted: BTreeMap<ServiceKey, Wanted>,
     /// What is being written.
-    in_flight: BTreeMap<ServiceKey, (Write, Wanted)>,
+    in_flight: BTreeMap<ServiceKey, UnderWay>,
     /// The version after our last write: older ones are not news.
     floors: BTreeMap<ServiceKey, u64>,
     /// A conflict says that there is a newer version, which has not been seen yet.
@@ -65,6 +65,15 @@ pub struct Ledger {
     /// The bad news that a service's events show already.
     told: BTreeMap<ServiceKey, Vec<Note>>,
     told_refusals: Vec<ObjectRefusal>,
+}
+
+/// A write whose outcome is not known yet. It may be made at any moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct UnderWay {
+    /// The object that it is about. Another one of the same name is another service.
+    uid: Option<String>,
+    write: Write,
+    wanted: Wanted,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,11 +146,17 @@ impl Ledger {
         self.touched.extend(self.services.reduce(event));
     }
 
-    /// Does `address` still stand in the status of a service that has to give it up?
+    /// Does `address` stand in the status of a service that has to give it up, or may it come to stand there yet?
     fn is_leaving_another(&self, key: &ServiceKey, address: IpAddr) -> bool {
-        let holders = self.in_status.get(&address).into_iter().flatten();
-        holders.filter(|holder| *holder != key).any(|holder| {
-            self.books.assignment(holder).is_none_or(|assignment| !assignment.vips.contains(address))
+        let names_it =
+            |under_way: &UnderWay| under_way.wanted.vips.is_some_and(|vips| vips.contains(address));
+        let under_way =
+            self.in_flight.iter().filter(|(_, under_way)| names_it(under_way)).map(|(holder, _)| holder);
+        let mut holders = self.in_status.get(&address).into_iter().flatten().chain(under_way);
+        holders.any(|holder| {
+            let keeps_it =
+                self.books.assignment(holder).is_some_and(|assignment| assignment.vips.contains(address));
+            holder != key && !keeps_it
         })
     }
 
@@ -259,7 +274,13 @@ impl Ledger {
 
     /// What the status will say once what is wanted or under way has been written.
     fn expected(&self, key: &ServiceKey) -> Option<&Wanted> {
-        self.wanted.get(key).or_else(|| self.in_flight.get(key).map(|(_, wanted)| wanted))
+        self.wanted.get(key).or_else(|| self.under_way(key).map(|under_way| &under_way.wanted))
+    }
+
+    /// The write that is under way for the object that goes by this name now.
+    fn under_way(&self, key: &ServiceKey) -> Option<&UnderWay> {
+        let uid = &self.services.get(key)?.reference.uid;
+        self.in_flight.get(key).filter(|under_way| under_way.uid == *uid)
     }
 
     fn want(&mut self, key: &ServiceKey, mut wanted: Wanted) {
@@ -267,8 +288,7 @@ impl Ledger {
         if let Some(before) = self.wanted.remove(key).filter(|before| before.vips == wanted.vips) {
             wanted.news.splice(0..0, before.news);
         }
-        let under_way =
-            self.in_flight.get(key).map(|(_, under_way)| (under_way.vips, under_way.pool.clone()));
+        let under_way = self.under_way(key).map(|it| (it.wanted.vips, it.wanted.pool.clone()));
         let there = under_way.or_else(|| self.services.get(key).map(status_of));
         if there != Some((wanted.vips, wanted.pool.clone())) {
             self.wanted.insert(key.clone(), wanted);
@@ -298,24 +318,25 @@ impl Ledger {
             },
             pool: wanted.pool.clone(),
         };
-        self.in_flight.insert(key, (write.clone(), wanted));
+        let uid = row.reference.uid.clone();
+        self.in_flight.insert(key, UnderWay { uid, write: write.clone(), wanted });
         Some(write)
     }
 
     /// A write was made, and `service` is the object now. The news that it made true.
     pub fn written(&mut self, service: &Service) -> Vec<Happening> {
         let key = key(service);
-        let Some((write, wanted)) = self.in_flight.remove(&key) else { return Vec::new() };
+        let Some(UnderWay { write, wanted, .. }) = self.in_flight.remove(&key) else { return Vec::new() };
         let deprecated = self.services.get(&key).map(|row| row.deprecated.clone()).unwrap_or_default();
         let reference = reference(service);
         let deprecated =
             deprecated.iter().map(|annotation| notes::deprecated_annotation(&reference, annotation));
         let happenings =
             deprecated.chain(wanted.news.iter().map(|note| notes::happening(&reference, note))).collect();
-        // The watch may have been faster than this answer, and seen more since.
+        // The watch may have been faster than this answer, and seen more since, up to the end of the object.
         let written = service.metadata.resource_version.as_deref().and_then(version);
         let known = self.services.get(&key).and_then(|known| version(&known.resource_version));
-        if known <= written {
+        if known.is_some() && known <= written {
             self.floors.extend(written.map(|version| (key.clone(), version)));
             self.reduce(match Row::of(service, &self.class) {
                 Some(row) => Event::Applied(key.clone(), row),
@@ -333,7 +354,7 @@ impl Ledger {
 
     /// A write was not made: the object is newer than the version it was decided on, or gone.
     pub fn conflicted(&mut self, key: &ServiceKey) {
-        let Some((write, _)) = self.in_flight.remove(key) else { return };
+        let Some(UnderWay { write, .. }) = self.in_flight.remove(key) else { return };
         self.wanted.remove(key);
         self.touched.insert(key.clone());
         if self.services.get(key).is_some_and(|row| row.resource_version == write.resource_version) {

@@ -83,7 +83,7 @@ impl World {
 
     fn create(&mut self, name: &str, spec: &Value) {
         let mut object = json!({
-            "metadata": { "name": name, "namespace": "default", "uid": name },
+            "metadata": { "name": name, "namespace": "default", "uid": format!("{name}-{}", self.version) },
             "spec": { "type": "LoadBalancer", "clusterIPs": ["10.96.0.1"], "ports": [{ "port": 80 }] },
         });
         object["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
