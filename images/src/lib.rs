@@ -34,8 +34,7 @@ struct Blob {
 
 impl Blob {
     fn new(bytes: Vec<u8>) -> Self {
-        let digest = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { digest, bytes }
+        Self { digest: format!("{:x}", Sha256::digest(&bytes)), bytes }
     }
 
     fn json(value: &Value) -> Self {
