@@ -256,14 +256,8 @@ impl ApiServer {
         .await
     }
 
-    /// Waiting on makes sense only while everything lives.
-    fn not_yet(&self, seen: &anyhow::Error) -> Verdict<()> {
-        match self.running().processes.iter().find(|process| !process.alive()) {
-            Some(dead) => {
-                Verdict::Never(anyhow!("{} has died; its last words:\n{}", dead.name, dead.last_words()))
-            }
-            None => Verdict::NotYet(format!("{seen:#}")),
-        }
+    fn not_yet(&self, because: &anyhow::Error) -> Verdict<()> {
+        process::not_yet(&self.running().processes, because)
     }
 
     fn running(&self) -> MutexGuard<'_, Running> {

@@ -21,7 +21,7 @@
 //!     admin.ingress_ips(&web).await.is_ok_and(|addresses| addresses.len() == 2)
 //! })
 //! .await;
-//! assert_eq!(admin.events_of(&web).await?[0].reason, "IPAllocated");
+//! assert!(admin.events_of(&web).await?.iter().any(|event| event.reason == "IPAllocated"));
 //! # Ok(()) }
 //! ```
 

@@ -14,13 +14,13 @@ use std::sync::{LazyLock, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
-use crate::wait::until_blocking;
+use crate::wait::{Verdict, until_blocking};
 
 /// A started process, as the state file records it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,7 +138,7 @@ impl Process {
         let Some(stat) = Stat::read(self.pid).filter(|stat| stat.start_time == self.start_time) else {
             return false;
         };
-        if matches!(stat.state, 'Z' | 'X') {
+        if !stat.runs() {
             // Ours to bury if we started it; it is the one we mean, its start time says so.
             let _ = waitpid(Pid::from_raw(self.pid), Some(WaitPidFlag::WNOHANG));
             return false;
@@ -194,6 +194,25 @@ pub(crate) fn end(processes: &[Process]) -> Result<()> {
     })
 }
 
+/// For a wait that makes sense only while everything lives: "not yet, because", or never, with the last words of who
+/// has died.
+pub(crate) fn not_yet<'a, T>(
+    processes: impl IntoIterator<Item = &'a Process>,
+    because: &anyhow::Error,
+) -> Verdict<T> {
+    match processes.into_iter().find(|process| !process.alive()) {
+        Some(dead) => {
+            Verdict::Never(anyhow!("{} has died; its last words:\n{}", dead.name, dead.last_words()))
+        }
+        None => Verdict::NotYet(format!("{because:#}")),
+    }
+}
+
+/// Whether there is a process of that number that is not a zombie.
+pub(crate) fn runs(pid: i32) -> bool {
+    Stat::read(pid).is_some_and(|stat| stat.runs())
+}
+
 /// The end of a log file.
 pub(crate) fn last_lines(path: &Path, count: usize) -> String {
     let text = fs::read(path).unwrap_or_default();
@@ -215,6 +234,10 @@ impl Stat {
         let mut fields = text.rsplit_once(')')?.1.split_whitespace();
         let state = fields.next()?.chars().next()?;
         Some(Self { state, start_time: fields.nth(18)?.parse().ok()? })
+    }
+
+    fn runs(&self) -> bool {
+        !matches!(self.state, 'Z' | 'X')
     }
 }
 

@@ -262,7 +262,9 @@ impl User {
         patched.with_context(|| format!("write the status of the service {}", service.name_any()))
     }
 
-    /// What has been said about an object so far, oldest first.
+    /// What has been said about an object so far, oldest first: by anybody. On a busy machine kube-apiserver itself
+    /// may remark on a Service whose addresses it has just given out, so look for the reporter or the reason you
+    /// mean.
     pub async fn events_of<K: Resource<DynamicType = ()>>(&self, object: &K) -> Result<Vec<Happening>> {
         let namespace = object.namespace().unwrap_or_else(|| "default".into());
         let fields =

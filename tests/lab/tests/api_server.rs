@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, ListParams, PostParams};
@@ -85,12 +85,10 @@ async fn what_happened_to_a_service_is_told_with_reason_and_reporter() -> Result
         ))
         .await?;
     let events = admin.events_of(&web).await?;
-    assert_eq!(events.len(), 1);
-    assert_eq!((events[0].severity.as_str(), events[0].reason.as_str()), ("Warning", "AllocationFailed"));
-    assert_eq!(
-        (events[0].message.as_str(), events[0].reporter.as_str()),
-        ("no address left", "some-controller")
-    );
+    let ours: Vec<_> = events.iter().filter(|event| event.reporter == "some-controller").collect();
+    let [event] = ours[..] else { bail!("not one of ours: {events:?}") };
+    assert_eq!((event.severity.as_str(), event.reason.as_str()), ("Warning", "AllocationFailed"));
+    assert_eq!(event.message, "no address left");
     Ok(())
 }
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use metallb_lab::{Cluster, ClusterOptions, ClusterStatus, ProxyMode};
+use metallb_lab::{ApiServer, Cluster, ClusterOptions, ClusterStatus, ProxyMode};
 use serde_json::json;
 
-use crate::Format;
+use crate::{Format, answer};
 
 /// Makes a cluster, or completes and repairs the one that is there
 ///
@@ -56,9 +56,36 @@ impl Up {
         let cluster = Cluster::up_forwarded_by(options, Some(&us)).await?;
         let kubeconfig = cluster.kubeconfig()?;
         match self.output {
-            Format::Text => println!("export KUBECONFIG={}", kubeconfig.display()),
-            Format::Json => println!("{:#}", json!({"name": name, "kubeconfig": kubeconfig})),
+            Format::Text => answer(&format!("export KUBECONFIG={}", kubeconfig.display())),
+            Format::Json => answer(&format!("{:#}", json!({"name": name, "kubeconfig": kubeconfig}))),
         }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Runs an API server without nodes until Ctrl-C; for any user
+#[derive(Args)]
+pub(crate) struct Api {
+    /// With kube-controller-manager: garbage collection, service accounts, DaemonSets
+    #[arg(long)]
+    controller_manager: bool,
+    /// With that many nodes that exist only in the API, where pods are Ready at once
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    fake_nodes: u16,
+}
+
+impl Api {
+    pub(crate) async fn run(self) -> Result<ExitCode> {
+        let mut builder = ApiServer::builder();
+        if self.controller_manager {
+            builder = builder.with_controller_manager();
+        }
+        if self.fake_nodes > 0 {
+            builder = builder.with_fake_nodes(self.fake_nodes);
+        }
+        let server = builder.start().await?;
+        answer(&format!("export KUBECONFIG={}", server.kubeconfig().display()));
+        tokio::signal::ctrl_c().await?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -94,7 +121,7 @@ impl Down {
             eprintln!("lab: there was nothing to take away");
         }
         for name in names {
-            println!("cluster {name} is gone");
+            answer(&format!("cluster {name} is gone"));
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -126,44 +153,37 @@ impl Status {
             bail!("there is no cluster {name} ({hint}); `lab up --name {name}` makes it");
         };
         match self.output {
-            Format::Text => print(&status),
-            Format::Json => println!("{}", serde_json::to_string_pretty(&status)?),
+            Format::Text => answer(&describe(&status)),
+            Format::Json => answer(&serde_json::to_string_pretty(&status)?),
         }
         Ok(if status.healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 
-fn print(status: &ClusterStatus) {
-    println!(
-        "cluster    {}: {}",
-        status.name,
-        if status.healthy { "as it should be" } else { "NOT as it should be" }
-    );
-    println!("files      {}", status.directory.display());
-    if let Some(kubeconfig) = &status.kubeconfig {
-        println!("kubeconfig {}", kubeconfig.display());
-    }
-    println!("\n{:<12}{:<28}{:<14}{:<12}STATE", "HOST", "NAMESPACE", "IPV4", "IPV6");
+fn describe(status: &ClusterStatus) -> String {
+    let verdict = if status.healthy { "as it should be" } else { "NOT as it should be" };
+    let mut lines = vec![
+        format!("cluster    {}: {verdict}", status.name),
+        format!("files      {}", status.directory.display()),
+    ];
+    lines.extend(status.kubeconfig.iter().map(|path| format!("kubeconfig {}", path.display())));
+    lines.push(format!("\n{:<12}{:<28}{:<14}{:<12}STATE", "HOST", "NAMESPACE", "IPV4", "IPV6"));
     for host in &status.hosts {
         let state = match (host.on, host.plugged) {
             (false, _) => "off",
             (true, Some(false)) => "unplugged",
             (true, _) => "on",
         };
-        let (v4, v6) = (host.ipv4.map(|it| it.to_string()), host.ipv6.map(|it| it.to_string()));
-        println!(
-            "{:<12}{:<28}{:<14}{:<12}{state}",
-            host.name,
-            host.namespace,
-            v4.unwrap_or_default(),
-            v6.unwrap_or_default()
-        );
+        let v4 = host.ipv4.map(|it| it.to_string()).unwrap_or_default();
+        let v6 = host.ipv6.map(|it| it.to_string()).unwrap_or_default();
+        lines.push(format!("{:<12}{:<28}{v4:<14}{v6:<12}{state}", host.name, host.namespace));
     }
-    println!("\n{:<28}{:<10}STATE", "PROCESS", "PID");
+    lines.push(format!("\n{:<28}{:<10}STATE", "PROCESS", "PID"));
     for process in &status.processes {
         let state = if process.alive { "runs" } else { "DEAD" };
-        println!("{:<28}{:<10}{state}", process.name, process.pid);
+        lines.push(format!("{:<28}{:<10}{state}", process.name, process.pid));
     }
+    lines.join("\n")
 }
 
 /// Prints the path of the administrator's kubeconfig, good for kubectl on this machine
@@ -176,7 +196,7 @@ impl Kubeconfig {
         let forwarded = status.kubeconfig.with_context(|| {
             format!("cluster {name} was made by a test, and only that can reach it; use `lab kubectl --name {name}`")
         })?;
-        println!("{}", forwarded.display());
+        answer(&forwarded.display().to_string());
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -12,6 +12,8 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use metallb_lab::{Cluster, forward_api};
 
+use crate::answer;
+
 /// Runs a command on a host: in a node's namespaces, or in another host's network
 #[derive(Args)]
 pub(crate) struct Exec {
@@ -62,7 +64,7 @@ impl Logs {
         let status = Cluster::status(name).await?.with_context(|| format!("there is no cluster {name}"))?;
         let names: Vec<&str> = status.processes.iter().map(|process| process.name.as_str()).collect();
         let Some(wanted) = self.process else {
-            println!("{}", names.join("\n"));
+            answer(&names.join("\n"));
             return Ok(ExitCode::SUCCESS);
         };
         // Not from the list: a node that is off has no processes, and its logs are wanted most.

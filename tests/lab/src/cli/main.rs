@@ -6,6 +6,7 @@ mod cluster;
 mod inside;
 mod tools;
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -17,7 +18,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 /// the API server; `client` on the same LAN (10.77.0.0/24, fd77::/64); `router`, and `remote` behind it. They are
 /// called hosts below. Needs root.
 #[derive(Parser)]
-#[command(name = "lab", version, max_term_width = 110, infer_subcommands = true, after_long_help = EXAMPLES)]
+#[command(name = "lab", version, infer_subcommands = true, after_long_help = EXAMPLES)]
 struct Cli {
     /// Which cluster; several run side by side
     #[arg(long, global = true, default_value = "lab", env = "METALLB_LAB_NAME")]
@@ -36,6 +37,7 @@ Examples:
   lab unplug n2; lab plug n2              only its network cable
   lab logs n1-kubelet -f
   lab down
+  lab api --fake-nodes 2                  only an API server, for any user, until Ctrl-C
 
 Environment:
   METALLB_LAB_NAME                        the cluster meant without --name
@@ -46,6 +48,7 @@ Environment:
 enum Command {
     Tools(tools::Args),
     Up(cluster::Up),
+    Api(cluster::Api),
     Down(cluster::Down),
     Status(cluster::Status),
     Kubeconfig(cluster::Kubeconfig),
@@ -88,6 +91,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Tools(args) => args.run(),
         Command::Up(args) => wait_for(args.run(name)),
+        Command::Api(args) => wait_for(args.run()),
         Command::Down(args) => wait_for(args.run(name)),
         Command::Status(args) => wait_for(args.run(name)),
         Command::Kubeconfig(args) => wait_for(args.run(name)),
@@ -106,4 +110,9 @@ fn run(cli: Cli) -> Result<ExitCode> {
 
 fn wait_for(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
+
+/// Prints the answer. Who reads only its beginning (`lab status | head`) has read enough.
+fn answer(text: &str) {
+    let _ = writeln!(io::stdout(), "{}", text.trim_end());
 }

@@ -6,10 +6,11 @@ use anyhow::Result;
 use metallb_lab::tools::{Tools, packages};
 use serde_json::json;
 
-use crate::Format;
+use crate::{Format, answer};
 
-/// Builds etcd, Kubernetes, kwok and the test images from source (once; about 6 minutes), or finds them in the
-/// cache, and says which programs of the distribution are missing.
+/// Builds what clusters are made of, or finds it in the cache; says what this machine lacks
+///
+/// etcd, Kubernetes, kwok and the test images are compiled from source, once, in about 6 minutes.
 ///
 /// The cache is $METALLB_LAB_CACHE, else $XDG_CACHE_HOME/metallb-lab, else ~/.cache/metallb-lab. Building needs Go
 /// 1.26 and the Go module proxy; a finished cache needs neither and can be copied to another machine.
@@ -32,24 +33,27 @@ impl Args {
         let tools = Tools::ensure()?;
         match self.output {
             Format::Text => {
-                for directory in tools.directories() {
-                    println!("{}", directory.display());
-                }
+                let mut lines: Vec<String> =
+                    tools.directories().iter().map(|directory| directory.display().to_string()).collect();
                 if let Some(command) = packages::install_command(&missing) {
                     let names: Vec<&str> = missing.iter().map(|needed| needed.program).collect();
-                    println!("not on this machine: {}", names.join(", "));
-                    println!("install them with `lab tools --install`, that is: {}", command.join(" "));
+                    lines.push(format!("not on this machine: {}", names.join(", ")));
+                    lines.push(format!(
+                        "install them with `lab tools --install`, that is: {}",
+                        command.join(" ")
+                    ));
                 }
+                answer(&lines.join("\n"));
             }
             Format::Json => {
                 let missing: Vec<_> =
                     missing.iter().map(|it| json!({"program": it.program, "package": it.package})).collect();
-                let answer = json!({
+                let all = json!({
                     "directories": tools.directories(),
                     "buildSeconds": tools.built_in().as_secs_f32(),
                     "missing": missing,
                 });
-                println!("{answer:#}");
+                answer(&format!("{all:#}"));
             }
         }
         Ok(ExitCode::SUCCESS)

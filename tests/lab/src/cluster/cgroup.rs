@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::process;
 use crate::wait::until_blocking;
 
 const ROOT: &str = "/sys/fs/cgroup";
@@ -127,7 +128,7 @@ pub(super) fn empty(directories: &BTreeSet<PathBuf>) -> Result<()> {
             members(directory, &mut left);
         }
         // Again each time: one may have started another just now.
-        left.retain(|pid| kill(Pid::from_raw(*pid), Signal::SIGKILL).is_ok() && !is_zombie(*pid));
+        left.retain(|pid| kill(Pid::from_raw(*pid), Signal::SIGKILL).is_ok() && process::runs(*pid));
         if left.is_empty() { Ok(()) } else { Err(format!("pids {left:?}")) }
     })
 }
@@ -155,11 +156,6 @@ fn remove_tree(directory: &Path) -> Result<()> {
 fn children(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).into_iter().flatten().filter_map(Result::ok);
     entries.filter(|entry| entry.file_type().is_ok_and(|it| it.is_dir())).map(|entry| entry.path()).collect()
-}
-
-fn is_zombie(pid: i32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('Z'))
 }
 
 #[cfg(test)]

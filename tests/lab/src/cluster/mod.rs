@@ -15,6 +15,7 @@ mod network;
 mod node;
 mod node_files;
 mod options;
+mod power;
 mod shared;
 mod site;
 mod state;
@@ -94,6 +95,11 @@ impl Cluster {
     /// with `forward --name NAME` and a listening socket as its standard input, calls [`forward_api`].
     pub async fn up_forwarded_by(mut options: ClusterOptions, forwarder: Option<&Path>) -> Result<Self> {
         let clock = Clock::start();
+        if !nix::unistd::geteuid().is_root() {
+            bail!(
+                "a cluster is made of network namespaces, which takes root: use sudo (an API server alone does not)"
+            );
+        }
         options.kept |=
             forwarder.is_some() || env::var_os("METALLB_LAB_KEEP").is_some_and(|it| !it.is_empty());
         for archive in &mut options.images {
@@ -279,60 +285,6 @@ impl Cluster {
     /// The log of a process: `"kube-apiserver"`, `"n1-kubelet"`.
     pub fn log(&self, process: &str) -> PathBuf {
         self.site.log(process)
-    }
-
-    /// Loads image archives into every node that is on.
-    pub async fn import(&self, archives: &[impl AsRef<Path>]) -> Result<()> {
-        let _lock = self.site.directory.lock().await?;
-        let ledger = self.site.ledger()?;
-        let state = ledger.read();
-        for archive in archives {
-            let archive =
-                fs::canonicalize(archive).with_context(|| format!("find {}", archive.as_ref().display()))?;
-            let on = |node: &layout::Node| node::running_init(&state, &node.name()).is_some();
-            let nodes = self.site.layout.nodes().filter(on);
-            futures::future::try_join_all(nodes.map(|node| node::import(&ledger, node, &archive))).await?;
-        }
-        Ok(())
-    }
-
-    /// A node loses power: its cable is dead first, so not a packet leaves, then all in it.
-    pub async fn power_off(&self, node: &str) -> Result<()> {
-        let node = self.site.layout.node(node)?;
-        let _lock = self.site.directory.lock().await?;
-        let ledger = self.site.ledger()?;
-        let name = node.name();
-        ledger.write(|state| {
-            state.namespaces.insert(name.clone(), state::Progress::Begun);
-        })?;
-        network::cut(&self.site.layout, &name).await?;
-        node::kill(&self.site, &ledger, node)?;
-        // Firewall rules, connections and neighbours go with the namespace, as with a real machine.
-        network::remove(&self.site.layout, &[name]).await
-    }
-
-    /// It gets power again; back when it is Ready. A node that is on stays as it is.
-    pub async fn power_on(&self, node: &str) -> Result<()> {
-        let node = self.site.layout.node(node)?;
-        let _lock = self.site.directory.lock().await?;
-        let ledger = self.site.ledger()?;
-        let hosts = [node.name()];
-        network::ensure(&self.site.layout, &ledger, &hosts).await?;
-        network::route_pods(&self.site.layout, &hosts).await?;
-        node::start(&self.site, &ledger, node).await?;
-        up::join(&self.site, &ledger, &self.admin().await?, &[node]).await
-    }
-
-    /// Pulls a host's cable out of the bridge: the host itself still sees a link.
-    pub async fn unplug(&self, host: &str) -> Result<()> {
-        self.site.layout.check_host(host)?;
-        network::unplug(&self.site.layout, host).await
-    }
-
-    /// Puts it back.
-    pub async fn plug(&self, host: &str) -> Result<()> {
-        self.site.layout.check_host(host)?;
-        network::plug(&self.site.layout, host).await
     }
 
     /// Leaves the cluster up when this value goes. It ends with this process all the same if it was made for it.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use super::cgroup;
 use super::layout::{CONTROL_PLANE, Layout, api_server};
@@ -27,11 +27,6 @@ pub(super) struct Site {
 impl Site {
     /// Looks whether this machine can carry a cluster, and has the tools built when they are not.
     pub(super) async fn open(layout: Layout, directory: Directory) -> Result<Self> {
-        if !nix::unistd::geteuid().is_root() {
-            bail!(
-                "a cluster is made of network namespaces, which takes root: use sudo (the API size does not)"
-            );
-        }
         packages::require()?;
         let cgroups = cgroup::Layout::detect()?;
         let tools = tokio::task::spawn_blocking(Tools::ensure).await??;

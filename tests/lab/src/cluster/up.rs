@@ -14,7 +14,7 @@ use super::options::ClusterOptions;
 use super::site::Site;
 use super::state::Ledger;
 use super::{network, node};
-use crate::process::Process;
+use crate::process::{self, Process};
 use crate::user::{User, Users};
 use crate::wait::{Verdict, until};
 
@@ -143,14 +143,8 @@ async fn until_ready(ledger: &Ledger, admin: &User) -> Result<()> {
     .await
 }
 
-/// Waiting on makes sense only while everything lives.
-fn not_yet(ledger: &Ledger, seen: &anyhow::Error) -> Verdict<()> {
-    match ledger.read().processes.values().find(|process| !process.alive()) {
-        Some(dead) => {
-            Verdict::Never(anyhow!("{} has died; its last words:\n{}", dead.name, dead.last_words()))
-        }
-        None => Verdict::NotYet(format!("{seen:#}")),
-    }
+fn not_yet(ledger: &Ledger, because: &anyhow::Error) -> Verdict<()> {
+    process::not_yet(ledger.read().processes.values(), because)
 }
 
 fn node_objects(layout: &Layout) -> Result<String> {
