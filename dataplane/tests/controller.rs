@@ -1,5 +1,7 @@
 //! The controller's program against a real API server: given once, written once, kept over every kind of restart.
 
+#![allow(clippy::unwrap_used)] // a scenario ends where it fails
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::process::{Child, Command, Stdio};
@@ -38,7 +40,10 @@ impl Installation {
         let services = admin.in_new_namespace().await.unwrap();
         let class = format!("lab.example/{}", admin.namespace());
         let installation = Self { admin, class, services };
-        eventually(SOON, "the kinds are served", async || installation.pool("probe", &["192.0.2.0/32"]).await).await;
+        eventually(SOON, "the kinds are served", async || {
+            installation.pool("probe", &["192.0.2.0/32"]).await
+        })
+        .await;
         installation.pools().delete("probe", &DeleteParams::default()).await.unwrap();
         installation
     }
@@ -84,7 +89,10 @@ impl Installation {
     }
 
     async fn given(&self, service: &Service) -> IpAddr {
-        eventually(SOON, "the service has an address", async || self.addresses(service).await.first().copied()).await
+        eventually(SOON, "the service has an address", async || {
+            self.addresses(service).await.first().copied()
+        })
+        .await
     }
 
     async fn reasons(&self, service: &Service) -> Vec<String> {
@@ -149,7 +157,10 @@ async fn a_service_that_ends_or_changes_its_type_leaves_its_address_to_who_waits
     let first = metallb.service(load_balancer("first").port(80)).await;
     metallb.given(&first).await;
     let second = metallb.service(load_balancer("second").port(80)).await;
-    eventually(SOON, "the second is refused", async || metallb.reasons(&second).await == ["AllocationFailed"]).await;
+    eventually(SOON, "the second is refused", async || {
+        metallb.reasons(&second).await == ["AllocationFailed"]
+    })
+    .await;
     let event = &metallb.services.events_of(&second).await.unwrap()[0];
     assert!(event.message.contains("no free IPv4 address in pool lab"), "{}", event.message);
 
@@ -174,9 +185,13 @@ async fn of_two_services_that_ask_for_one_address_one_gets_it_and_the_other_is_t
     let holder = metallb.service(load_balancer("holder").port(80).requesting_ip("10.1.0.5")).await;
     metallb.given(&holder).await;
     let other = metallb.service(load_balancer("other").port(80).requesting_ip("10.1.0.5")).await;
-    eventually(SOON, "the other is told", async || metallb.reasons(&other).await == ["AllocationFailed"]).await;
+    eventually(SOON, "the other is told", async || metallb.reasons(&other).await == ["AllocationFailed"])
+        .await;
     let outside = metallb.service(load_balancer("outside").port(80).requesting_ip("192.0.2.9")).await;
-    eventually(SOON, "the outsider is told", async || metallb.reasons(&outside).await == ["AllocationFailed"]).await;
+    eventually(SOON, "the outsider is told", async || {
+        metallb.reasons(&outside).await == ["AllocationFailed"]
+    })
+    .await;
     assert_eq!(metallb.all_given().await.len(), 1);
 }
 
@@ -221,7 +236,8 @@ async fn five_kills_in_the_middle_of_allocating_change_no_address_and_give_none_
             metallb.service(load_balancer(format!("web-{round}-{n}")).port(80)).await;
         }
         let before = seen.len();
-        eventually(SOON, "it is in the middle of it", async || metallb.all_given().await.len() > before).await;
+        eventually(SOON, "it is in the middle of it", async || metallb.all_given().await.len() > before)
+            .await;
         controller.kill();
         for (name, address) in metallb.all_given().await {
             assert_eq!(*seen.entry(name).or_insert(address), address, "an address changed");

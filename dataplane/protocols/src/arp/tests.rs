@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use proptest::prelude::*;
 
 use super::*;
+use crate::ethernet::Mac;
 
 const STATION: Mac = Mac([0x02, 0x77, 0, 0, 0, 0x11]);
 const CLIENT: Mac = Mac([0x02, 0x77, 0, 0, 0, 0x50]);

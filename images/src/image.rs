@@ -1,0 +1,238 @@
+//! One image, from its programs to the archive.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+/// What goes into an image.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// Its full name, such as `localhost/metallb-dataplane:dev`.
+    pub name: String,
+    /// Its programs: where each lies, and its path in the image (`/speaker`).
+    pub programs: Vec<(PathBuf, String)>,
+    /// `uid:gid` that it runs as unless the pod says otherwise.
+    pub user: String,
+    /// Labels, such as `org.opencontainers.image.source`.
+    pub labels: Vec<(String, String)>,
+}
+
+struct Blob {
+    digest: String,
+    bytes: Vec<u8>,
+}
+
+impl Blob {
+    fn new(bytes: Vec<u8>) -> Self {
+        Self { digest: format!("{:x}", Sha256::digest(&bytes)), bytes }
+    }
+
+    fn json(value: &Value) -> Self {
+        Self::new(value.to_string().into_bytes())
+    }
+
+    fn path(&self) -> String {
+        format!("blobs/sha256/{}", self.digest)
+    }
+
+    fn descriptor(&self, media_type: &str) -> Value {
+        json!({ "mediaType": media_type, "digest": format!("sha256:{}", self.digest), "size": self.bytes.len() })
+    }
+}
+
+impl Image {
+    /// Writes the archive to `path`, whole or not at all.
+    pub fn pack(&self, path: &Path) -> anyhow::Result<()> {
+        if !self.name.rsplit('/').next().is_some_and(|last| last.contains(':')) {
+            bail!("the image name {:?} has no tag; write {}:dev, say", self.name, self.name);
+        }
+        let layer = Blob::new(self.layer()?);
+        let entry_point =
+            self.programs.first().map(|(_, inside)| inside).context("an image needs a program")?;
+        let config = Blob::json(&json!({
+            "architecture": architecture(),
+            "os": "linux",
+            "config": {
+                "Entrypoint": [entry_point],
+                "User": self.user,
+                "Labels": self.labels.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+            },
+            "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{}", layer.digest)] },
+        }));
+        let manifest = Blob::json(&json!({
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": config.descriptor("application/vnd.oci.image.config.v1+json"),
+            "layers": [layer.descriptor("application/vnd.oci.image.layer.v1.tar")],
+        }));
+        let mut entry = manifest.descriptor("application/vnd.oci.image.manifest.v1+json");
+        entry["annotations"] = json!({
+            "io.containerd.image.name": self.name,
+            "org.opencontainers.image.ref.name": self.name,
+        });
+        let index = json!({ "schemaVersion": 2, "manifests": [entry] });
+        let docker = json!([{ "Config": config.path(), "RepoTags": [self.name], "Layers": [layer.path()] }]);
+
+        let unfinished = path.with_extension("unfinished");
+        let file = fs::File::create(&unfinished)
+            .with_context(|| format!("cannot write {}", unfinished.display()))?;
+        let mut archive = tar::Builder::new(io::BufWriter::new(file));
+        append(&mut archive, "oci-layout", br#"{"imageLayoutVersion":"1.0.0"}"#, 0o644)?;
+        append(&mut archive, "index.json", index.to_string().as_bytes(), 0o644)?;
+        append(&mut archive, "manifest.json", docker.to_string().as_bytes(), 0o644)?;
+        for blob in [&config, &manifest, &layer] {
+            append(&mut archive, &blob.path(), &blob.bytes, 0o644)?;
+        }
+        archive.into_inner()?.flush()?;
+        fs::rename(&unfinished, path).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    fn layer(&self) -> anyhow::Result<Vec<u8>> {
+        let mut layer = tar::Builder::new(Vec::new());
+        for (path, inside) in &self.programs {
+            let program =
+                fs::read(path).with_context(|| format!("cannot read {}; was it built?", path.display()))?;
+            if !is_static(&program) {
+                bail!("{} is no static program: nothing in an empty image could load it", path.display());
+            }
+            append(&mut layer, inside.trim_start_matches('/'), &program, 0o755)?;
+        }
+        Ok(layer.into_inner()?)
+    }
+}
+
+fn append(archive: &mut tar::Builder<impl Write>, path: &str, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
+    let mut header = tar::Header::new_ustar();
+    header.set_size(bytes.len() as u64);
+    header.set_mode(mode);
+    header.set_mtime(0); // the same programs, the same archive
+    archive.append_data(&mut header, path, bytes).with_context(|| format!("cannot pack {path}"))
+}
+
+/// The name Go gives this machine's architecture, as images use it.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
+/// An ELF program that asks for no interpreter (program header `PT_INTERP`) needs no file beside itself.
+fn is_static(program: &[u8]) -> bool {
+    const PT_INTERP: u32 = 3;
+    let number = |offset: usize, size: usize| -> Option<usize> {
+        let bytes = program.get(offset..offset.checked_add(size)?)?;
+        let value = bytes.iter().rev().fold(0_u64, |value, byte| (value << 8) | u64::from(*byte));
+        usize::try_from(value).ok()
+    };
+    let interpreters = || -> Option<bool> {
+        // 64-bit, little-endian: what we build.
+        if program.get(..6)? != b"\x7fELF\x02\x01" {
+            return None;
+        }
+        let (table, size, count) = (number(32, 8)?, number(54, 2)?, number(56, 2)?);
+        let types = (0..count).map(|n| number(table.checked_add(n.checked_mul(size)?)?, 4));
+        Some(types.flatten().any(|kind| kind == PT_INTERP as usize))
+    };
+    interpreters() == Some(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::io::Read as _;
+
+    use super::*;
+
+    /// The smallest thing that counts as a static program: an ELF header without program headers.
+    fn static_program() -> Vec<u8> {
+        let mut program = vec![0; 64];
+        program[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        program
+    }
+
+    fn packed(directory: &Path) -> BTreeMap<String, Vec<u8>> {
+        let program = directory.join("program");
+        fs::write(&program, static_program()).unwrap();
+        let image = Image {
+            name: "localhost/test:dev".into(),
+            programs: vec![(program, "/program".into())],
+            user: "65534:65534".into(),
+            labels: vec![("a".into(), "b".into())],
+        };
+        let archive = directory.join("image.tar");
+        image.pack(&archive).unwrap();
+        files(&fs::read(archive).unwrap())
+    }
+
+    fn files(archive: &[u8]) -> BTreeMap<String, Vec<u8>> {
+        let mut archive = tar::Archive::new(archive);
+        let file = |entry: io::Result<tar::Entry<'_, _>>| {
+            let mut entry: tar::Entry<'_, &[u8]> = entry.unwrap();
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).unwrap();
+            (entry.path().unwrap().display().to_string(), bytes)
+        };
+        archive.entries().unwrap().map(file).collect()
+    }
+
+    fn json(files: &BTreeMap<String, Vec<u8>>, path: &str) -> Value {
+        serde_json::from_slice(&files[path]).unwrap()
+    }
+
+    #[test]
+    fn from_the_index_every_blob_is_found_under_its_digest() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = packed(directory.path());
+        let blob = |descriptor: &Value| {
+            let path = format!("blobs/{}", descriptor["digest"].as_str().unwrap().replace(':', "/"));
+            let bytes = &files[&path];
+            assert_eq!(descriptor["size"], bytes.len());
+            assert_eq!(Blob::new(bytes.clone()).path(), path);
+            bytes.clone()
+        };
+        let entry = &json(&files, "index.json")["manifests"][0];
+        assert_eq!(entry["annotations"]["io.containerd.image.name"], "localhost/test:dev");
+        let manifest: Value = serde_json::from_slice(&blob(entry)).unwrap();
+        let config: Value = serde_json::from_slice(&blob(&manifest["config"])).unwrap();
+        assert_eq!(config["config"]["Entrypoint"], json!(["/program"]));
+        assert_eq!(config["rootfs"]["diff_ids"][0], manifest["layers"][0]["digest"]);
+        let layer = self::files(&blob(&manifest["layers"][0]));
+        assert_eq!(layer["program"], static_program());
+    }
+
+    #[test]
+    fn packing_twice_gives_the_same_bytes() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        assert_eq!(packed(one.path()), packed(other.path()));
+    }
+
+    #[test]
+    fn a_program_that_needs_a_loader_is_refused() {
+        let mut dynamic = static_program();
+        dynamic.resize(128, 0);
+        dynamic[32] = 64; // where the program headers are
+        dynamic[54] = 56; // their size
+        dynamic[56] = 1; // their number
+        dynamic[64] = 3; // PT_INTERP
+        assert!(is_static(&static_program()));
+        assert!(!is_static(&dynamic));
+        assert!(!is_static(b"#!/bin/sh"));
+    }
+
+    #[test]
+    fn a_name_without_a_tag_is_refused() {
+        let image = Image {
+            name: "localhost:5000/test".into(),
+            programs: vec![],
+            user: String::new(),
+            labels: vec![],
+        };
+        assert!(image.pack(Path::new("/nowhere")).unwrap_err().to_string().contains("no tag"));
+    }
+}

@@ -1,0 +1,152 @@
+//! `make bench`: figures of a whole cluster. Each is a distribution over several runs on one cluster.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use clap::{Parser, ValueEnum};
+use k8s_openapi::api::core::v1::Service;
+use kube::Api;
+use kube::api::{DeleteParams, ListParams};
+use metallb_lab::{Cluster, HELLO, eventually, load_balancer};
+use metallb_scenarios::installation::{Installation, options};
+use metallb_scenarios::outage::Watch;
+use metallb_scenarios::{layer2, memory};
+use serde_json::json;
+
+/// Measures allocation, take-over and memory on a cluster of three nodes.
+#[derive(Parser)]
+struct Args {
+    /// Services created at once
+    #[arg(long, default_value_t = 200)]
+    services: usize,
+    /// Nodes that lose their power, one after the other
+    #[arg(long, default_value_t = 5)]
+    power_offs: usize,
+    /// How the figures are printed
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+}
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let cluster = Cluster::up(options("bench")?).await?;
+    let metallb = Installation::prepare(&cluster).await?;
+    metallb.install_operator().await?;
+    metallb.apply_metallb(&json!({})).await?;
+    metallb.pool("lab", &["10.77.1.0/24"]).await?;
+    metallb.user.apply_yaml(HELLO).await?;
+    let idle = processes(&cluster, &metallb).await?;
+
+    let allocation = allocate(&metallb, args.services).await?;
+    let loaded = processes(&cluster, &metallb).await?;
+    remove_all(&metallb).await?;
+
+    metallb.pool("near", &["10.77.0.200-10.77.0.250"]).await?;
+    let take_overs = take_over(&cluster, &metallb, args.power_offs).await?;
+
+    let memory = |processes: &[(&str, u64)]| -> serde_json::Map<String, serde_json::Value> {
+        processes.iter().map(|(name, kib)| ((*name).to_owned(), json!(kib))).collect()
+    };
+    let figures = json!({
+        "services": args.services,
+        "all_allocated_ms": allocation.as_millis(),
+        "take_over_ms": take_overs.iter().map(Duration::as_millis).collect::<Vec<_>>(),
+        "pss_idle_kib": memory(&idle),
+        "pss_loaded_kib": memory(&loaded),
+    });
+    match args.output {
+        Format::Json => println!("{figures:#}"),
+        Format::Text => {
+            println!("{} services, all with an address: {} ms", args.services, allocation.as_millis());
+            println!("take-over after power-off, as a client saw it:");
+            for (n, gap) in take_overs.iter().enumerate() {
+                println!("  {}. {} ms", n + 1, gap.as_millis());
+            }
+            println!("memory (PSS, KiB):          idle   {} services", args.services);
+            for ((name, idle), (_, loaded)) in idle.iter().zip(&loaded) {
+                println!("  {name:<22} {idle:8}   {loaded:8}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// From the first creation until the last has its address.
+async fn allocate(metallb: &Installation, count: usize) -> anyhow::Result<Duration> {
+    let start = Instant::now();
+    for n in 0..count {
+        metallb.user.create_service(load_balancer(format!("bench-{n}")).for_app("hello").port(80)).await?;
+    }
+    let services: Api<Service> = Api::default_namespaced(metallb.user.client());
+    let distinct = eventually(Duration::from_mins(2), "every service has an address", async || {
+        let list = services.list(&ListParams::default()).await.ok()?;
+        let addresses: BTreeSet<_> = list.iter().filter_map(ingress).collect();
+        (addresses.len() == count).then_some(addresses.len())
+    })
+    .await;
+    anyhow::ensure!(distinct == count, "{distinct} distinct addresses for {count} services");
+    Ok(start.elapsed())
+}
+
+fn ingress(service: &Service) -> Option<IpAddr> {
+    let load_balancer = service.status.as_ref()?.load_balancer.as_ref()?;
+    load_balancer.ingress.as_ref()?.first()?.ip.as_ref()?.parse().ok()
+}
+
+async fn remove_all(metallb: &Installation) -> anyhow::Result<()> {
+    let services: Api<Service> = Api::default_namespaced(metallb.user.client());
+    for service in services.list(&ListParams::default()).await? {
+        if ingress(&service).is_some() {
+            services
+                .delete(service.metadata.name.as_deref().unwrap_or_default(), &DeleteParams::default())
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+async fn take_over(cluster: &Cluster, metallb: &Installation, times: usize) -> anyhow::Result<Vec<Duration>> {
+    let service = load_balancer("hello").port(80).from_pool("near").external_traffic_policy_local();
+    let service = metallb.user.create_service(service).await?;
+    let address = metallb.address(&service).await;
+    let client = cluster.host("client");
+    let mut gaps = Vec::new();
+    for _ in 0..times {
+        let announcer = layer2::answered_by_one(cluster, address).await?;
+        let watch = Watch::start(&client, address);
+        cluster.power_off(&announcer).await?;
+        layer2::answered_by_one(cluster, address).await?;
+        eventually(Duration::from_secs(20), "it answers again", async || {
+            client.inside(|| metallb_scenarios::outage::ask(address)).is_ok_and(|answer| answer.is_ok())
+        })
+        .await;
+        gaps.push(watch.finish()?.longest_gap);
+        cluster.power_on(&announcer).await?;
+        metallb.available().await;
+    }
+    Ok(gaps)
+}
+
+async fn processes(cluster: &Cluster, metallb: &Installation) -> anyhow::Result<Vec<(&'static str, u64)>> {
+    let mut found = Vec::new();
+    for (name, labels, program) in [
+        ("operator", "control-plane=controller-manager", "/manager"),
+        ("controller", "app=metallb,component=controller", "/controller"),
+        ("speaker", "app=metallb,component=speaker", "/speaker"),
+    ] {
+        let pods = metallb.pods(labels).await?;
+        let node = pods.iter().find_map(|pod| pod.spec.as_ref()?.node_name.clone());
+        let node = node.ok_or_else(|| anyhow::anyhow!("{name} runs nowhere"))?;
+        found.push((name, memory::pss(cluster, &node, program).await?));
+    }
+    Ok(found)
+}

@@ -1,0 +1,198 @@
+//! Installing the operator and MetalLB, pools and advertisements, as a user does.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use k8s_openapi::api::core::v1::{Pod, Service};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::{Api, ResourceExt};
+use metallb_crds::{MetalLB, ServiceL2Status};
+use metallb_lab::{Cluster, ClusterOptions, User, Verdict, eventually};
+use serde_json::json;
+
+/// Where the manifest installs everything.
+pub const NAMESPACE: &str = "metallb-system";
+/// Long beside what it takes, as the machine may be busy.
+const ROLLED_OUT: Duration = Duration::from_mins(2);
+
+/// The top of the source tree.
+fn tree() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// The image archives: those of `$METALLB_IMAGES`, else those that `make images` leaves behind.
+pub fn images() -> anyhow::Result<Vec<PathBuf>> {
+    let directory =
+        std::env::var_os("METALLB_IMAGES").map_or_else(|| tree().join("target/images"), PathBuf::from);
+    let archives = ["operator.tar", "dataplane.tar"].map(|name| directory.join(name));
+    for archive in &archives {
+        ensure!(archive.is_file(), "there is no image {}; `make images` makes it", archive.display());
+    }
+    Ok(archives.to_vec())
+}
+
+/// A cluster with our images on every node.
+pub fn options(name: &str) -> anyhow::Result<ClusterOptions> {
+    Ok(ClusterOptions::named(name).with_images(images()?))
+}
+
+/// MetalLB on a cluster, and the user who works with it.
+pub struct Installation {
+    /// An administrator, working in MetalLB's namespace.
+    pub admin: User,
+    /// The same, working where services live.
+    pub user: User,
+}
+
+impl Installation {
+    /// Who installs and uses it. Nothing is installed yet.
+    pub async fn prepare(cluster: &Cluster) -> anyhow::Result<Self> {
+        let user = cluster.admin().await?;
+        Ok(Self { admin: user.in_namespace(NAMESPACE)?, user })
+    }
+
+    /// Applies the one manifest, and waits for the operator.
+    pub async fn install_operator(&self) -> anyhow::Result<()> {
+        let path = tree().join("config/manifests/metallb-operator.yaml");
+        let manifest =
+            std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        self.admin.apply_yaml(&manifest).await?;
+        self.deployment_ready("metallb-operator-controller-manager").await;
+        Ok(())
+    }
+
+    /// Applies a `MetalLB` with this spec, and waits until its status says Available.
+    pub async fn apply_metallb(&self, spec: &serde_json::Value) -> anyhow::Result<()> {
+        let object = json!({
+            "apiVersion": "metallb.io/v1beta1",
+            "kind": "MetalLB",
+            "metadata": { "name": "metallb", "namespace": NAMESPACE },
+            "spec": spec,
+        });
+        self.admin.apply_yaml(&object.to_string()).await?;
+        self.available().await;
+        Ok(())
+    }
+
+    /// Waits until the MetalLB resource says that it is available, about the spec that is there now.
+    pub async fn available(&self) {
+        let api: Api<MetalLB> = self.api();
+        eventually(ROLLED_OUT, "MetalLB is Available", async || {
+            let object = match api.get("metallb").await {
+                Ok(object) => object,
+                Err(error) => return Verdict::NotYet(error.to_string()),
+            };
+            let conditions =
+                object.status.as_ref().map(|status| status.conditions.clone()).unwrap_or_default();
+            let said = conditions.iter().any(|condition| {
+                condition.type_ == "Available"
+                    && condition.status == "True"
+                    && condition.observed_generation == object.metadata.generation
+            });
+            if said { Verdict::Yes(()) } else { Verdict::NotYet(format!("{conditions:?}")) }
+        })
+        .await;
+    }
+
+    /// Deletes the MetalLB resource, and waits until what was made for it is gone.
+    pub async fn delete_metallb(&self) -> anyhow::Result<()> {
+        let api: Api<MetalLB> = self.api();
+        api.delete("metallb", &DeleteParams::default()).await?;
+        let (deployments, daemon_sets): (Api<Deployment>, Api<DaemonSet>) = (self.api(), self.api());
+        eventually(ROLLED_OUT, "controller and speaker are gone", async || {
+            let controller = deployments.get_opt("controller").await.is_ok_and(|found| found.is_none());
+            let speaker = daemon_sets.get_opt("speaker").await.is_ok_and(|found| found.is_none());
+            controller && speaker && self.pods("app=metallb").await.is_ok_and(|pods| pods.is_empty())
+        })
+        .await;
+        Ok(())
+    }
+
+    /// A pool of these addresses, announced on layer 2.
+    pub async fn pool(&self, name: &str, addresses: &[&str]) -> anyhow::Result<()> {
+        let pool = json!({
+            "apiVersion": "metallb.io/v1beta1",
+            "kind": "IPAddressPool",
+            "metadata": { "name": name, "namespace": NAMESPACE },
+            "spec": { "addresses": addresses },
+        });
+        let advertisement = json!({
+            "apiVersion": "metallb.io/v1beta1",
+            "kind": "L2Advertisement",
+            "metadata": { "name": name, "namespace": NAMESPACE },
+            "spec": { "ipAddressPools": [name] },
+        });
+        self.admin.apply_yaml(&pool.to_string()).await?;
+        self.admin.apply_yaml(&advertisement.to_string()).await?;
+        Ok(())
+    }
+
+    /// The first address of a service, once it has one.
+    pub async fn address(&self, service: &Service) -> std::net::IpAddr {
+        let what = format!("{} has an address", service.name_any());
+        let first = async || self.user.ingress_ips(service).await.ok()?.first().copied();
+        eventually(Duration::from_secs(30), &what, first).await
+    }
+
+    /// The node that says it announces a service.
+    pub async fn announcer(&self, service: &Service) -> String {
+        let api: Api<ServiceL2Status> = self.api();
+        let labels = format!(
+            "metallb.io/service-name={},metallb.io/service-namespace={}",
+            service.name_any(),
+            service.namespace().unwrap_or_default()
+        );
+        let what = format!("one node says that it announces {}", service.name_any());
+        eventually(Duration::from_secs(30), &what, async || {
+            let found = api.list(&ListParams::default().labels(&labels)).await.ok()?;
+            let [one] = found.items.as_slice() else { return None };
+            one.status.as_ref()?.node.clone()
+        })
+        .await
+    }
+
+    /// The pods in MetalLB's namespace with these labels.
+    pub async fn pods(&self, labels: &str) -> anyhow::Result<Vec<Pod>> {
+        let api: Api<Pod> = self.api();
+        Ok(api.list(&ListParams::default().labels(labels)).await?.items)
+    }
+
+    /// Restarts a Deployment pod by pod, as `kubectl rollout restart` does, and waits for it.
+    pub async fn rollout_restart(&self, deployment: &str) -> anyhow::Result<()> {
+        let api: Api<Deployment> = self.api();
+        let now = format!("{:?}", std::time::SystemTime::now());
+        let patch =
+            json!({ "spec": { "template": { "metadata": { "annotations": { "restartedAt": now } } } } });
+        api.patch(deployment, &PatchParams::default(), &Patch::Merge(patch)).await?;
+        self.deployment_ready(deployment).await;
+        Ok(())
+    }
+
+    async fn deployment_ready(&self, name: &str) {
+        let api: Api<Deployment> = self.api();
+        eventually(ROLLED_OUT, &format!("Deployment {name} is rolled out"), async || {
+            let found = match api.get(name).await {
+                Ok(found) => found,
+                Err(error) => return Verdict::NotYet(error.to_string()),
+            };
+            let wanted = found.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+            let status = found.status.clone().unwrap_or_default();
+            let done = status.observed_generation >= found.metadata.generation
+                && status.updated_replicas == Some(wanted)
+                && status.ready_replicas == Some(wanted)
+                && status.replicas == Some(wanted);
+            if done { Verdict::Yes(()) } else { Verdict::NotYet(format!("{status:?}")) }
+        })
+        .await;
+    }
+
+    /// Objects of a kind in MetalLB's namespace.
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+    {
+        Api::namespaced(self.admin.client(), NAMESPACE)
+    }
+}

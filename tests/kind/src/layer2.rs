@@ -1,0 +1,58 @@
+//! What the LAN sees: who answers for an address.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use metallb_lab::{Cluster, Host, eventually};
+
+/// The hardware address that `client` finds for `address`, asking anew.
+pub async fn resolve(client: &Host, address: IpAddr) -> anyhow::Result<String> {
+    forget(client).await?;
+    let said =
+        client.exec(["arping", "-c", "1", "-w", "1", "-I", "eth0", &address.to_string()]).await?.success()?;
+    let (_, rest) = said.split_once('[').with_context(|| format!("nobody answers for {address}: {said}"))?;
+    Ok(rest.split(']').next().unwrap_or_default().to_lowercase())
+}
+
+/// Empties the neighbour cache of `client`: whatever it reaches next it has to ask for.
+pub async fn forget(client: &Host) -> anyhow::Result<()> {
+    client.exec(["ip", "neigh", "flush", "dev", "eth0"]).await?.success()?;
+    Ok(())
+}
+
+/// The hardware address of a node.
+pub async fn mac(node: &Host) -> anyhow::Result<String> {
+    Ok(node.exec(["cat", "/sys/class/net/eth0/address"]).await?.success()?.trim().to_owned())
+}
+
+/// Every node that answers for `address` when asked by broadcast. More than one is a split.
+pub async fn answering(client: &Host, address: IpAddr) -> anyhow::Result<Vec<String>> {
+    let outcome =
+        client.exec(["arping", "-b", "-c", "2", "-w", "2", "-I", "eth0", &address.to_string()]).await?;
+    let mut macs: Vec<_> = outcome
+        .stdout
+        .lines()
+        .filter_map(|line| line.split_once('[')?.1.split(']').next().map(str::to_lowercase))
+        .collect();
+    macs.sort();
+    macs.dedup();
+    Ok(macs)
+}
+
+/// Waits until exactly one node answers for `address`. Its name.
+pub async fn answered_by_one(cluster: &Cluster, address: IpAddr) -> anyhow::Result<String> {
+    let client = cluster.host("client");
+    let mut names = Vec::new();
+    for node in cluster.nodes() {
+        names.push((mac(&cluster.host(&node)).await.unwrap_or_default(), node));
+    }
+    let mac = eventually(Duration::from_secs(20), &format!("one node answers for {address}"), async || {
+        let macs = answering(&client, address).await.ok()?;
+        let [one] = macs.as_slice() else { return None };
+        Some(one.clone())
+    })
+    .await;
+    let found = names.into_iter().find(|(known, _)| *known == mac);
+    found.map(|(_, node)| node).with_context(|| format!("{mac}, which answers for {address}, is no node"))
+}

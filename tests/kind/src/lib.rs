@@ -1,0 +1,16 @@
+//! Scenarios that a user of MetalLB lives through, told against a whole cluster.
+//!
+//! | room | holds |
+//! |---|---|
+//! | [`installation`] | installing the operator and MetalLB, pools and advertisements, as a user does |
+//! | [`outage`] | what a client notices: requests one after the other, and the longest time without an answer |
+//! | [`layer2`] | what the LAN sees: who answers for an address |
+//! | [`memory`] | what the processes of a node need |
+//!
+//! `src/bin/demo.rs` tells the story with times, `src/bin/bench.rs` measures, `tests/` holds the promises. Not here: the
+//! cluster (`tests/lab`).
+
+pub mod installation;
+pub mod layer2;
+pub mod memory;
+pub mod outage;
