@@ -1,0 +1,85 @@
+# MetalLB in Rust. `make help` lists the targets.
+
+# Images and programs of the demo and the tests are built like a release, but without link-time optimisation: seconds
+# instead of minutes when something changes. `make images PROFILE=release` builds what is shipped.
+PROFILE ?= quick-release
+OPERATOR_IMAGE ?= localhost/metallb-operator:dev
+DATAPLANE_IMAGE ?= localhost/metallb-dataplane:dev
+
+HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+BIN := target/$(HOST)/$(PROFILE)
+IMAGES := target/images
+export STEPS := $(CURDIR)/target/steps
+export METALLB_IMAGES ?= $(CURDIR)/$(IMAGES)
+STEP := tests/steps/step
+# The lab makes network namespaces.
+AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo --preserve-env,)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup tools programs images demo test lint unit scenarios bench soak generate audit clean begin
+
+help: ## Show this
+	@echo "make TARGET; a fresh Debian-like machine needs Rust and Go, the rest is installed"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: begin ## A cluster, MetalLB on it, a service reached, a node lost (KEEP=1 leaves it up)
+	@$(MAKE) --no-print-directory images
+	@$(STEP) "demo" $(AS_ROOT) env KEEP=$(KEEP) $(BIN)/demo
+	@$(MAKE) --no-print-directory summary
+
+test: begin ## Everything CI runs
+	@$(MAKE) --no-print-directory images
+	@$(MAKE) --no-print-directory lint unit scenarios
+	@$(MAKE) --no-print-directory summary
+
+begin:
+	@mkdir -p target && : >$(STEPS)
+	@$(STEP) "setup" tests/steps/setup
+
+tools: programs
+	@$(STEP) "tools of the lab" $(BIN)/lab tools --install
+
+programs:
+	@$(STEP) "programs, static ($(PROFILE))" env RUSTFLAGS="-C target-feature=+crt-static" \
+		cargo build --quiet --workspace --bins --profile $(PROFILE) --target $(HOST)
+
+images: programs tools ## The two images, as OCI archives in target/images
+	@mkdir -p $(IMAGES)
+	@$(STEP) "image of the operator" $(BIN)/pack-image --name $(OPERATOR_IMAGE) --output $(IMAGES)/operator.tar \
+		$(BIN)/metallb-operator=/manager
+	@$(STEP) "image of the dataplane" $(BIN)/pack-image --name $(DATAPLANE_IMAGE) --output $(IMAGES)/dataplane.tar \
+		$(BIN)/metallb-controller=/controller $(BIN)/metallb-speaker=/speaker
+
+lint: ## Formatting, and clippy with warnings as errors
+	@$(STEP) "formatting" cargo fmt --all --check
+	@$(STEP) "clippy" cargo clippy --quiet --workspace --all-targets -- -D warnings
+
+unit: ## Unit, property and simulation tests, and those against an API server
+	@$(STEP) "unit, property, simulation and API server tests" $(AS_ROOT) env PATH="$$PATH" \
+		cargo test --quiet --workspace --exclude metallb-scenarios
+
+scenarios: ## What users live through, on a whole cluster
+	@$(STEP) "scenarios on a whole cluster" $(AS_ROOT) env PATH="$$PATH" \
+		cargo test --quiet --workspace --test layer2
+
+bench: begin ## Allocation, take-over and memory, of a release build
+	@$(MAKE) --no-print-directory images PROFILE=release
+	@$(STEP) "bench" $(AS_ROOT) target/$(HOST)/release/bench
+	@ls -l $(IMAGES)/*.tar | awk '{printf "%8.1f MB  %s\n", $$5/1e6, $$9}'
+
+soak: ## The random tests again, at a hundred times their length
+	@PROPTEST_CASES=60000 cargo test --release --workspace --exclude metallb-scenarios --exclude metallb-lab --lib
+
+generate: ## Write crds/ and config/manifests/ anew from the types
+	@cargo run --quiet --package metallb-operator --bin generate
+
+audit: ## Licences and sources of everything we link (needs cargo-deny)
+	@cargo deny --version >/dev/null 2>&1 || cargo install --locked cargo-deny
+	@cargo deny check licenses bans sources
+
+clean: ## Remove what was built here (the lab's tools stay in their cache)
+	@cargo clean
+
+.PHONY: summary
+summary:
+	@printf '\nTime of each step:\n'; cat $(STEPS)
