@@ -1,5 +1,24 @@
-//! The operator: installs MetalLB as a `MetalLB` object asks for it, and serves the webhooks of all kinds.
+//! The operator: installs MetalLB as a `MetalLB` object asks for it, and says how that is going.
 //!
-//! [`generate`] makes those files of the repository that follow from the Rust types.
+//! | room | holds |
+//! |---|---|
+//! | [`run()`] | start-up, and what runs beside the reconciler |
+//! | [`args`], [`environment`] | what the process is told |
+//! | [`wanted`] | a `MetalLB` object, checked |
+//! | [`render`] | the objects it comes to: pure |
+//! | [`reconcile`] | watches in, writes and status out |
+//! | [`metrics`] | what is counted |
+//! | [`generate`] | files of the repository that follow from the Rust types |
+//!
+//! Not here: what controller and speakers do.
 
+pub mod args;
+pub mod environment;
 pub mod generate;
+pub mod metrics;
+pub mod reconcile;
+pub mod render;
+mod run;
+pub mod wanted;
+
+pub use run::run;

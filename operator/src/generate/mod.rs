@@ -5,6 +5,7 @@
 //! begins with [`HEADER`], which is also how a file that is no longer made is recognised.
 
 mod crds;
+mod manifest;
 #[cfg(test)]
 mod tests;
 mod yaml;
@@ -12,6 +13,8 @@ mod yaml;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
+
+pub use manifest::{Images, manifest};
 
 /// The first line of every generated file.
 pub const HEADER: &str =
@@ -60,7 +63,7 @@ pub enum Error {
 
 /// Every generated file.
 pub fn all() -> Result<Vec<Artifact>, Error> {
-    crds::artifacts()
+    Ok([crds::artifacts()?, manifest::artifacts()?].concat())
 }
 
 /// What in the checkout at `root` is not as it would be generated.

@@ -19,16 +19,26 @@ pub enum Error {
 
 /// One object as one document, header included.
 pub(super) fn document(object: &impl Serialize) -> Result<String, Error> {
-    let mut value = serde_json::to_value(object)?;
-    whole_numbers(&mut value);
-    let body = serde_saphyr::to_string_with_options(&value, ser_options! { folded_wrap_chars: 110 })?;
-    let mut document = HEADER.to_owned();
-    for line in body.lines() {
-        // Blank lines inside a text arrive with its indentation.
-        document.push_str(if line.trim().is_empty() { "" } else { line });
-        document.push('\n');
+    documents(&[serde_json::to_value(object)?])
+}
+
+/// Several objects as one file, header included.
+pub(super) fn documents(objects: &[Value]) -> Result<String, Error> {
+    let mut file = HEADER.to_owned();
+    for (index, object) in objects.iter().enumerate() {
+        if index > 0 {
+            file.push_str("---\n");
+        }
+        let mut value = object.clone();
+        whole_numbers(&mut value);
+        let body = serde_saphyr::to_string_with_options(&value, ser_options! { folded_wrap_chars: 110 })?;
+        for line in body.lines() {
+            // Blank lines inside a text arrive with its indentation.
+            file.push_str(if line.trim().is_empty() { "" } else { line });
+            file.push('\n');
+        }
     }
-    Ok(document)
+    Ok(file)
 }
 
 /// Bounds in schemas are floating point numbers by type; `minimum: 1.0` says no more than `minimum: 1`.
