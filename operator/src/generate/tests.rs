@@ -1,3 +1,8 @@
+//! What is generated is what is committed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use super::*;
 use serde_json::Value;
 

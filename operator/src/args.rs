@@ -1,0 +1,133 @@
+//! Flags of the operator: upstream's, all of them.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{ArgAction, Parser};
+use metallb_process::flags::parse_bool;
+
+/// Installs MetalLB as the `MetalLB` object in its namespace asks for it.
+///
+/// Flags follow Go: one dash or two, values after `=` or a space, booleans unset by `=false`.
+#[derive(Clone, Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of upstream")]
+#[command(name = "metallb-operator", version)]
+pub struct Args {
+    /// Address of the metrics endpoint (plain HTTP, for everybody), such as :8081; 0 turns it off
+    #[arg(long, default_value = "0")]
+    pub metrics_addr: Bind,
+    /// Let one of several replicas work, by the Lease metallb.io.metallboperator
+    #[arg(long, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          value_parser = parse_bool, action = ArgAction::Set)]
+    pub enable_leader_election: bool,
+    /// Accepted for compatibility: no webhook is served yet, so no certificate is rotated
+    #[arg(long, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          value_parser = parse_bool, action = ArgAction::Set)]
+    pub disable_cert_rotation: bool,
+    /// Accepted for compatibility: no webhook is served yet
+    #[arg(long, default_value = "/tmp/k8s-webhook-server/serving-certs")]
+    pub cert_dir: PathBuf,
+    /// Accepted for compatibility: no webhook is served yet
+    #[arg(long, default_value = "metallb-operator-webhook-service")]
+    pub cert_service_name: String,
+    /// Port of /healthz and /readyz (HTTP, all addresses)
+    #[arg(long, default_value_t = 8080)]
+    pub port: u16,
+    /// Accepted for compatibility: no webhook is served yet
+    #[arg(long, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          value_parser = parse_bool, action = ArgAction::Set)]
+    pub webhook_http2: bool,
+    /// Accepted for compatibility: there is no separate webhook server that would have to be restarted
+    #[arg(long, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          value_parser = parse_bool, action = ArgAction::Set)]
+    pub external_metallb_webhook_server: bool,
+    /// Kubeconfig; without it, the pod's service account
+    #[arg(long, env = "KUBECONFIG")]
+    pub kubeconfig: Option<PathBuf>,
+}
+
+/// A listening address as Go writes it: `host:port`, `:port` for all addresses, and `0` or nothing for none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bind(pub Option<SocketAddr>);
+
+/// The text is no listening address.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no listening address; write host:port, :port, or 0 for none")]
+pub struct BadBind(String);
+
+impl FromStr for Bind {
+    type Err = BadBind;
+
+    fn from_str(text: &str) -> Result<Self, BadBind> {
+        if matches!(text, "" | "0") {
+            return Ok(Self(None));
+        }
+        let bad = || BadBind(text.to_owned());
+        let (host, port) = text.rsplit_once(':').ok_or_else(bad)?;
+        let port = port.parse().map_err(|_| bad())?;
+        let address = match host {
+            "" => Ipv6Addr::UNSPECIFIED.into(),
+            "localhost" => Ipv4Addr::LOCALHOST.into(),
+            _ => host.trim_matches(['[', ']']).parse().map_err(|_| bad())?,
+        };
+        Ok(Self(Some(SocketAddr::new(address, port))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use metallb_process::flags::from_go;
+
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Args {
+        let arguments = std::iter::once("manager").chain(arguments.iter().copied()).map(OsString::from);
+        Args::try_parse_from(from_go(arguments)).unwrap()
+    }
+
+    #[test]
+    fn without_flags_probes_are_on_8080_and_everything_else_is_off() {
+        let args = parse(&[]);
+        assert_eq!((args.port, args.metrics_addr), (8080, Bind(None)));
+        assert!(!args.enable_leader_election);
+        assert!(!args.disable_cert_rotation && !args.webhook_http2 && !args.external_metallb_webhook_server);
+        assert_eq!(args.cert_dir, PathBuf::from("/tmp/k8s-webhook-server/serving-certs"));
+        assert_eq!(args.cert_service_name, "metallb-operator-webhook-service");
+    }
+
+    #[test]
+    fn what_shipped_manifests_pass_is_accepted() {
+        let args = parse(&[
+            "--enable-leader-election",
+            "-disable-cert-rotation=true",
+            "--external-metallb-webhook-server",
+            "--webhook-http2=false",
+            "--metrics-addr=:8090",
+            "--port",
+            "9090",
+        ]);
+        assert!(args.enable_leader_election && args.disable_cert_rotation);
+        assert_eq!(args.port, 9090);
+        assert_eq!(args.metrics_addr.0, Some("[::]:8090".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_listening_address_is_read_as_go_writes_it() {
+        for (text, address) in [
+            ("0", None),
+            ("", None),
+            (":80", Some("[::]:80")),
+            ("127.0.0.1:80", Some("127.0.0.1:80")),
+            ("localhost:80", Some("127.0.0.1:80")),
+            ("[::1]:80", Some("[::1]:80")),
+        ] {
+            assert_eq!(text.parse(), Ok(Bind(address.map(|address| address.parse().unwrap()))), "{text}");
+        }
+        for text in ["80", "example.com:80", ":http", ":65536"] {
+            assert_eq!(text.parse::<Bind>(), Err(BadBind(text.into())));
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! `config/manifests/metallb-operator.yaml`: everything that a cluster without OLM needs before somebody applies a
+//! `MetalLB`. One file, for `kubectl apply -f`.
+//!
+//! In this room: [`file`](mod@file), which objects, in which order; [`rbac`], who may do what; [`operator`], the
+//! Deployment.
+
+mod file;
+mod operator;
+mod rbac;
+#[cfg(test)]
+mod tests;
+
+pub(super) use file::artifacts;
+pub use file::{Images, manifest};

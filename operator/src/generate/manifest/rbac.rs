@@ -1,0 +1,179 @@
+//! Who may do what: exactly what the three processes do.
+//!
+//! The operator creates no roles and no pods, so it needs no right that it could pass on. What it installs runs under
+//! the accounts here, which only this manifest gives rights to.
+
+use k8s_openapi::api::rbac::v1::{
+    ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde_json::Value;
+
+use super::file::{NAMESPACE, named, value};
+use crate::generate::yaml;
+use crate::render;
+
+/// The operator's ServiceAccount.
+pub(super) const OPERATOR: &str = "manager-account";
+/// The controller's.
+pub(super) const CONTROLLER: &str = render::CONTROLLER;
+/// The speakers'.
+pub(super) const SPEAKER: &str = render::SPEAKER;
+
+const READ: [&str; 3] = ["get", "list", "watch"];
+const KEEP: [&str; 6] = ["get", "list", "watch", "create", "patch", "delete"];
+/// The kinds that users configure MetalLB with.
+const CONFIGURATION: [&str; 6] =
+    ["bfdprofiles", "bgpadvertisements", "bgppeers", "communities", "ipaddresspools", "l2advertisements"];
+const METALLB: &str = "metallb.io";
+const CORE: &str = "";
+
+/// What one account may do.
+struct Grant {
+    account: &'static str,
+    /// The ClusterRole and its binding.
+    cluster_names: [&'static str; 2],
+    in_cluster: Vec<PolicyRule>,
+    /// The Role and its binding.
+    names: [&'static str; 2],
+    in_namespace: Vec<PolicyRule>,
+}
+
+fn grants() -> [Grant; 3] {
+    [
+        Grant {
+            account: OPERATOR,
+            cluster_names: ["metallb-manager-role", "metallb-manager-rolebinding"],
+            in_cluster: vec![
+                // In all namespaces: who creates a MetalLB in the wrong one is told.
+                rule(METALLB, &["metallbs"], &READ),
+                rule(METALLB, &["metallbs/status"], &["patch"]),
+                rule(CORE, &["events"], &["create", "patch"]),
+            ],
+            names: ["metallb-manager-role", "metallb-manager-rolebinding"],
+            in_namespace: [
+                vec![
+                    rule(CORE, &["configmaps", "services"], &KEEP),
+                    rule("apps", &["daemonsets", "deployments"], &KEEP),
+                    rule("networking.k8s.io", &["networkpolicies"], &KEEP),
+                    rule("monitoring.coreos.com", &["servicemonitors"], &KEEP),
+                    // To own things in a way that their owner's deletion waits for them, where the admission plugin
+                    // OwnerReferencesPermissionEnforcement is on.
+                    rule(METALLB, &["metallbs/finalizers"], &["update"]),
+                ],
+                lease("metallb.io.metallboperator"),
+            ]
+            .concat(),
+        },
+        Grant {
+            account: CONTROLLER,
+            cluster_names: ["metallb-system:controller", "metallb-system:controller"],
+            in_cluster: [
+                vec![
+                    rule(CORE, &["namespaces", "services"], &READ),
+                    rule(CORE, &["services/status"], &["patch"]),
+                    rule(CORE, &["events"], &["create", "patch"]),
+                ],
+                metrics_access(),
+            ]
+            .concat(),
+            names: [CONTROLLER, CONTROLLER],
+            in_namespace: [
+                vec![
+                    rule(METALLB, &CONFIGURATION, &READ),
+                    // The Secret that speakers share. Creating cannot be limited to a name.
+                    rule(CORE, &["secrets"], &["create"]),
+                    named_rule(CORE, "secrets", render::MEMBERLIST_SECRET, &["get"]),
+                    named_rule("apps", "deployments", CONTROLLER, &["get"]),
+                ],
+                lease("metallb-controller"),
+            ]
+            .concat(),
+        },
+        Grant {
+            account: SPEAKER,
+            cluster_names: ["metallb-system:speaker", "metallb-system:speaker"],
+            in_cluster: [
+                vec![
+                    rule(CORE, &["nodes", "services"], &READ),
+                    rule("discovery.k8s.io", &["endpointslices"], &READ),
+                    rule(CORE, &["events"], &["create", "patch"]),
+                ],
+                metrics_access(),
+            ]
+            .concat(),
+            names: [SPEAKER, SPEAKER],
+            in_namespace: vec![
+                rule(METALLB, &CONFIGURATION, &READ),
+                rule(METALLB, &["servicel2statuses"], &["get", "list", "watch", "create", "delete"]),
+                rule(METALLB, &["servicel2statuses/status"], &["patch"]),
+                rule(CORE, &["pods"], &READ),
+            ],
+        },
+    ]
+}
+
+/// To ask whether somebody may read metrics.
+fn metrics_access() -> Vec<PolicyRule> {
+    vec![
+        rule("authentication.k8s.io", &["tokenreviews"], &["create"]),
+        rule("authorization.k8s.io", &["subjectaccessreviews"], &["create"]),
+    ]
+}
+
+fn lease(name: &str) -> Vec<PolicyRule> {
+    const GROUP: &str = "coordination.k8s.io";
+    vec![rule(GROUP, &["leases"], &["create"]), named_rule(GROUP, "leases", name, &["get", "update"])]
+}
+
+fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> PolicyRule {
+    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    PolicyRule {
+        api_groups: Some(texts(&[group])),
+        resources: Some(texts(resources)),
+        verbs: texts(verbs),
+        ..PolicyRule::default()
+    }
+}
+
+fn named_rule(group: &str, resource: &str, name: &str, verbs: &[&str]) -> PolicyRule {
+    PolicyRule { resource_names: Some(vec![name.to_owned()]), ..rule(group, &[resource], verbs) }
+}
+
+pub(super) fn objects() -> Result<Vec<Value>, yaml::Error> {
+    const GROUP: &str = "rbac.authorization.k8s.io";
+    let mut objects = Vec::new();
+    for Grant { account, cluster_names, in_cluster, names, in_namespace } in grants() {
+        let cluster_wide = |name: &str| ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
+        let subjects = Some(vec![Subject {
+            kind: "ServiceAccount".to_owned(),
+            name: account.to_owned(),
+            namespace: Some(NAMESPACE.to_owned()),
+            api_group: None,
+        }]);
+        let role_ref = |kind: &str, name: &str| RoleRef {
+            api_group: GROUP.to_owned(),
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+        };
+        let [role, binding] = cluster_names;
+        objects.push(value(&ClusterRole {
+            metadata: cluster_wide(role),
+            rules: Some(in_cluster),
+            aggregation_rule: None,
+        })?);
+        objects.push(value(&ClusterRoleBinding {
+            metadata: cluster_wide(binding),
+            role_ref: role_ref("ClusterRole", role),
+            subjects: subjects.clone(),
+        })?);
+        let [role, binding] = names;
+        objects.push(value(&Role { metadata: named(role), rules: Some(in_namespace) })?);
+        objects.push(value(&RoleBinding {
+            metadata: named(binding),
+            role_ref: role_ref("Role", role),
+            subjects,
+        })?);
+    }
+    Ok(objects)
+}

@@ -1,0 +1,30 @@
+//! Keeps what is installed in line with the `MetalLB` object, and the object's status with what is.
+//!
+//! Five steps: [`gather`] (watches in) → [`crate::wanted`] (check) → [`crate::render`] (build) → [`steps`] and
+//! [`apply`] (writes, then deletes what is installed and no longer rendered) → [`report`] (status and events, from
+//! what the API server said is there, not from what was sent). Checking, building, [`steps`] and [`report`] are pure.
+//! [`brain`] owns the world and runs the steps; start there.
+//!
+//! * Every change, its own included, takes the same path: a start, a changed `MetalLB`, a workload edited by hand or
+//!   deleted, pods that become ready.
+//! * An object that is as last applied is not written again, whatever its status does.
+//! * What is installed belongs to the `MetalLB` by its controller reference. That reference is also the inventory: so
+//!   what upstream's operator left behind (its frr-k8s, say) is recognised and deleted, and no label can be lost.
+//! * No finalizer: when the `MetalLB` goes, Kubernetes collects what belongs to it.
+
+pub mod apply;
+pub mod brain;
+pub mod gather;
+mod mandate;
+pub mod report;
+pub mod rollout;
+pub mod steps;
+
+pub use brain::{Context, work};
+pub use mandate::Mandate;
+
+/// The one name a `MetalLB` may have.
+pub const METALLB: &str = "metallb";
+
+/// Whoever writes the objects, for server-side apply. Upstream's, so that what it wrote is taken over.
+pub const FIELD_MANAGER: &str = "metallb-operator";

@@ -1,0 +1,61 @@
+//! Deployment `controller`: gives addresses to services.
+
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy};
+use k8s_openapi::api::core::v1::{Container, PodSecurityContext, PodSpec};
+
+use super::pod::{
+    bgp_type, confined, field, first_args, label_selector, port, probe, seccomp, template, tls_args, variable,
+};
+use super::scene::{Scene, selector};
+use super::{CONTROLLER, MEMBERLIST_SECRET};
+use crate::wanted::Wanted;
+
+/// Who runs as nobody in particular.
+const NOBODY: i64 = 65534;
+
+pub(super) fn deployment(scene: &Scene<'_>, wanted: &Wanted) -> Deployment {
+    let environment = scene.environment;
+    let mut args = first_args(wanted, environment);
+    args.push("--webhook-mode=disabled".to_owned());
+    args.extend(tls_args(environment));
+    let mut env = vec![
+        field("METALLB_POD_NAME", "metadata.name"),
+        variable("METALLB_ML_SECRET_NAME", MEMBERLIST_SECRET),
+        variable("METALLB_DEPLOYMENT", CONTROLLER),
+    ];
+    env.extend(bgp_type(&wanted.bgp));
+    let container = Container {
+        name: CONTROLLER.to_owned(),
+        image: Some(environment.controller_image.clone()),
+        command: Some(vec!["/controller".to_owned()]),
+        args: Some(args),
+        env: Some(env),
+        ports: Some(vec![port("metricshttps", environment.ports.metrics, "TCP")]),
+        liveness_probe: Some(probe("/healthz", environment, None)),
+        readiness_probe: Some(probe("/readyz", environment, None)),
+        security_context: Some(confined(&[])),
+        ..Container::default()
+    };
+    let pod = PodSpec {
+        termination_grace_period_seconds: Some(0),
+        security_context: Some(PodSecurityContext {
+            run_as_non_root: Some(true),
+            run_as_user: Some(NOBODY),
+            fs_group: Some(NOBODY),
+            seccomp_profile: Some(seccomp()),
+            ..PodSecurityContext::default()
+        }),
+        ..PodSpec::default()
+    };
+    let rolling = DeploymentStrategy { type_: Some("RollingUpdate".to_owned()), rolling_update: None };
+    Deployment {
+        metadata: scene.metadata(CONTROLLER, &[("component", CONTROLLER)]),
+        spec: Some(DeploymentSpec {
+            strategy: Some(rolling),
+            selector: label_selector(selector(CONTROLLER)),
+            template: template(CONTROLLER, &wanted.controller, Vec::new(), container, pod),
+            ..DeploymentSpec::default()
+        }),
+        status: None,
+    }
+}

@@ -1,0 +1,38 @@
+//! From what is wanted to the objects that are it: pure, typed, and nothing but namespaced objects.
+//!
+//! In this room: [`render()`], and one file per object. Names, labels, selectors, arguments and ports are upstream's, so
+//! that a cluster which upstream's operator set up is taken over in place (selectors are immutable).
+//! Not here: ServiceAccounts and RBAC, which are installed with the operator ([`crate::generate`]).
+//!
+//! What differs from upstream:
+//! * No FRR containers, no DaemonSet `frr-k8s` and no Deployment `statuscleaner`, whatever the backend: the speaker
+//!   speaks BGP itself, and `METALLB_BGP_TYPE` tells it whose defaults to use.
+//! * `command` is always set, so one image with both programs will do.
+//! * The controller does not mount the webhooks' certificate. Nothing in it needs that, and without the Secret the
+//!   pod would not start.
+//! * Both pods have the seccomp profile of the container runtime. The controller fits the Pod Security Standard
+//!   `restricted`.
+//! * The NetworkPolicy lets the controller reach the API server on port 443 too.
+
+mod assemble;
+mod controller;
+mod excluded_interfaces;
+mod monitors;
+mod network_policy;
+mod objects;
+mod pod;
+mod scene;
+mod speaker;
+#[cfg(test)]
+mod tests;
+
+pub use assemble::{ServiceMonitors, render};
+pub use monitors::{ServiceMonitor, ServiceMonitorSpec};
+pub use objects::{Kind, Object, ObjectId};
+
+/// Name of the controller's Deployment, ServiceAccount and container.
+pub const CONTROLLER: &str = "controller";
+/// Name of the speakers' DaemonSet, ServiceAccount and container.
+pub const SPEAKER: &str = "speaker";
+/// The Secret that speakers share, which the controller makes.
+pub const MEMBERLIST_SECRET: &str = "metallb-memberlist";

@@ -1,0 +1,106 @@
+//! What a rendered object is, and which.
+
+use std::fmt;
+
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use serde_json::Value;
+
+use super::ServiceMonitor;
+
+/// The kinds that are rendered, in the order in which they are applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// networking.k8s.io/v1
+    NetworkPolicy,
+    /// v1
+    ConfigMap,
+    /// v1
+    Service,
+    /// apps/v1
+    DaemonSet,
+    /// apps/v1
+    Deployment,
+    /// monitoring.coreos.com/v1
+    ServiceMonitor,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NetworkPolicy => "NetworkPolicy",
+            Self::ConfigMap => "ConfigMap",
+            Self::Service => "Service",
+            Self::DaemonSet => "DaemonSet",
+            Self::Deployment => "Deployment",
+            Self::ServiceMonitor => "ServiceMonitor",
+        })
+    }
+}
+
+/// An object in the operator's namespace.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ObjectId {
+    /// What it is.
+    pub kind: Kind,
+    /// What it is called.
+    pub name: String,
+}
+
+impl ObjectId {
+    /// The object of that kind and name.
+    pub fn new(kind: Kind, name: impl Into<String>) -> Self {
+        Self { kind, name: name.into() }
+    }
+}
+
+impl fmt::Display for ObjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind, self.name)
+    }
+}
+
+/// A rendered object.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Object {
+    /// What may talk to the controller, and it to whom.
+    NetworkPolicy(Box<NetworkPolicy>),
+    /// Which interfaces the speakers leave alone.
+    ConfigMap(Box<ConfigMap>),
+    /// Metrics of one component.
+    Service(Box<Service>),
+    /// The speakers.
+    DaemonSet(Box<DaemonSet>),
+    /// The controller.
+    Deployment(Box<Deployment>),
+    /// Tells Prometheus of the metrics of one component.
+    ServiceMonitor(Box<ServiceMonitor>),
+}
+
+impl Object {
+    /// Which object this is.
+    pub fn id(&self) -> ObjectId {
+        let (kind, metadata) = match self {
+            Self::NetworkPolicy(object) => (Kind::NetworkPolicy, &object.metadata),
+            Self::ConfigMap(object) => (Kind::ConfigMap, &object.metadata),
+            Self::Service(object) => (Kind::Service, &object.metadata),
+            Self::DaemonSet(object) => (Kind::DaemonSet, &object.metadata),
+            Self::Deployment(object) => (Kind::Deployment, &object.metadata),
+            Self::ServiceMonitor(object) => (Kind::ServiceMonitor, &object.metadata),
+        };
+        ObjectId { kind, name: metadata.name.clone().unwrap_or_default() }
+    }
+
+    /// The object as it is sent.
+    pub fn to_value(&self) -> serde_json::Result<Value> {
+        match self {
+            Self::NetworkPolicy(object) => serde_json::to_value(object),
+            Self::ConfigMap(object) => serde_json::to_value(object),
+            Self::Service(object) => serde_json::to_value(object),
+            Self::DaemonSet(object) => serde_json::to_value(object),
+            Self::Deployment(object) => serde_json::to_value(object),
+            Self::ServiceMonitor(object) => serde_json::to_value(object),
+        }
+    }
+}

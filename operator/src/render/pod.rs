@@ -1,0 +1,184 @@
+//! Pieces that pods of controller and speaker are made of.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{
+    Capabilities, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction, ObjectFieldSelector,
+    PodSpec, PodTemplateSpec, Probe, SeccompProfile, SecurityContext, Toleration, VolumeMount,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use metallb_crds::LogLevel;
+
+use super::scene::{map, selector};
+use crate::environment::Environment;
+use crate::wanted::{BgpBackend, Pods, Wanted};
+
+/// A pod of `component` as `pods` asks for, with `container` in it. `spec` holds the rest.
+pub(super) fn template(
+    component: &str,
+    pods: &Pods,
+    own_tolerations: Vec<Toleration>,
+    container: Container,
+    spec: PodSpec,
+) -> PodTemplateSpec {
+    let Pods {
+        node_selector,
+        tolerations,
+        priority_class_name,
+        runtime_class_name,
+        affinity,
+        annotations,
+        resources,
+    } = pods.clone();
+    let mut node_labels = map([("kubernetes.io/os", "linux")]);
+    node_labels.extend(node_selector);
+    let tolerations: Vec<_> = own_tolerations.into_iter().chain(tolerations).collect();
+    let spec = PodSpec {
+        containers: vec![Container { resources, ..container }],
+        service_account_name: Some(component.to_owned()),
+        node_selector: Some(node_labels),
+        tolerations: (!tolerations.is_empty()).then_some(tolerations),
+        priority_class_name,
+        runtime_class_name,
+        affinity,
+        ..spec
+    };
+    let metadata = ObjectMeta {
+        labels: Some(selector(component)),
+        annotations: (!annotations.is_empty()).then_some(annotations),
+        ..ObjectMeta::default()
+    };
+    PodTemplateSpec { metadata: Some(metadata), spec: Some(spec) }
+}
+
+/// The arguments that controller and speaker begin with.
+pub(super) fn first_args(wanted: &Wanted, environment: &Environment) -> Vec<String> {
+    let mut args = vec![
+        format!("--port={}", environment.ports.metrics),
+        format!("--health-probe-port={}", environment.ports.probes),
+        format!("--log-level={}", word(wanted.log_level)),
+    ];
+    args.extend(wanted.load_balancer_class.as_ref().map(|class| format!("--lb-class={class}")));
+    args
+}
+
+/// The arguments that both end with.
+pub(super) fn tls_args(environment: &Environment) -> impl Iterator<Item = String> {
+    let tls = &environment.tls;
+    [
+        ("--tls-cipher-suites", &tls.tls_cipher_suites),
+        ("--tls-curve-preferences", &tls.tls_curve_preferences),
+        ("--tls-min-version", &tls.tls_min_version),
+    ]
+    .into_iter()
+    .filter(|(_, value)| !value.is_empty())
+    .map(|(flag, value)| format!("{flag}={value}"))
+}
+
+/// `METALLB_BGP_TYPE`: whose defaults hold. Absent for MetalLB's own.
+pub(super) fn bgp_type(backend: &BgpBackend) -> Option<EnvVar> {
+    match backend {
+        BgpBackend::Native => None,
+        BgpBackend::Frr => Some(variable("METALLB_BGP_TYPE", "frr")),
+        BgpBackend::FrrK8s | BgpBackend::FrrK8sExternal { .. } => {
+            Some(variable("METALLB_BGP_TYPE", "frr-k8s"))
+        }
+    }
+}
+
+pub(super) fn variable(name: &str, value: impl Into<String>) -> EnvVar {
+    EnvVar { name: name.to_owned(), value: Some(value.into()), value_from: None }
+}
+
+/// A variable that holds a field of the pod.
+pub(super) fn field(name: &str, path: &str) -> EnvVar {
+    let field_ref = ObjectFieldSelector { field_path: path.to_owned(), api_version: None };
+    let value_from = EnvVarSource { field_ref: Some(field_ref), ..EnvVarSource::default() };
+    EnvVar { name: name.to_owned(), value: None, value_from: Some(value_from) }
+}
+
+pub(super) fn port(name: &str, port: u16, protocol: &str) -> ContainerPort {
+    ContainerPort {
+        name: Some(name.to_owned()),
+        container_port: i32::from(port),
+        protocol: Some(protocol.to_owned()),
+        ..ContainerPort::default()
+    }
+}
+
+pub(super) fn mount(name: &str, path: &str, access: Access) -> VolumeMount {
+    VolumeMount {
+        name: name.to_owned(),
+        mount_path: path.to_owned(),
+        read_only: match access {
+            Access::ReadOnly => Some(true),
+            Access::Default => None,
+        },
+        ..VolumeMount::default()
+    }
+}
+
+/// How a volume is mounted.
+#[derive(Clone, Copy)]
+pub(super) enum Access {
+    ReadOnly,
+    Default,
+}
+
+/// Asks `path` on the port of the probes. `host` is for pods on the host's network that listen on loopback only.
+pub(super) fn probe(path: &str, environment: &Environment, host: Option<&str>) -> Probe {
+    Probe {
+        http_get: Some(HTTPGetAction {
+            path: Some(path.to_owned()),
+            port: IntOrString::Int(i32::from(environment.ports.probes)),
+            host: host.map(ToOwned::to_owned),
+            ..HTTPGetAction::default()
+        }),
+        initial_delay_seconds: Some(10),
+        period_seconds: Some(10),
+        timeout_seconds: Some(1),
+        success_threshold: Some(1),
+        failure_threshold: Some(3),
+        ..Probe::default()
+    }
+}
+
+/// A container that can do nothing but what its capabilities say.
+pub(super) fn confined(capabilities: &[&str]) -> SecurityContext {
+    SecurityContext {
+        allow_privilege_escalation: Some(false),
+        read_only_root_filesystem: Some(true),
+        capabilities: Some(Capabilities {
+            add: (!capabilities.is_empty())
+                .then(|| capabilities.iter().map(|name| (*name).to_owned()).collect()),
+            drop: Some(vec!["ALL".to_owned()]),
+        }),
+        ..SecurityContext::default()
+    }
+}
+
+pub(super) fn seccomp() -> SeccompProfile {
+    SeccompProfile { type_: "RuntimeDefault".to_owned(), localhost_profile: None }
+}
+
+fn word(level: LogLevel) -> &'static str {
+    match level {
+        LogLevel::All => "all",
+        LogLevel::Debug => "debug",
+        LogLevel::Info => "info",
+        LogLevel::Warn => "warn",
+        LogLevel::Error => "error",
+        LogLevel::None => "none",
+    }
+}
+
+/// The selector of a workload.
+pub(super) fn label_selector(
+    labels: BTreeMap<String, String>,
+) -> k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector {
+    k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector {
+        match_labels: Some(labels),
+        match_expressions: None,
+    }
+}

@@ -1,0 +1,40 @@
+//! What all objects have in common: the namespace, the owner, and upstream's labels.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+
+use crate::environment::Environment;
+
+/// What all objects have in common.
+pub(super) struct Scene<'a> {
+    pub(super) environment: &'a Environment,
+    pub(super) owner: &'a OwnerReference,
+}
+
+impl Scene<'_> {
+    pub(super) fn metadata(&self, name: &str, labels: &[(&str, &str)]) -> ObjectMeta {
+        let common = [
+            ("helm.sh/chart", concat!("metallb-", env!("CARGO_PKG_VERSION"))), // Upstream's manifests are made by Helm.
+            ("app", "metallb"),
+            ("app.kubernetes.io/version", concat!("v", env!("CARGO_PKG_VERSION"))),
+            ("app.kubernetes.io/managed-by", "Helm"),
+        ];
+        ObjectMeta {
+            name: Some(name.to_owned()),
+            namespace: Some(self.environment.namespace.clone()),
+            labels: Some(map(common.iter().chain(labels).copied())),
+            owner_references: Some(vec![self.owner.clone()]),
+            ..ObjectMeta::default()
+        }
+    }
+}
+
+/// The labels by which the pods of a component are selected. Never to be changed: selectors are immutable.
+pub(super) fn selector(component: &str) -> BTreeMap<String, String> {
+    map([("app", "metallb"), ("component", component)])
+}
+
+pub(super) fn map<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> BTreeMap<String, String> {
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}

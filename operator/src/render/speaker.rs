@@ -1,0 +1,140 @@
+//! DaemonSet `speaker`: announces addresses, from every node it is on.
+
+use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetSpec, DaemonSetUpdateStrategy};
+use k8s_openapi::api::core::v1::{
+    ConfigMapVolumeSource, Container, EnvVar, PodSecurityContext, PodSpec, SecretVolumeSource, Toleration,
+    Volume,
+};
+
+use super::pod::{
+    Access, bgp_type, confined, field, first_args, label_selector, mount, port, probe, seccomp, template,
+    tls_args, variable,
+};
+use super::scene::{Scene, selector};
+use super::{MEMBERLIST_SECRET, SPEAKER, excluded_interfaces};
+use crate::environment::Environment;
+use crate::wanted::{BgpBackend, Wanted};
+
+/// Where the Secret that speakers share is mounted.
+const SECRET_PATH: &str = "/etc/ml_secret_key";
+const LOOPBACK: &str = "127.0.0.1";
+
+pub(super) fn daemon_set(scene: &Scene<'_>, wanted: &Wanted) -> DaemonSet {
+    let environment = scene.environment;
+    let ports = environment.ports;
+    let container = Container {
+        name: SPEAKER.to_owned(),
+        image: Some(environment.speaker_image.clone()),
+        command: Some(vec!["/speaker".to_owned()]),
+        args: Some(args(wanted, environment)),
+        env: Some(env(wanted, environment)),
+        ports: Some(vec![
+            port("metricshttps", ports.metrics, "TCP"),
+            port("memberlist-tcp", ports.memberlist, "TCP"),
+            port("memberlist-udp", ports.memberlist, "UDP"),
+        ]),
+        liveness_probe: Some(probe("/healthz", environment, Some(LOOPBACK))),
+        readiness_probe: Some(probe("/readyz", environment, Some(LOOPBACK))),
+        volume_mounts: Some(vec![
+            mount("memberlist-config", "/etc/metallb/memberlist", Access::ReadOnly),
+            mount("memberlist", SECRET_PATH, Access::Default),
+            mount(excluded_interfaces::NAME, "/etc/metallb", Access::Default),
+        ]),
+        security_context: Some(confined(&["NET_RAW"])),
+        ..Container::default()
+    };
+    let pod = PodSpec {
+        host_network: Some(true),
+        termination_grace_period_seconds: Some(0),
+        volumes: Some(volumes()),
+        security_context: Some(PodSecurityContext {
+            // Raw sockets are for root with NET_RAW, whatever user the image names.
+            run_as_user: Some(0),
+            seccomp_profile: Some(seccomp()),
+            ..PodSecurityContext::default()
+        }),
+        ..PodSpec::default()
+    };
+    let rolling = DaemonSetUpdateStrategy { type_: Some("RollingUpdate".to_owned()), rolling_update: None };
+    DaemonSet {
+        metadata: scene.metadata(SPEAKER, &[("component", SPEAKER)]),
+        spec: Some(DaemonSetSpec {
+            update_strategy: Some(rolling),
+            selector: label_selector(selector(SPEAKER)),
+            template: template(SPEAKER, &wanted.speaker, control_plane_tolerations(), container, pod),
+            ..DaemonSetSpec::default()
+        }),
+        status: None,
+    }
+}
+
+fn args(wanted: &Wanted, environment: &Environment) -> Vec<String> {
+    let mut args = first_args(wanted, environment);
+    match &wanted.bgp {
+        BgpBackend::Native | BgpBackend::Frr | BgpBackend::FrrK8s => {}
+        BgpBackend::FrrK8sExternal { namespace, secret_passthrough } => {
+            args.push(format!("--frrk8s-namespace={namespace}"));
+            args.extend(secret_passthrough.then(|| "--frrk8s-secret-passthrough".to_owned()));
+        }
+    }
+    args.extend(tls_args(environment));
+    args
+}
+
+fn env(wanted: &Wanted, environment: &Environment) -> Vec<EnvVar> {
+    let labels = selector(SPEAKER).iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>();
+    let mut env = vec![
+        field("METALLB_NODE_NAME", "spec.nodeName"),
+        field("METALLB_HOST", "status.hostIP"),
+        field("METALLB_ML_BIND_ADDR", "status.podIP"),
+        variable("METALLB_ML_LABELS", labels.join(",")),
+        variable("METALLB_ML_BIND_PORT", environment.ports.memberlist.to_string()),
+        variable("METALLB_ML_SECRET_KEY_PATH", SECRET_PATH),
+    ];
+    env.extend(bgp_type(&wanted.bgp));
+    env.push(field("METALLB_POD_NAME", "metadata.name"));
+    env
+}
+
+fn volumes() -> Vec<Volume> {
+    let config_map = |name: &str, default_mode, optional| ConfigMapVolumeSource {
+        name: name.to_owned(),
+        default_mode,
+        optional,
+        items: None,
+    };
+    vec![
+        Volume {
+            name: "memberlist".to_owned(),
+            secret: Some(SecretVolumeSource {
+                secret_name: Some(MEMBERLIST_SECRET.to_owned()),
+                default_mode: Some(0o644),
+                // Not optional: a speaker that reads no key would not hear the others once there is one.
+                optional: None,
+                items: None,
+            }),
+            ..Volume::default()
+        },
+        Volume {
+            name: excluded_interfaces::NAME.to_owned(),
+            config_map: Some(config_map(excluded_interfaces::NAME, Some(0o400), None)),
+            ..Volume::default()
+        },
+        Volume {
+            name: "memberlist-config".to_owned(),
+            config_map: Some(config_map("metallb-memberlist-config", None, Some(true))),
+            ..Volume::default()
+        },
+    ]
+}
+
+fn control_plane_tolerations() -> Vec<Toleration> {
+    ["node-role.kubernetes.io/master", "node-role.kubernetes.io/control-plane"]
+        .map(|key| Toleration {
+            key: Some(key.to_owned()),
+            operator: Some("Exists".to_owned()),
+            effect: Some("NoSchedule".to_owned()),
+            ..Toleration::default()
+        })
+        .into()
+}

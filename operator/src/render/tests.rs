@@ -1,0 +1,240 @@
+//! The first snapshot holds everything that a `MetalLB` without a spec comes to; the others hold the objects that are
+//! different, and the names of those that are gone.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{Container, EnvVar, PodSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use metallb_crds::MetalLB;
+use serde_json::json;
+
+use super::*;
+use crate::environment::Environment;
+use crate::wanted::Wanted;
+
+const SAMPLE: &str =
+    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../config/samples/metallb_customised.yaml"));
+
+#[test]
+fn a_metallb_without_a_spec_comes_to_this() {
+    insta::assert_snapshot!(documents(&rendered("{}", &[])));
+}
+
+#[test]
+fn every_field_reaches_the_workloads() {
+    let spec = r#"
+        image: "of old"
+        nodeSelector: { role: edge, kubernetes.io/os: openwrt }
+        speakerTolerations:
+        - { key: dedicated, operator: Equal, value: edge, effect: NoExecute, tolerationSeconds: 60 }
+        - { key: other, operator: Exists }
+        logLevel: debug
+        loadBalancerClass: example.com/mine
+        controllerNodeSelector: { role: infra }
+        controllerTolerations: [{ key: infra, operator: Exists, effect: NoSchedule }]
+        controllerConfig:
+          priorityClassName: system-cluster-critical
+          runtimeClassName: gvisor
+          annotations: { controller: demo }
+          resources: { limits: { cpu: 200m }, requests: { memory: 64Mi } }
+          affinity:
+            podAffinity:
+              requiredDuringSchedulingIgnoredDuringExecution:
+              - { labelSelector: { matchLabels: { app: web } }, topologyKey: kubernetes.io/hostname }
+        speakerConfig:
+          priorityClassName: system-node-critical
+          runtimeClassName: kata
+          annotations: { speaker: demo }
+          resources: { limits: { cpu: 100m } }
+          affinity:
+            nodeAffinity:
+              preferredDuringSchedulingIgnoredDuringExecution:
+              - { weight: 10, preference: { matchExpressions: [{ key: fast, operator: Exists }] } }
+        bgpBackend: frr-k8s-external
+        frrk8sConfig: { namespace: routers, secretPassthrough: true, alwaysBlock: [192.168.1.0/24] }
+    "#;
+    insta::assert_snapshot!(different(&rendered(spec, &[])));
+}
+
+#[test]
+fn every_setting_of_the_operator_reaches_the_workloads() {
+    let variables = [
+        ("MEMBER_LIST_BIND_PORT", "1946"),
+        ("METRICS_PORT", "1120"),
+        ("OPERAND_LIVENESS_PORT", "1472"),
+        ("TLS_MIN_VERSION", "VersionTLS12"),
+        ("TLS_CIPHER_SUITES", "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"),
+        ("TLS_CURVE_PREFERENCES", "29,23"),
+    ];
+    insta::assert_snapshot!(different(&rendered("{}", &variables)));
+}
+
+#[test]
+fn monitors_are_services_and_where_the_kind_is_known_service_monitors() {
+    let monitors = [("DEPLOY_SERVICEMONITORS", "true")];
+    insta::assert_snapshot!(different(&rendered("{}", &monitors)));
+    let unknown = render_as("{}", &monitors, ServiceMonitors::Unknown);
+    let kinds: Vec<Kind> = unknown.iter().map(|object| object.id().kind).collect();
+    assert!(kinds.contains(&Kind::Service) && !kinds.contains(&Kind::ServiceMonitor), "{kinds:?}");
+}
+
+#[test]
+fn the_network_policy_can_be_left_out() {
+    let without = rendered("{}", &[("DISABLE_NETWORK_POLICIES", "true")]);
+    assert_eq!(different(&without), "# gone: NetworkPolicy controller\n");
+}
+
+#[test]
+fn the_backend_is_a_variable_of_both_workloads_and_no_more_containers() {
+    for (backend, expected) in [
+        ("native", None),
+        ("frr", Some("frr")),
+        ("frr-k8s", Some("frr-k8s")),
+        ("frr-k8s-external", Some("frr-k8s")),
+    ] {
+        let variables = [("FRRK8S_EXTERNAL_NAMESPACE", "frr-k8s-system")];
+        let objects = rendered(&format!("bgpBackend: {backend}"), &variables);
+        for component in [CONTROLLER, SPEAKER] {
+            let pod = pod(&objects, component);
+            let [Container { env: Some(env), .. }] = &pod.containers[..] else { panic!("{pod:?}") };
+            assert_eq!(value(env, "METALLB_BGP_TYPE"), expected, "{backend}, {component}");
+            assert_eq!(pod.init_containers, None);
+        }
+        assert_eq!(objects.len(), rendered("{}", &[]).len());
+    }
+}
+
+#[test]
+fn an_external_frr_k8s_is_named_to_the_speaker_with_the_way_of_passwords() {
+    let flags = |config: &str| -> Vec<String> {
+        let objects = rendered(&format!("{{bgpBackend: frr-k8s-external, frrk8sConfig: {config}}}"), &[]);
+        args(&objects, SPEAKER).into_iter().filter(|arg| arg.contains("frrk8s")).collect()
+    };
+    assert_eq!(flags("{namespace: a}"), ["--frrk8s-namespace=a"]);
+    assert_eq!(flags("{namespace: a, secretPassthrough: false}"), ["--frrk8s-namespace=a"]);
+    assert_eq!(
+        flags("{namespace: a, secretPassthrough: true}"),
+        ["--frrk8s-namespace=a", "--frrk8s-secret-passthrough"]
+    );
+    let inside = "{bgpBackend: frr-k8s, frrk8sConfig: {namespace: a, secretPassthrough: true}}";
+    assert!(!args(&rendered(inside, &[]), SPEAKER).iter().any(|arg| arg.contains("frrk8s")));
+}
+
+#[test]
+fn tolerations_of_control_plane_nodes_come_before_the_users() {
+    let spec = "speakerTolerations: [{key: a, operator: Exists}, {key: b, operator: Exists}]";
+    let tolerations = pod(&rendered(spec, &[]), SPEAKER).tolerations.unwrap();
+    let keys: Vec<_> = tolerations.iter().filter_map(|toleration| toleration.key.as_deref()).collect();
+    assert_eq!(keys, ["node-role.kubernetes.io/master", "node-role.kubernetes.io/control-plane", "a", "b"]);
+    assert_eq!(pod(&rendered(spec, &[]), CONTROLLER).tolerations, None);
+}
+
+#[test]
+fn image_references_are_passed_on_as_they_are() {
+    for image in [
+        "speaker",
+        "registry:5000/a/speaker",
+        "registry:5000/a/speaker:v1",
+        "speaker@sha256:0123456789abcdef",
+        "a/speaker:v1@sha256:0123456789abcdef",
+    ] {
+        let objects = rendered("{}", &[("SPEAKER_IMAGE", image)]);
+        assert_eq!(pod(&objects, SPEAKER).containers[0].image.as_deref(), Some(image));
+    }
+}
+
+#[test]
+fn nothing_limits_a_cpu_unless_the_user_does() {
+    for component in [CONTROLLER, SPEAKER] {
+        assert_eq!(pod(&rendered("{}", &[]), component).containers[0].resources, None);
+    }
+}
+
+#[test]
+fn the_customised_sample_is_valid() {
+    let sample: serde_json::Value = serde_saphyr::from_str(SAMPLE).unwrap();
+    assert!(!rendered(&sample["spec"].to_string(), &[]).is_empty());
+}
+
+#[test]
+fn everything_is_in_the_namespace_and_belongs_to_the_metallb() {
+    for object in rendered("{}", &[("DEPLOY_SERVICEMONITORS", "true")]) {
+        let value = object.to_value().unwrap();
+        assert_eq!(value["metadata"]["namespace"], "metallb-system");
+        assert_eq!(value["metadata"]["ownerReferences"], json!([owner()]), "{}", object.id());
+        assert_eq!(value["kind"], object.id().kind.to_string());
+        assert!(!has_null(&value), "server-side apply would take a null for a value: {value}");
+    }
+}
+
+fn has_null(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::Null => true,
+        serde_json::Value::Array(items) => items.iter().any(has_null),
+        serde_json::Value::Object(fields) => fields.values().any(has_null),
+        _ => false,
+    }
+}
+
+fn owner() -> OwnerReference {
+    OwnerReference {
+        api_version: "metallb.io/v1beta1".into(),
+        kind: "MetalLB".into(),
+        name: "metallb".into(),
+        uid: "the uid of the MetalLB".into(),
+        controller: Some(true),
+        block_owner_deletion: Some(true),
+    }
+}
+
+fn rendered(spec: &str, variables: &[(&str, &str)]) -> Vec<Object> {
+    render_as(spec, variables, ServiceMonitors::Served)
+}
+
+fn render_as(spec: &str, variables: &[(&str, &str)], monitors: ServiceMonitors) -> Vec<Object> {
+    let spec: serde_json::Value = serde_saphyr::from_str(spec).unwrap();
+    let metallb: MetalLB = metallb_crds::read(&json!({ "metadata": {}, "spec": spec })).unwrap();
+    let images = [("CONTROLLER_IMAGE", "controller:test"), ("SPEAKER_IMAGE", "speaker:test")];
+    let variables: BTreeMap<&str, &str> = [("OPERATOR_NAMESPACE", "metallb-system")]
+        .into_iter()
+        .chain(images)
+        .chain(variables.iter().copied())
+        .collect();
+    let environment =
+        Environment::read(|variable| variables.get(variable).map(|value| (*value).to_owned())).unwrap();
+    let wanted = Wanted::check(&metallb.spec, environment.external_frrk8s_namespace.as_deref()).unwrap();
+    render(&wanted, &environment, &owner(), monitors)
+}
+
+fn pod(objects: &[Object], component: &str) -> PodSpec {
+    let template = objects.iter().find_map(|object| match object {
+        Object::DaemonSet(set) if component == SPEAKER => set.spec.as_ref().map(|spec| &spec.template),
+        Object::Deployment(deployment) if component == CONTROLLER => {
+            deployment.spec.as_ref().map(|spec| &spec.template)
+        }
+        _ => None,
+    });
+    template.and_then(|template| template.spec.clone()).unwrap()
+}
+
+fn args(objects: &[Object], component: &str) -> Vec<String> {
+    pod(objects, component).containers[0].args.clone().unwrap()
+}
+
+fn value<'e>(env: &'e [EnvVar], name: &str) -> Option<&'e str> {
+    env.iter().find(|variable| variable.name == name)?.value.as_deref()
+}
+
+fn different(objects: &[Object]) -> String {
+    let minimal = rendered("{}", &[]);
+    let new: Vec<Object> = objects.iter().filter(|object| !minimal.contains(object)).cloned().collect();
+    let gone = minimal.iter().filter(|object| objects.iter().all(|other| other.id() != object.id()));
+    let gone: Vec<String> = gone.map(|object| format!("# gone: {}\n", object.id())).collect();
+    gone.concat() + &documents(&new)
+}
+
+fn documents(objects: &[Object]) -> String {
+    let texts: Vec<String> =
+        objects.iter().map(|object| serde_saphyr::to_string(&object.to_value().unwrap()).unwrap()).collect();
+    texts.join("---\n").replace(env!("CARGO_PKG_VERSION"), "VERSION")
+}

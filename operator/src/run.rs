@@ -1,0 +1,70 @@
+//! Start-up of the operator, and what runs beside the reconciler.
+
+use std::net::{Ipv6Addr, SocketAddr};
+
+use anyhow::Context as _;
+use kube::Client;
+use metallb_process::events::Recorder;
+use metallb_process::lease;
+use metallb_process::serve::http;
+use metallb_process::shutdown::Shutdown;
+use prometheus::Registry;
+
+use crate::args::Args;
+use crate::environment::{Environment, Monitors};
+use crate::metrics::{self, Metrics};
+use crate::reconcile::{Context, Mandate, work};
+
+/// The Lease that the replicas of the operator share. Upstream's, so that during an upgrade from it one of both works.
+const LEASE: &str = "metallb.io.metallboperator";
+/// `reportingComponent` of events.
+const COMPONENT: &str = "metallb-operator";
+
+/// Runs until `shutdown`. An error is one that a restart may cure.
+pub async fn run(
+    args: Args,
+    environment: Environment,
+    client: Client,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    tracing::info!(event = "startup", version = env!("CARGO_PKG_VERSION"), ?environment, "operator");
+    if environment.monitors == Monitors::Pod {
+        tracing::warn!(
+            event = "notSupported",
+            "DEPLOY_PODMONITORS has no effect; set DEPLOY_SERVICEMONITORS to have the metrics scraped"
+        );
+    }
+    let registry = Registry::new();
+    let metrics = Metrics::register(&registry)?;
+    let probes = SocketAddr::from((Ipv6Addr::UNSPECIFIED, args.port));
+    http::serve(probes, http::probes(), shutdown.clone()).await?;
+    if let Some(address) = args.metrics_addr.0 {
+        metrics::serve(address, registry, shutdown.clone()).await?;
+    }
+
+    let identity = environment.pod_name.clone();
+    let (mandate, released) = if args.enable_leader_election {
+        let identity = identity.clone().context("which pod is this? Set POD_NAME")?;
+        let (lease, released) =
+            lease::keep(client.clone(), &environment.namespace, LEASE, identity, shutdown.clone());
+        (Mandate::Lease(lease), Some(released))
+    } else {
+        (Mandate::Alone, None)
+    };
+    let recorder = Recorder::start(client.clone(), COMPONENT, identity.unwrap_or_default());
+    let context = Context { client, environment, recorder, metrics };
+    loop {
+        tokio::select! {
+            () = shutdown.requested() => break,
+            () = mandate.held() => {}
+        }
+        tokio::select! {
+            () = shutdown.requested() => break,
+            () = work(&context, &mandate) => {}
+        }
+    }
+    if let Some(released) = released {
+        released.await;
+    }
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! The rules, and what a spec that keeps them amounts to.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use ipnet::IpNet;
+use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration};
+use metallb_crds::{ComponentConfig, FRRK8sConfig, LogLevel, MetalLBSpec};
+
+use super::SpecRefusal;
+
+/// A checked [`MetalLBSpec`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wanted {
+    /// How much controller and speakers log.
+    pub log_level: LogLevel,
+    /// The services to handle; `None`: those without a class.
+    pub load_balancer_class: Option<String>,
+    /// Who speaks BGP.
+    pub bgp: BgpBackend,
+    /// The pods of the controller.
+    pub controller: Pods,
+    /// The pods of the speakers.
+    pub speaker: Pods,
+}
+
+/// Who speaks BGP, and with whose defaults.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BgpBackend {
+    /// The speaker, with the defaults of MetalLB's own implementation.
+    Native,
+    /// The speaker, with the defaults of FRR.
+    Frr,
+    /// The speaker, with the defaults of frr-k8s.
+    FrrK8s,
+    /// An frr-k8s that is run by someone else.
+    FrrK8sExternal {
+        /// Its namespace.
+        namespace: String,
+        /// References to Secrets with passwords are handed on instead of the passwords.
+        secret_passthrough: bool,
+    },
+}
+
+/// The pods of one component.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Pods {
+    /// Labels of the nodes they may run on, besides `kubernetes.io/os`.
+    pub node_selector: BTreeMap<String, String>,
+    /// Taints they tolerate, besides those they always do.
+    pub tolerations: Vec<Toleration>,
+    /// Their PriorityClass.
+    pub priority_class_name: Option<String>,
+    /// Their RuntimeClass.
+    pub runtime_class_name: Option<String>,
+    /// Their affinity.
+    pub affinity: Option<Affinity>,
+    /// Their annotations.
+    pub annotations: BTreeMap<String, String>,
+    /// CPU and memory of their main container.
+    pub resources: Option<ResourceRequirements>,
+}
+
+/// Backend of a `MetalLB` that names none.
+const DEFAULT_BACKEND: &str = "frr";
+const WEIGHTS: RangeInclusive<i32> = 1..=100;
+
+impl Wanted {
+    /// Checks `spec`, or says everything that is wrong with it. `external_frrk8s_namespace` is the operator's default
+    /// for `frrk8sConfig.namespace`.
+    pub fn check(
+        spec: &MetalLBSpec,
+        external_frrk8s_namespace: Option<&str>,
+    ) -> Result<Self, Vec<SpecRefusal>> {
+        let MetalLBSpec {
+            image: _,
+            node_selector,
+            speaker_tolerations,
+            log_level,
+            load_balancer_class,
+            controller_node_selector,
+            controller_tolerations,
+            controller_config,
+            speaker_config,
+            bgp_backend,
+            frrk8s_config,
+        } = spec;
+        let mut refusals = Vec::new();
+        check_tolerations("controllerTolerations", controller_tolerations, &mut refusals);
+        check_tolerations("speakerTolerations", speaker_tolerations, &mut refusals);
+        check_affinity("speakerConfig", speaker_config.as_ref(), &mut refusals);
+        check_affinity("controllerConfig", controller_config.as_ref(), &mut refusals);
+        let default = external_frrk8s_namespace.unwrap_or_default();
+        let bgp = backend(bgp_backend.as_deref(), frrk8s_config.as_ref(), default);
+        check_always_block(frrk8s_config.as_ref(), &mut refusals);
+        match bgp {
+            Ok(bgp) if refusals.is_empty() => Ok(Self {
+                log_level: log_level.unwrap_or_default(),
+                load_balancer_class: load_balancer_class.clone(),
+                bgp,
+                controller: pods(
+                    controller_node_selector,
+                    controller_tolerations,
+                    controller_config.as_ref(),
+                ),
+                speaker: pods(node_selector, speaker_tolerations, speaker_config.as_ref()),
+            }),
+            Ok(_) => Err(refusals),
+            Err(refusal) => {
+                refusals.push(refusal);
+                Err(refusals)
+            }
+        }
+    }
+}
+
+fn pods(
+    node_selector: &BTreeMap<String, String>,
+    tolerations: &[Toleration],
+    config: Option<&ComponentConfig>,
+) -> Pods {
+    let ComponentConfig { priority_class_name, runtime_class_name, affinity, annotations, resources } =
+        config.cloned().unwrap_or_default();
+    Pods {
+        node_selector: node_selector.clone(),
+        tolerations: tolerations.to_vec(),
+        priority_class_name: priority_class_name.filter(|name| !name.is_empty()),
+        runtime_class_name: runtime_class_name.filter(|name| !name.is_empty()),
+        affinity,
+        annotations,
+        resources,
+    }
+}
+
+fn backend(
+    name: Option<&str>,
+    config: Option<&FRRK8sConfig>,
+    default_namespace: &str,
+) -> Result<BgpBackend, SpecRefusal> {
+    let name = name.filter(|name| !name.is_empty()).unwrap_or(DEFAULT_BACKEND);
+    match name {
+        "native" => Ok(BgpBackend::Native),
+        "frr" => Ok(BgpBackend::Frr),
+        "frr-k8s" => Ok(BgpBackend::FrrK8s),
+        "frr-k8s-external" => {
+            let own = config.and_then(|config| config.namespace.as_deref()).filter(|name| !name.is_empty());
+            let namespace = own.unwrap_or(default_namespace).to_owned();
+            let secret_passthrough = config.and_then(|config| config.secret_passthrough).unwrap_or_default();
+            if namespace.is_empty() {
+                return Err(SpecRefusal::NoExternalNamespace);
+            }
+            Ok(BgpBackend::FrrK8sExternal { namespace, secret_passthrough })
+        }
+        other => Err(SpecRefusal::UnknownBackend { value: other.to_owned() }),
+    }
+}
+
+/// The API server would refuse the pods; better to name the field of the `MetalLB`.
+fn check_tolerations(field: &str, tolerations: &[Toleration], refusals: &mut Vec<SpecRefusal>) {
+    for (index, toleration) in tolerations.iter().enumerate() {
+        let effect = toleration.effect.as_deref().unwrap_or_default();
+        if let Some(seconds) = toleration.toleration_seconds.filter(|_| effect != "NoExecute") {
+            refusals.push(SpecRefusal::TolerationSeconds {
+                field: format!("spec.{field}[{index}].tolerationSeconds"),
+                seconds,
+                effect: effect.to_owned(),
+            });
+        }
+    }
+}
+
+fn check_affinity(field: &str, config: Option<&ComponentConfig>, refusals: &mut Vec<SpecRefusal>) {
+    let Some(affinity) = config.and_then(|config| config.affinity.as_ref()) else { return };
+    let Affinity { node_affinity, pod_affinity, pod_anti_affinity } = affinity;
+    let nodes = node_affinity
+        .iter()
+        .flat_map(|it| it.preferred_during_scheduling_ignored_during_execution.iter().flatten())
+        .map(|term| term.weight);
+    check_weights(field, "nodeAffinity", nodes, refusals);
+    let pods = pod_affinity
+        .iter()
+        .flat_map(|it| it.preferred_during_scheduling_ignored_during_execution.iter().flatten())
+        .map(|term| term.weight);
+    check_weights(field, "podAffinity", pods, refusals);
+    let others = pod_anti_affinity
+        .iter()
+        .flat_map(|it| it.preferred_during_scheduling_ignored_during_execution.iter().flatten())
+        .map(|term| term.weight);
+    check_weights(field, "podAntiAffinity", others, refusals);
+}
+
+fn check_weights(
+    field: &str,
+    kind: &str,
+    weights: impl Iterator<Item = i32>,
+    refusals: &mut Vec<SpecRefusal>,
+) {
+    for (index, weight) in weights.enumerate().filter(|(_, weight)| !WEIGHTS.contains(weight)) {
+        refusals.push(SpecRefusal::Weight {
+            field: format!(
+                "spec.{field}.affinity.{kind}.preferredDuringSchedulingIgnoredDuringExecution[{index}].weight"
+            ),
+            weight,
+        });
+    }
+}
+
+fn check_always_block(config: Option<&FRRK8sConfig>, refusals: &mut Vec<SpecRefusal>) {
+    for (index, prefix) in config.iter().flat_map(|config| &config.always_block).enumerate() {
+        if prefix.trim().parse::<IpNet>().is_err() {
+            refusals.push(SpecRefusal::NotAPrefix {
+                field: format!("spec.frrk8sConfig.alwaysBlock[{index}]"),
+                value: prefix.clone(),
+            });
+        }
+    }
+}

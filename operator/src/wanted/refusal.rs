@@ -1,0 +1,93 @@
+//! Why a `MetalLB` object cannot be acted on.
+
+use metallb_core::refusal::Refusal;
+
+/// A field of a `MetalLB` that cannot be acted on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive] // callers print refusals; only this file matches on them
+pub enum SpecRefusal {
+    /// The object does not have the shape of its kind.
+    Unreadable {
+        /// What the decoder says.
+        error: String,
+    },
+    /// A time limit on a toleration that never evicts.
+    TolerationSeconds {
+        /// Where it stands.
+        field: String,
+        /// The limit.
+        seconds: i64,
+        /// The effect it stands beside; empty for any.
+        effect: String,
+    },
+    /// A weight outside of 1 to 100.
+    Weight {
+        /// Where it stands.
+        field: String,
+        /// The weight.
+        weight: i32,
+    },
+    /// `bgpBackend` is a word of no meaning.
+    UnknownBackend {
+        /// The word.
+        value: String,
+    },
+    /// `frr-k8s-external` without the namespace it is in.
+    NoExternalNamespace,
+    /// An entry of `alwaysBlock` that is no prefix.
+    NotAPrefix {
+        /// Where it stands.
+        field: String,
+        /// The entry.
+        value: String,
+    },
+}
+
+impl Refusal for SpecRefusal {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => "unreadable",
+            Self::TolerationSeconds { .. } => "toleration-seconds-without-no-execute",
+            Self::Weight { .. } => "weight-out-of-range",
+            Self::UnknownBackend { .. } => "unknown-bgp-backend",
+            Self::NoExternalNamespace => "no-external-namespace",
+            Self::NotAPrefix { .. } => "not-a-prefix",
+        }
+    }
+
+    fn sentence(&self) -> String {
+        match self {
+            Self::Unreadable { error } => format!("the object cannot be read: {error}"),
+            Self::TolerationSeconds { field, seconds, effect } => {
+                let effect =
+                    if effect.is_empty() { "no effect".to_owned() } else { format!("effect {effect}") };
+                format!("{field} is {seconds} beside {effect}, but only NoExecute knows a time limit")
+            }
+            Self::Weight { field, weight } => format!("{field} is {weight}, but weights are 1 to 100"),
+            Self::UnknownBackend { value } => format!("spec.bgpBackend is {value:?}, which is no backend"),
+            Self::NoExternalNamespace => {
+                "spec.bgpBackend is \"frr-k8s-external\", but nothing says in which namespace that frr-k8s is"
+                    .into()
+            }
+            Self::NotAPrefix { field, value } => format!("{field} is {value:?}, which is no prefix"),
+        }
+    }
+
+    fn fix(&self) -> String {
+        match self {
+            Self::Unreadable { .. } => {
+                "apply the CustomResourceDefinition of this release and correct the object".into()
+            }
+            Self::TolerationSeconds { .. } => "set effect: NoExecute, or drop tolerationSeconds".into(),
+            Self::Weight { .. } => "choose a weight from 1 to 100".into(),
+            Self::UnknownBackend { .. } => "choose native, frr, frr-k8s or frr-k8s-external".into(),
+            Self::NoExternalNamespace => {
+                "set spec.frrk8sConfig.namespace, or FRRK8S_EXTERNAL_NAMESPACE in the operator's environment"
+                    .into()
+            }
+            Self::NotAPrefix { .. } => {
+                "write it in CIDR notation, such as 192.0.2.0/24 or 2001:db8::/32".into()
+            }
+        }
+    }
+}

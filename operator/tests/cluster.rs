@@ -1,0 +1,163 @@
+//! The operator in a cluster with controllers and (fake) nodes, installed by its manifest and with no more rights than
+//! that gives it.
+
+mod common;
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use clap::Parser as _;
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use kube::api::{Api, DeleteParams, ListParams};
+use kube::{Resource, ResourceExt as _};
+use metallb_lab::{ApiServer, User, eventually};
+use metallb_operator::args::Args;
+use metallb_operator::render::ServiceMonitor;
+use metallb_process::shutdown::Shutdown;
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use common::{SERVICE_MONITORS, SOON, ask_for, environment, metallbs, until};
+
+const MANIFEST: &str = include_str!("../../config/manifests/metallb-operator.yaml");
+const NAMESPACE: &str = "metallb-system";
+/// The garbage collector looks for new kinds, such as `MetalLB`, every 30 s.
+const NEXT_COLLECTION: Duration = Duration::from_mins(1);
+
+/// One story, as starting a cluster takes longer than all of it.
+#[tokio::test]
+async fn an_installation_from_its_manifest_to_its_end_and_back() -> Result<()> {
+    let server = ApiServer::builder().with_fake_nodes(2).start().await?;
+    let admin = server.admin().await?.in_namespace(NAMESPACE)?;
+    admin.apply_yaml(MANIFEST).await?;
+    admin.apply_yaml(SERVICE_MONITORS).await?;
+    let forbidden = forbidden_requests(&admin).await?;
+    let account = server.service_account(NAMESPACE, "manager-account").await?;
+
+    let operator = Running::start(&account, &[("DEPLOY_SERVICEMONITORS", "true")])?;
+    ask_for(&admin, "metallb", "{}").await?;
+    let message = until(&admin, "metallb", "Available", "Available").await;
+    assert_eq!(message, "Deployment controller: 1 of 1 pods ready; DaemonSet speaker: 2 of 2 pods ready");
+    assert_eq!(installed(&admin).await?, WITH_MONITORS);
+    let metallb = metallbs(&admin).get("metallb").await?;
+    eventually(SOON, "events tell of it", async || {
+        let reasons: Vec<_> =
+            admin.events_of(&metallb).await?.into_iter().map(|event| event.reason).collect();
+        anyhow::ensure!(reasons == ["Progressing", "Available"], "{reasons:?}");
+        Ok(())
+    })
+    .await;
+
+    ask_for(&admin, "metallb", "{nodeSelector: {role: edge}}").await?;
+    until(&admin, "metallb", "Degraded", "NoNodeMatches").await;
+    admin.kubectl(["label", "node", "fake1", "role=edge"]).await?.success()?;
+    let message = until(&admin, "metallb", "Available", "Available").await;
+    assert!(message.ends_with("1 of 1 pods ready"), "{message}");
+
+    operator.stop().await?;
+    let operator = Running::start(&account, &[("DISABLE_NETWORK_POLICIES", "true")])?;
+    eventually(SOON, "what is turned off is deleted", async || is_installed(&admin, PLAIN).await).await;
+    let elsewhere = admin.in_new_namespace().await?;
+    ask_for(&elsewhere, "metallb", "{}").await?;
+    until(&elsewhere, "metallb", "Degraded", "IncorrectMetalLBResourceNamespace").await;
+
+    metallbs(&admin).delete("metallb", &DeleteParams::default()).await?;
+    eventually(NEXT_COLLECTION, "everything is gone with the MetalLB", async || {
+        is_installed(&admin, &[]).await
+    })
+    .await;
+    ask_for(&admin, "metallb", "{}").await?;
+    until(&admin, "metallb", "Available", "Available").await;
+    assert_eq!(installed(&admin).await?, PLAIN);
+    assert_eq!(forbidden_requests(&admin).await?, forbidden, "the manifest gives every right that is needed");
+
+    server.restart().await?;
+    ask_for(&admin, "metallb", "{bgpBackend: bird}").await?;
+    until(&admin, "metallb", "Degraded", "InvalidSpec").await;
+    operator.stop().await
+}
+
+const PLAIN: &[&str] = &["ConfigMap metallb-excludel2", "DaemonSet speaker", "Deployment controller"];
+const WITH_MONITORS: &[&str] = &[
+    "ConfigMap metallb-excludel2",
+    "DaemonSet speaker",
+    "Deployment controller",
+    "NetworkPolicy controller",
+    "Service controller-monitor-service",
+    "Service speaker-monitor-service",
+    "ServiceMonitor controller-monitor",
+    "ServiceMonitor speaker-monitor",
+];
+
+/// The operator as its binary runs it.
+struct Running {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<Result<()>>,
+}
+
+impl Running {
+    fn start(account: &User, variables: &[(&str, &str)]) -> Result<Self> {
+        let (stop, shutdown) = Shutdown::by_hand();
+        let args = Args::parse_from(["manager", "--enable-leader-election", "--port=0"]);
+        let variables = [variables, &[("POD_NAME", "test")]].concat();
+        let environment = environment(NAMESPACE, &variables)?;
+        let task = tokio::spawn(metallb_operator::run(args, environment, account.client(), shutdown));
+        Ok(Self { stop, task })
+    }
+
+    async fn stop(self) -> Result<()> {
+        self.stop.send(true)?;
+        self.task.await?
+    }
+}
+
+async fn is_installed(admin: &User, expected: &[&str]) -> Result<()> {
+    let found = installed(admin).await?;
+    anyhow::ensure!(found == expected, "{found:?}");
+    Ok(())
+}
+
+/// Everything in the namespace that belongs to a `MetalLB`.
+async fn installed(admin: &User) -> Result<Vec<String>> {
+    let found = [
+        owned::<ConfigMap>(admin).await?,
+        owned::<DaemonSet>(admin).await?,
+        owned::<Deployment>(admin).await?,
+        owned::<NetworkPolicy>(admin).await?,
+        owned::<Service>(admin).await?,
+        owned::<ServiceMonitor>(admin).await?,
+    ];
+    Ok(found.concat())
+}
+
+async fn owned<K>(admin: &User) -> Result<Vec<String>>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + DeserializeOwned,
+{
+    let api: Api<K> = Api::default_namespaced(admin.client());
+    let objects = api.list(&ListParams::default()).await?.items;
+    let ours = objects.iter().filter(|object| !object.owner_references().is_empty());
+    Ok(ours.map(|object| format!("{} {}", K::kind(&()), object.name_any())).collect())
+}
+
+/// How many requests the API server has refused for want of a right.
+async fn forbidden_requests(admin: &User) -> Result<u64> {
+    let request = kube::core::Request::new("").get("metrics", &kube::api::GetParams::default())?;
+    let text = admin.client().request_text(request).await?;
+    let mut sum = 0;
+    for line in text
+        .lines()
+        .filter(|line| line.starts_with("apiserver_request_total{") && line.contains("code=\"403\""))
+    {
+        let (_, count) = line.rsplit_once(' ').context("no count")?;
+        sum += count.parse::<u64>().with_context(|| line.to_owned())?;
+    }
+    Ok(sum)
+}
