@@ -16,6 +16,7 @@ use metallb_operator::args::Args;
 use metallb_operator::render::ServiceMonitor;
 use metallb_process::shutdown::Shutdown;
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use common::{
     DEFINITION, Installation, PROMPTLY, SERVICE_MONITORS, SOON, args, ask_for, conditions, edit, env,
@@ -465,6 +466,46 @@ async fn of_two_replicas_one_works_and_the_other_goes_on_when_it_stops() -> Resu
     until(&admin, "metallb", "Degraded", "InvalidSpec").await;
     assert_eq!(holder().await?, replicas[0].0);
     Ok(())
+}
+
+#[tokio::test]
+async fn probes_and_metrics_are_answered_where_the_flags_say() -> Result<()> {
+    let installation = start().await?;
+    let [probes, metrics] = [free_port()?, free_port()?];
+    let flags = [format!("--port={probes}"), format!("--metrics-addr=localhost:{metrics}")];
+    let args = Args::parse_from(std::iter::once("manager".to_owned()).chain(flags));
+    let environment = environment(&installation.admin.create_namespace().await?, &[])?;
+    let (_stop, shutdown) = Shutdown::by_hand();
+    tokio::spawn(metallb_operator::run(args, environment, installation.admin.client(), shutdown));
+    for (port, path, expected) in [
+        (probes, "/healthz", "ok"),
+        (probes, "/readyz", "ok"),
+        (
+            metrics,
+            "/metrics",
+            "controller_runtime_reconcile_total{controller=\"metallb\",result=\"error\"} 0",
+        ),
+    ] {
+        eventually(SOON, &format!("{path} is answered"), async || {
+            let answer = get(port, path).await?;
+            anyhow::ensure!(answer.starts_with("HTTP/1.0 200") && answer.contains(expected), "{answer}");
+            Ok(())
+        })
+        .await;
+    }
+    Ok(())
+}
+
+fn free_port() -> Result<u16> {
+    Ok(std::net::TcpListener::bind("[::]:0")?.local_addr()?.port())
+}
+
+async fn get(port: u16, path: &str) -> Result<String> {
+    let mut stream = tokio::net::TcpStream::connect(("localhost", port)).await?;
+    stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
 }
 
 #[tokio::test]

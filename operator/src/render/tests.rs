@@ -100,8 +100,25 @@ fn the_backend_is_a_variable_of_both_workloads_and_no_more_containers() {
             assert_eq!(value(env, "METALLB_BGP_TYPE"), expected, "{backend}, {component}");
             assert_eq!(pod.init_containers, None);
         }
-        assert_eq!(objects.len(), rendered("{}", &[]).len());
     }
+}
+
+#[test]
+fn backends_in_the_speaker_differ_in_that_variable_and_in_nothing_else() {
+    let without = |backend: &str| -> Vec<serde_json::Value> {
+        let objects = rendered(&format!("bgpBackend: {backend}"), &[]);
+        let mut values: Vec<_> = objects.iter().map(|object| object.to_value().unwrap()).collect();
+        for value in &mut values {
+            if let Some(env) = value.pointer_mut("/spec/template/spec/containers/0/env") {
+                env.as_array_mut().unwrap().retain(|variable| variable["name"] != "METALLB_BGP_TYPE");
+            }
+        }
+        values
+    };
+    let native = without("native");
+    assert_eq!(without("frr"), native);
+    assert_eq!(without("frr-k8s"), native);
+    assert_eq!(rendered("bgpBackend: frr", &[]), rendered("{}", &[]), "the default");
 }
 
 #[test]
