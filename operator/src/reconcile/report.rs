@@ -110,9 +110,13 @@ impl Standing {
         let own = self.own_type();
         let message = self.message();
         let is_available = own == AVAILABLE;
+        let in_short = match self {
+            Self::Available { message } | Self::Progressing { message } => message.clone(),
+            Self::Degraded { reason, .. } => format!("see Degraded: {reason}"),
+        };
         let rows = [
-            (AVAILABLE, is_available, AVAILABLE, message),
-            (UPGRADEABLE, is_available, UPGRADEABLE, message),
+            (AVAILABLE, is_available, AVAILABLE, in_short.as_str()),
+            (UPGRADEABLE, is_available, UPGRADEABLE, in_short.as_str()),
             (PROGRESSING, own == PROGRESSING, PROGRESSING, if own == PROGRESSING { message } else { "" }),
             (DEGRADED, own == DEGRADED, self.degraded_reason(), if own == DEGRADED { message } else { "" }),
         ];
@@ -258,7 +262,11 @@ mod tests {
             ("Progressing", "False", "Progressing"),
             ("Degraded", "True", "IncorrectMetalLBResourceName"),
         ];
-        assert_eq!(table(&of(&degraded())), expected);
+        let conditions = of(&degraded());
+        assert_eq!(table(&conditions), expected);
+        let messages: Vec<&str> = conditions.iter().map(|condition| &*condition.message).collect();
+        let short = "see Degraded: IncorrectMetalLBResourceName";
+        assert_eq!(messages, [short, short, "", degraded().message()]);
     }
 
     #[test]
