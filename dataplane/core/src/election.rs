@@ -15,16 +15,7 @@ use crate::names::NodeName;
 /// How much a node is preferred: the sum of the matching `preferredNodeSelectors` weights. Zero for none.
 pub type Preference = u32;
 
-/// The eligible nodes in the order in which they would announce `address`: the first does, the others follow when
-/// those before them are gone.
-pub fn order(address: IpAddr, eligible: &BTreeMap<NodeName, Preference>) -> Vec<&NodeName> {
-    let mut order: Vec<_> =
-        eligible.iter().map(|(node, score)| (rank(address, node, *score), node)).collect();
-    order.sort_unstable();
-    order.into_iter().map(|(_, node)| node).collect()
-}
-
-/// The node that announces `address`, if any is eligible. As [`order`], without sorting the rest.
+/// The node that announces `address`, if any is eligible.
 pub fn winner(address: IpAddr, eligible: &BTreeMap<NodeName, Preference>) -> Option<&NodeName> {
     eligible.iter().min_by_key(|(node, score)| rank(address, node, **score)).map(|(node, _)| node)
 }
@@ -40,6 +31,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    /// The nodes in the order in which they would announce: the first does, the others follow when it is gone.
+    fn order(address: IpAddr, eligible: &BTreeMap<NodeName, Preference>) -> Vec<&NodeName> {
+        let mut order: Vec<_> = eligible.keys().collect();
+        order.sort_by_key(|node| rank(address, node, eligible[*node]));
+        order
+    }
 
     fn equal(nodes: &[&str]) -> BTreeMap<NodeName, Preference> {
         nodes.iter().map(|node| (NodeName::from(*node), 0)).collect()

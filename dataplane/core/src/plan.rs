@@ -1,13 +1,14 @@
 //! What this node should announce: the speaker's world in, announcements and refusals out.
 //!
-//! [`World`] holds the facts and knows which addresses a change touches; [`layer2::plan_address`] decides one address;
-//! [`diff`] turns two sets of announcements into steps. Every node decides from the same facts by the same rule, and
-//! that keeps two of them from answering for one address.
+//! [`World`] holds the facts and knows which addresses a change touches; [`Planner::replan`] decides those anew and says
+//! which came out different. Every node decides from the same facts by the same rule, and that keeps two of them from
+//! answering for one address.
 //!
 //! Not here: sockets, timers, and who is alive (`protocols::liveness` says that).
 
-mod diff;
-pub mod layer2;
+mod candidates;
+mod layer2;
+mod planner;
 mod world;
 
 #[cfg(test)]
@@ -16,7 +17,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-pub use diff::{Step, diff};
+pub use planner::Planner;
 pub use world::{Endpoints, Node, Service, Speakers, TrafficPolicy, World};
 
 use crate::config::Interfaces;
@@ -69,22 +70,3 @@ pub struct AddressPlan {
 
 /// What was decided about every address that any service has.
 pub type Plan = BTreeMap<IpAddr, AddressPlan>;
-
-/// Decides the touched addresses anew. The outcome is the one that planning everything from nothing would have.
-pub fn replan(plan: &mut Plan, world: &World, touched: &Touched) {
-    match touched {
-        Touched::Everything => {
-            *plan =
-                world.addresses().map(|address| (address, layer2::plan_address(world, address))).collect();
-        }
-        Touched::Addresses(addresses) => {
-            for address in addresses {
-                if world.services_on(*address).next().is_some() {
-                    plan.insert(*address, layer2::plan_address(world, *address));
-                } else {
-                    plan.remove(address);
-                }
-            }
-        }
-    }
-}

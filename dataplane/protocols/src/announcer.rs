@@ -1,10 +1,13 @@
-//! When to tell the neighbours that an address moved here: at once, and again for some seconds, because the first
-//! telling may be lost and switches relearn at their own pace.
+//! When to tell the neighbours that an address is here: at once when it moved here, and again for some seconds, because
+//! the first telling may be lost and switches relearn at their own pace.
+//!
+//! Another station may have claimed the address in the meantime, in the belief that this one is dead. Once it is quiet
+//! again the neighbours are told anew, or they would go on sending to it: see [`Announcer::contested`].
 //!
 //! Not here: what the telling looks like (gratuitous ARP: [`crate::arp::Announcement`]) and on which interfaces.
 //! Start at [`Announcer::start`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
@@ -12,45 +15,89 @@ use std::time::{Duration, Instant};
 pub const BURST: Duration = Duration::from_secs(5);
 /// Between two tellings of one address. Longer than a second: Linux takes one such update a second from a neighbour.
 pub const INTERVAL: Duration = Duration::from_millis(1100);
+/// After another station claimed an address, tell again once it has been quiet for this long.
+pub const QUIET: Duration = Duration::from_secs(2);
+/// Claims of other stations are answered no more often than this: two halves of a cluster that both own an address
+/// would talk each other down for ever.
+pub const CORRECTION: Duration = Duration::from_secs(30);
 
 /// The addresses that are being told about.
 #[derive(Clone, Debug, Default)]
 pub struct Announcer {
-    bursts: BTreeMap<IpAddr, Burst>,
+    addresses: BTreeMap<IpAddr, Telling>,
+    /// The same by when they are due.
+    due: BTreeSet<(Instant, IpAddr)>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Burst {
-    next: Instant,
-    until: Instant,
+#[derive(Clone, Copy, Debug, Default)]
+struct Telling {
+    next: Option<Instant>,
+    /// Repeated until then.
+    until: Option<Instant>,
+    /// Claims before that are passed over.
+    deaf_until: Option<Instant>,
 }
 
 impl Announcer {
     /// `address` moved here at `now`, or an interface came up on which it is announced: tell it now, and for the next
     /// [`BURST`]. A burst that runs already starts over.
     pub fn start(&mut self, now: Instant, address: IpAddr) {
-        self.bursts.insert(address, Burst { next: now, until: now + BURST });
+        let telling = self.addresses.entry(address).or_default();
+        telling.until = Some(now + BURST);
+        self.schedule(address, Some(now));
+    }
+
+    /// Another station says that it has `address`, which is announced here.
+    pub fn contested(&mut self, now: Instant, address: IpAddr) {
+        let telling = self.addresses.entry(address).or_default();
+        if telling.deaf_until.is_some_and(|until| now < until) {
+            return;
+        }
+        if let Some(until) = telling.until.filter(|until| now < *until) {
+            // A burst runs. It goes on a little longer, so that the last word is ours.
+            telling.until = Some(until.max(now + QUIET));
+            telling.deaf_until = Some(now + CORRECTION);
+        } else {
+            telling.until = None;
+            self.schedule(address, Some(now + QUIET));
+        }
     }
 
     /// `address` is no longer here: not another word.
     pub fn stop(&mut self, address: IpAddr) {
-        self.bursts.remove(&address);
+        self.schedule(address, None);
+        self.addresses.remove(&address);
     }
 
     /// An address to tell about now. Call until `None`.
     pub fn poll_output(&mut self, now: Instant) -> Option<IpAddr> {
-        let (address, burst) = self.bursts.iter_mut().find(|(_, burst)| burst.next <= now)?;
-        let address = *address;
-        burst.next = now + INTERVAL;
-        if burst.next > burst.until {
-            self.bursts.remove(&address);
+        let (due, address) = self.due.first().copied()?;
+        if due > now {
+            return None;
         }
+        let telling = self.addresses.entry(address).or_default();
+        if telling.until.is_none() {
+            telling.deaf_until = Some(now + CORRECTION);
+        }
+        let next = telling
+            .until
+            .map(|_| now + INTERVAL)
+            .filter(|next| telling.until.is_some_and(|until| *next <= until));
+        self.schedule(address, next);
         Some(address)
     }
 
     /// When there is next something to tell. `None`: nothing is pending.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.bursts.values().map(|burst| burst.next).min()
+        self.due.first().map(|(due, _)| *due)
+    }
+
+    fn schedule(&mut self, address: IpAddr, next: Option<Instant>) {
+        let Some(telling) = self.addresses.get_mut(&address) else { return };
+        if let Some(before) = std::mem::replace(&mut telling.next, next) {
+            self.due.remove(&(before, address));
+        }
+        self.due.extend(next.map(|next| (next, address)));
     }
 }
 
@@ -70,16 +117,23 @@ mod tests {
         told
     }
 
+    fn times(announcer: &mut Announcer, start: Instant) -> Vec<u128> {
+        tellings(announcer, start).into_iter().map(|(at, _)| at).collect()
+    }
+
     fn address(last: u8) -> IpAddr {
         IpAddr::from([10, 0, 0, last])
+    }
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
     }
 
     #[test]
     fn an_address_is_told_at_once_and_then_every_interval_until_the_burst_ends() {
         let (mut announcer, start) = (Announcer::default(), virtual_clock::start());
         announcer.start(start, address(1));
-        let times: Vec<_> = tellings(&mut announcer, start).into_iter().map(|(at, _)| at).collect();
-        assert_eq!(times, [0, 1100, 2200, 3300, 4400]);
+        assert_eq!(times(&mut announcer, start), [0, 1100, 2200, 3300, 4400]);
     }
 
     #[test]
@@ -102,8 +156,51 @@ mod tests {
         let (mut announcer, start) = (Announcer::default(), virtual_clock::start());
         announcer.start(start, address(1));
         assert_eq!(announcer.poll_output(start), Some(address(1)));
-        announcer.start(start + Duration::from_secs(1), address(1));
-        let last = tellings(&mut announcer, start).pop();
-        assert_eq!(last, Some((5400, address(1))));
+        announcer.start(start + seconds(1), address(1));
+        assert_eq!(times(&mut announcer, start).pop(), Some(5400));
+    }
+
+    #[test]
+    fn after_another_station_claimed_an_address_it_is_told_once_when_that_one_is_quiet() {
+        let (mut announcer, start) = (Announcer::default(), virtual_clock::start());
+        announcer.contested(start, address(1));
+        announcer.contested(start + seconds(1), address(1));
+        assert_eq!(times(&mut announcer, start), [3000]);
+    }
+
+    #[test]
+    fn a_claim_during_a_burst_makes_it_longer_and_never_shorter() {
+        let (mut announcer, start) = (Announcer::default(), virtual_clock::start());
+        announcer.start(start, address(1));
+        assert_eq!(announcer.poll_output(start), Some(address(1)));
+        announcer.contested(start + Duration::from_millis(100), address(1));
+        announcer.contested(start + Duration::from_millis(4500), address(1));
+        assert_eq!(times(&mut announcer, start), [1100, 2200, 3300, 4400]);
+        announcer.start(start + seconds(60), address(1));
+        announcer.contested(start + Duration::from_millis(64_900), address(1));
+        assert_eq!(times(&mut announcer, start + seconds(60)), [0, 1100, 2200, 3300, 4400, 5500, 6600]);
+    }
+
+    #[test]
+    fn two_stations_that_both_claim_an_address_do_not_talk_each_other_down_for_ever() {
+        let (mut announcer, start) = (Announcer::default(), virtual_clock::start());
+        let mut told = Vec::new();
+        for second in 0..100 {
+            let now = start + seconds(second);
+            if second % 5 == 0 {
+                announcer.contested(now, address(1));
+            }
+            told.extend(announcer.poll_output(now).map(|_| second));
+        }
+        assert_eq!(told, [2, 37, 72], "at most one correction every half minute");
+    }
+
+    #[test]
+    fn ten_thousand_addresses_cost_one_look_each() {
+        let (mut announcer, start) = (Announcer::default(), virtual_clock::start());
+        for n in 0..10_000_u32 {
+            announcer.start(start, IpAddr::from(n.to_be_bytes()));
+        }
+        assert_eq!(times(&mut announcer, start).len(), 50_000);
     }
 }

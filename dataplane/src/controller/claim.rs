@@ -9,7 +9,7 @@ use metallb_core::names::PoolName;
 use metallb_core::refusal::AllocationRefusal;
 
 use crate::kube::annotations::{self, Annotation};
-use crate::kube::service::{LoadBalancerClass, ingress_addresses, reference};
+use crate::kube::service::{LoadBalancerClass, ingress_addresses, is_load_balancer, reference};
 
 /// A Service as the brain keeps it.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,9 +32,10 @@ impl Row {
     pub fn of(service: &Service, class: &LoadBalancerClass) -> Option<Self> {
         let annotations = service.metadata.annotations.as_ref();
         let recorded_pool = Annotation::IpAllocatedFromPool.of(annotations).filter(|pool| !pool.is_empty());
-        let is_load_balancer = class.owns(service);
-        let was_ours = recorded_pool.is_some() && !has_other_owner(service);
-        if !is_load_balancer && !was_ours {
+        let is_ours = class.owns(service);
+        let was_ours = recorded_pool.is_some() && !is_load_balancer(service);
+        // A load balancer of another class is another controller's, also when that one is a MetalLB too.
+        if !is_ours && !was_ours {
             return None;
         }
         let empty = ServiceSpec::default();
@@ -42,7 +43,7 @@ impl Row {
         let created = service.metadata.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second());
         let claim = Claim {
             created,
-            is_load_balancer,
+            is_load_balancer: is_ours,
             labels: service.metadata.labels.clone().unwrap_or_default(),
             held: ingress_addresses(service),
             families: families(spec),
@@ -62,13 +63,6 @@ impl Row {
             reference: reference(service),
         })
     }
-}
-
-/// A load balancer of another class: its status is another controller's.
-fn has_other_owner(service: &Service) -> bool {
-    service.spec.as_ref().is_some_and(|spec| {
-        spec.type_.as_deref() == Some("LoadBalancer") && spec.load_balancer_class.is_some()
-    })
 }
 
 fn families(spec: &ServiceSpec) -> Result<FamilyDemand, AllocationRefusal> {
@@ -253,6 +247,13 @@ mod tests {
             (json!("mine"), "mine", true),
         ] {
             assert_eq!(row(service(class.clone()), flag).is_some(), ours, "{class} with --lb-class={flag:?}");
+            let mut held = service(class.clone());
+            held["metadata"]["annotations"] = json!({ "metallb.io/ip-allocated-from-pool": "lab" });
+            assert_eq!(
+                row(held, flag).is_some(),
+                ours,
+                "{class} with --lb-class={flag:?}, held by a MetalLB"
+            );
         }
     }
 

@@ -25,7 +25,8 @@ impl LoadBalancerClass {
     }
 }
 
-fn is_load_balancer(service: &Service) -> bool {
+/// Is it of type LoadBalancer, of whatever class?
+pub fn is_load_balancer(service: &Service) -> bool {
     service.spec.as_ref().and_then(|spec| spec.type_.as_deref()) == Some("LoadBalancer")
 }
 

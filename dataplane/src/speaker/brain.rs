@@ -12,7 +12,7 @@ use metallb_process::watch;
 use tokio::sync::{mpsc, watch as latest};
 use tokio::task::JoinSet;
 
-use super::facts::{Facts, Input, Outcome, Peer, Row};
+use super::facts::{Facts, Input, News, Peer, Row};
 use super::lane::Lane;
 use super::metrics::Metrics;
 use crate::kube::annotations::Annotation;
@@ -54,8 +54,11 @@ pub async fn work(context: &Context, mut facts: Facts, lane: &Lane, mut links: l
     facts.set_speakers(speakers.borrow_and_update().clone());
     facts.set_links(links.borrow_and_update().clone());
     loop {
-        let outcome = facts.plan();
-        publish(context, &facts, lane, outcome);
+        // The wire first; what is said and written about it can wait.
+        if let Some(tables) = facts.decide() {
+            lane.publish(tables);
+        }
+        tell(context, &mut facts);
         tokio::select! {
             Some(input) = inputs.recv() => {
                 let more = std::iter::from_fn(|| inputs.try_recv().ok()).take(BATCH);
@@ -73,12 +76,8 @@ pub async fn work(context: &Context, mut facts: Facts, lane: &Lane, mut links: l
     }
 }
 
-fn publish(context: &Context, facts: &Facts, lane: &Lane, outcome: Outcome) {
-    let Outcome { tables, happenings, announced, withdrawn, statuses } = outcome;
-    // The wire first; what is written about it can wait.
-    if let Some(tables) = tables {
-        lane.publish(tables);
-    }
+fn tell(context: &Context, facts: &mut Facts) {
+    let (News { happenings, announced, withdrawn }, statuses) = facts.tell();
     for happening in happenings {
         context.recorder.record(happening);
     }

@@ -1,6 +1,6 @@
 //! The speaker's world and what follows from it: changes in; tables, happenings and statuses out. No I/O, no clock.
 //!
-//! Start at [`Facts::plan`].
+//! Start at [`Facts::decide`].
 
 mod slices;
 mod told;
@@ -10,12 +10,13 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::{ObjectReference, Pod};
+use metallb_core::config::Interfaces;
 use metallb_core::names::{InterfaceName, NodeName, ServiceKey};
-use metallb_core::plan::{self, Node, Plan, Service, Speakers, Step, Touched, World, replan};
+use metallb_core::plan::{Node, Planner, Service, Speakers, Touched, World};
 use metallb_core::table::{Event, Table};
-use metallb_process::events::Happening;
 use metallb_process::watch::ObjectKey;
 
 use crate::kube::configuration::{Change, Configuration};
@@ -24,6 +25,8 @@ use crate::kube::service_l2_status::Announced;
 use crate::net::links::Links;
 use crate::speaker::lane::{Phase, Station, Tables};
 use slices::Slices;
+pub use told::News;
+use told::Told;
 
 /// A change that the brain hears of.
 #[derive(Debug)]
@@ -69,22 +72,6 @@ impl Peer {
     }
 }
 
-/// What a plan led to.
-#[derive(Debug, Default, PartialEq)]
-pub struct Outcome {
-    /// New tables for the lane, if they differ from the last ones.
-    pub tables: Option<Tables>,
-    /// What happened to services, for events.
-    pub happenings: Vec<Happening>,
-    /// Addresses that are announced now and were not before, and the other way round, with their services.
-    pub announced: BTreeSet<(ServiceKey, IpAddr)>,
-    /// See [`Outcome::announced`].
-    pub withdrawn: BTreeSet<(ServiceKey, IpAddr)>,
-    /// The services that this node is the announcer of, by the rule of one status per service: it announces the
-    /// first of their addresses.
-    pub statuses: Option<Announced>,
-}
-
 /// The speaker's world.
 #[derive(Debug)]
 pub struct Facts {
@@ -94,12 +81,19 @@ pub struct Facts {
     pods: Table<ObjectKey, Peer>,
     configuration: Configuration,
     links: Option<Links>,
+    /// The lane knows who lives.
+    informed: bool,
     heartbeats: bool,
     world: World,
     touched: Touched,
-    plan: Plan,
+    planner: Planner,
     tables: Tables,
-    told: told::Told,
+    tables_changed: bool,
+    told: Told,
+    /// Decided and not told yet.
+    untold: BTreeSet<IpAddr>,
+    /// Services whose object has changed since the statuses were worked out.
+    unreported: BTreeSet<ServiceKey>,
     statuses: Announced,
 }
 
@@ -114,12 +108,16 @@ impl Facts {
             pods: Table::default(),
             configuration: Configuration::default(),
             links: None,
+            informed: false,
             heartbeats,
             world: World::new(node, ignore_exclude_label),
             touched: Touched::Everything,
-            plan: Plan::new(),
+            planner: Planner::default(),
             tables: Tables::default(),
-            told: told::Told::default(),
+            tables_changed: true,
+            told: Told::default(),
+            untold: BTreeSet::new(),
+            unreported: BTreeSet::new(),
             statuses: Announced::new(),
         }
     }
@@ -129,6 +127,7 @@ impl Facts {
         match input {
             Input::Service(event) => {
                 for key in self.services.reduce(event) {
+                    self.unreported.insert(key.clone());
                     let service = self.services.get(&key).map(|row| row.service.clone());
                     let touched = self.world.set_service(key, service);
                     self.touch(touched);
@@ -154,19 +153,33 @@ impl Facts {
                     self.touch(touched);
                 }
             }
-            Input::Pod(event) => drop(self.pods.reduce(event)),
+            Input::Pod(event) => {
+                if !self.pods.reduce(event).is_empty() || self.tables.peers.is_none() {
+                    let peers = self.pods.rows().values().map(|peer| (peer.node.clone(), peer.address));
+                    self.tables.peers = self.pods.is_listed().then(|| Arc::new(peers.collect()));
+                    self.tables_changed = true;
+                }
+            }
         }
     }
 
-    /// The nodes with a live speaker are these.
-    pub fn set_speakers(&mut self, speakers: Speakers) {
-        let touched = self.world.set_speakers(speakers);
-        self.touch(touched);
+    /// The nodes with a live speaker are these; `None` while that is not known.
+    pub fn set_speakers(&mut self, speakers: Option<Speakers>) {
+        self.informed = speakers.is_some();
+        if let Some(speakers) = speakers {
+            let touched = self.world.set_speakers(speakers);
+            self.touch(touched);
+        }
     }
 
     /// The interfaces of this node are these.
     pub fn set_links(&mut self, links: Links) {
         let names: BTreeSet<InterfaceName> = links.values().map(|link| link.name.clone()).collect();
+        let stations = links
+            .iter()
+            .filter_map(|(index, link)| Some((*index, Station { name: link.name.clone(), mac: link.arp? })));
+        self.tables.stations = Arc::new(stations.collect());
+        self.tables_changed = true;
         self.links = Some(links);
         let touched = self.world.set_interfaces(names);
         self.touch(touched);
@@ -177,75 +190,73 @@ impl Facts {
         self.touched = before.and(touched);
     }
 
-    /// Have all watches delivered their list? Before that nothing is announced: absence means nothing yet.
+    /// Have all watches delivered their list, and the lane said who lives? Before that nothing is announced: absence
+    /// means nothing yet, and a speaker that knows of no other would take every address.
     pub fn is_ready(&self) -> bool {
         self.services.is_listed()
             && self.slices.is_listed()
             && self.nodes.is_listed()
             && self.configuration.is_listed()
             && self.links.is_some()
+            && self.informed
             && (self.pods.is_listed() || !self.heartbeats)
     }
 
-    /// Decides what is touched anew.
-    pub fn plan(&mut self) -> Outcome {
-        let mut outcome = Outcome::default();
+    /// Decides anew what is touched. New tables for the lane, if they differ from the last ones: they go on the wire
+    /// before anything is told ([`Facts::tell`]).
+    pub fn decide(&mut self) -> Option<Tables> {
+        let phase = if self.is_ready() { Phase::Serving } else { Phase::Starting };
+        self.tables_changed |= phase != self.tables.phase;
+        self.tables.phase = phase;
         if self.is_ready() && !self.touched.is_nothing() {
             let touched = std::mem::replace(&mut self.touched, Touched::nothing());
-            let before = self.plan.clone();
-            replan(&mut self.plan, &self.world, &touched);
-            for step in plan::diff(&before, &self.plan) {
-                match step {
-                    Step::Withdraw(address) => {
-                        tracing::info!(event = "withdraw", %address, "not from here any more")
-                    }
-                    Step::Announce(address, interfaces) => {
-                        tracing::info!(event = "announce", %address, ?interfaces, "from here now");
-                    }
+            let changed = self.planner.replan(&self.world, &touched);
+            for address in &changed {
+                let now = self.planner.plan().get(address).and_then(|plan| plan.announce.as_ref());
+                if self.tables.announced.get(address) != now {
+                    let announced = Arc::make_mut(&mut self.tables.announced);
+                    match now {
+                        Some(interfaces) => announced.insert(*address, interfaces.clone()),
+                        None => announced.remove(address),
+                    };
+                    self.tables_changed = true;
                 }
             }
-            self.told.tell(&self.world, &self.services, &self.plan, &mut outcome);
-            let statuses = self.statuses();
-            if statuses != self.statuses {
-                self.statuses.clone_from(&statuses);
-                outcome.statuses = Some(statuses);
-            }
+            self.untold.extend(changed);
         }
-        let tables = self.tables();
-        if tables != self.tables {
-            self.tables = tables.clone();
-            outcome.tables = Some(tables);
-        }
-        outcome
+        std::mem::take(&mut self.tables_changed).then(|| self.tables.clone())
     }
 
-    fn tables(&self) -> Tables {
-        let announced =
-            self.plan.iter().filter_map(|(address, plan)| Some((*address, plan.announce.clone()?)));
-        let stations =
-            self.links.iter().flatten().filter_map(|(index, link)| {
-                Some((*index, Station { name: link.name.clone(), mac: link.arp? }))
-            });
-        let peers = self.pods.rows().values().map(|peer| (peer.node.clone(), peer.address));
-        Tables {
-            announced: announced.collect(),
-            stations: stations.collect(),
-            peers: self.pods.is_listed().then(|| peers.collect()),
-            phase: if self.is_ready() { Phase::Serving } else { Phase::Starting },
+    /// What is new for services since the last time, and which services this node is the announcer of, if that changed.
+    ///
+    /// A service has one announcer, whatever the number of its addresses: the node that announces the first of them.
+    pub fn tell(&mut self) -> (News, Option<Announced>) {
+        let changed = std::mem::take(&mut self.untold);
+        let services = &self.services;
+        let reference = |service: &ServiceKey| services.get(service).map(|row| row.reference.clone());
+        let mut affected = std::mem::take(&mut self.unreported);
+        for address in &changed {
+            affected.extend(self.world.services_on(*address).map(|(service, _)| service.clone()));
         }
-    }
-
-    fn statuses(&self) -> Announced {
-        let mut statuses = Announced::new();
-        for (key, row) in self.services.rows() {
-            let Some(plan) = row.service.addresses.first().and_then(|address| self.plan.get(address)) else {
-                continue;
-            };
-            if let (Some(interfaces), Some(Ok(()))) = (&plan.announce, plan.services.get(key)) {
-                statuses.insert(key.clone(), interfaces.clone());
+        let news = self.told.tell(self.world.node(), self.planner.plan(), &changed, reference);
+        let mut statuses_changed = false;
+        for service in affected {
+            let now = self.announced_from_here(&service);
+            if self.statuses.get(&service) != now.as_ref() {
+                statuses_changed = true;
+                match now {
+                    Some(interfaces) => self.statuses.insert(service, interfaces),
+                    None => self.statuses.remove(&service),
+                };
             }
         }
-        statuses
+        (news, statuses_changed.then(|| self.statuses.clone()))
+    }
+
+    fn announced_from_here(&self, service: &ServiceKey) -> Option<Interfaces> {
+        let first = self.services.get(service)?.service.addresses.first()?;
+        let plan = self.planner.plan().get(first)?;
+        matches!(plan.services.get(service), Some(Ok(()))).then(|| plan.announce.clone())?
     }
 
     /// Is some object of the configuration set aside?

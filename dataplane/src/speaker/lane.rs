@@ -41,8 +41,8 @@ pub struct Heartbeats {
 pub struct Lane {
     tables: Arc<ArcSwap<Tables>>,
     wake: Arc<EventFd>,
-    /// The nodes with a live speaker. Closes when the lane ends.
-    pub speakers: watch::Receiver<Speakers>,
+    /// The nodes with a live speaker; `None` until that is known. Closes when the lane ends.
+    pub speakers: watch::Receiver<Option<Speakers>>,
     thread: JoinHandle<()>,
 }
 
@@ -52,11 +52,7 @@ impl Lane {
         let socket = heartbeats.as_ref().map(open).transpose()?;
         let tables = Arc::new(ArcSwap::from_pointee(Tables::default()));
         let wake = Arc::new(EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?);
-        let none_yet = match &heartbeats {
-            Some(_) => Speakers::Alive([node.clone()].into()),
-            None => Speakers::EveryNode,
-        };
-        let (sender, speakers) = watch::channel(none_yet);
+        let (sender, speakers) = watch::channel(heartbeats.is_none().then_some(Speakers::EveryNode));
         let driver = Driver::new(node, heartbeats, socket, tables.clone(), wake.clone(), sender, metrics);
         let thread = std::thread::Builder::new()
             .name("layer2".to_owned())

@@ -103,6 +103,7 @@ impl Books {
             namespaces,
             notes: Vec::new(),
             evicted: BTreeSet::new(),
+            forgot: false,
         };
         let outcome = settling.run();
         let (notes, evicted) = (settling.notes, settling.evicted);
@@ -151,6 +152,8 @@ struct Settling<'a> {
     namespaces: &'a Namespaces,
     notes: Vec<Note>,
     evicted: BTreeSet<ServiceKey>,
+    /// It has given up what it held.
+    forgot: bool,
 }
 
 impl<'a> Settling<'a> {
@@ -368,6 +371,7 @@ impl<'a> Settling<'a> {
     fn forget(&mut self, note: Note) {
         self.books.release(self.service);
         self.notes.push(note);
+        self.forgot = true;
     }
 
     /// Gives up what it holds and stops.
@@ -377,8 +381,12 @@ impl<'a> Settling<'a> {
         Outcome::Clear(refusal)
     }
 
-    /// Stops with what it holds, also right after a start, when the books do not know it yet.
+    /// Stops with what it holds, also right after a start, when the books do not know it yet. What was given up in this
+    /// very settling stays given up.
     fn keep(&mut self, note: Note) -> Outcome {
+        if self.forgot {
+            return self.clear(note);
+        }
         if self.books.assignment(self.service).is_none()
             && let Ok(addresses) = &self.claim.held
             && let Ok(vips) = Vips::try_from(addresses.as_slice())

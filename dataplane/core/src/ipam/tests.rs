@@ -281,6 +281,20 @@ fn an_unreadable_request_leaves_what_is_held() {
     assert!(matches!(settlement.notes[..], [Note::BadRequest(_)]));
 }
 
+#[test]
+fn what_was_given_up_is_not_kept_because_of_an_unreadable_request() {
+    let mut cluster = Cluster::with([pool("lab", &["10.0.0.0/24"])]);
+    cluster.status.insert("a".into(), addresses(&["192.0.2.1"]));
+    let settlement = cluster.settle("a", &Claim { requested: Err("not an address".into()), ..claim() });
+    assert_eq!(settlement.vips, None);
+    assert!(
+        matches!(settlement.notes[..], [Note::Cleared(_), Note::BadRequest(_)]),
+        "{:?}",
+        settlement.notes
+    );
+    assert_eq!(cluster.books.assignment(&key("a")), None);
+}
+
 // ---------------------------------------------------------------------------------------------------------------
 // Dual stack
 

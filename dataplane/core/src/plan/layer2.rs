@@ -1,52 +1,69 @@
-//! Layer 2: one node announces an address. Which one, on which interfaces, and why not here.
+//! Layer 2: one node announces an address. Which may, on which interfaces, and why not here.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::{AddressPlan, Node, Service, TrafficPolicy, World};
+use super::candidates::{Candidates, Registry, Shared, labels_of};
+use super::{AddressPlan, Service, TrafficPolicy, World};
 use crate::config::{Interfaces, L2Advertisement};
-use crate::election::{self, Preference};
 use crate::labels::Labels;
-use crate::names::{NodeName, PoolName, ServiceKey};
+use crate::names::{AdvertisementName, NodeName, PoolName, ServiceKey};
 use crate::refusal::AnnouncementRefusal as Refused;
 
-/// Decides who announces `address`, and whether that is this node.
-///
-/// The election is over the nodes eligible for any of the services on the address, so that services which share it
-/// never split.
-pub fn plan_address(world: &World, address: IpAddr) -> AddressPlan {
-    let mut eligible: BTreeMap<NodeName, Preference> = BTreeMap::new();
-    let mut offers: Vec<(&ServiceKey, Result<Offer<'_>, Refused>)> = Vec::new();
-    for (key, service) in world.services_on(address) {
-        let offer = Offer::of(world, address, key, service);
-        if let Ok(offer) = &offer {
-            for (node, preference) in offer.eligible() {
-                let highest = eligible.entry(node.clone()).or_default();
-                *highest = preference.max(*highest);
-            }
-        }
-        offers.push((key, offer));
+/// What speaks for announcing an address, on behalf of each service that has it.
+pub(super) struct Offers<'w> {
+    world: &'w World,
+    offers: Vec<(&'w ServiceKey, Result<Offer<'w>, Refused>)>,
+}
+
+impl<'w> Offers<'w> {
+    pub(super) fn of(world: &'w World, address: IpAddr) -> Self {
+        let services = world.services_on(address);
+        let offers = services.map(|(key, service)| (key, Offer::of(world, address, key, service)));
+        Self { world, offers: offers.collect() }
     }
 
-    let owner = election::winner(address, &eligible).cloned();
-    let announce = match &owner {
-        Some(owner) if owner == world.node() => Some(interfaces_of(&offers)),
-        Some(_) | None => None,
-    };
-    let missing = announce.as_ref().and_then(|interfaces| none_present(world, interfaces));
-    let services = offers
-        .into_iter()
-        .map(|(key, offer)| {
-            let verdict = match (offer, &owner, &missing) {
-                (Err(refused), _, _) => Err(refused),
-                (Ok(_), Some(owner), Some(refused)) if owner == world.node() => Err(refused.clone()),
-                (Ok(_), Some(owner), None) if owner == world.node() => Ok(()),
-                (Ok(offer), owner, _) => Err(offer.why_not_here(owner.as_ref())),
-            };
-            (key.clone(), verdict)
+    /// No service has the address.
+    pub(super) fn is_empty(&self) -> bool {
+        self.offers.is_empty()
+    }
+
+    /// The nodes that may announce the address for any of its services: services that share one never split.
+    pub(super) fn candidates(&self, registry: &mut Registry) -> Shared {
+        let offers: Vec<_> = self.offers.iter().filter_map(|(_, offer)| offer.as_ref().ok()).collect();
+        let mut sets = offers.iter().map(|offer| offer.candidates(registry));
+        let Some(first) = sets.next() else { return Shared::new(Candidates::new()) };
+        sets.fold(first, |all, set| {
+            if all.is(&set) {
+                return all;
+            }
+            let mut union = all.get().clone();
+            for (node, preference) in set.get() {
+                let highest = union.entry(node.clone()).or_default();
+                *highest = (*highest).max(*preference);
+            }
+            Shared::new(union)
         })
-        .collect();
-    AddressPlan { owner, announce: announce.filter(|_| missing.is_none()), services }
+    }
+}
+
+/// What follows from `owner` having been elected.
+pub(super) fn verdict(offers: Offers<'_>, owner: Option<NodeName>) -> AddressPlan {
+    let Offers { world, offers } = offers;
+    let is_ours = owner.as_ref() == Some(world.node());
+    let interfaces = is_ours.then(|| interfaces_of(&offers));
+    let missing = interfaces.as_ref().and_then(|interfaces| none_present(world, interfaces));
+    let services = offers.into_iter().map(|(key, offer)| {
+        let verdict = match (offer, &missing) {
+            (Err(refused), _) => Err(refused),
+            (Ok(_), Some(refused)) => Err(refused.clone()),
+            (Ok(_), None) if is_ours => Ok(()),
+            (Ok(offer), None) => Err(offer.why_not_here(owner.as_ref())),
+        };
+        (key.clone(), verdict)
+    });
+    let services = services.collect();
+    AddressPlan { owner, announce: interfaces.filter(|_| missing.is_none()), services }
 }
 
 /// What speaks for announcing an address on behalf of one service.
@@ -55,7 +72,7 @@ struct Offer<'w> {
     key: &'w ServiceKey,
     service: &'w Service,
     pool: &'w PoolName,
-    advertisements: Vec<&'w L2Advertisement>,
+    advertisements: BTreeMap<&'w AdvertisementName, &'w L2Advertisement>,
 }
 
 impl<'w> Offer<'w> {
@@ -65,71 +82,68 @@ impl<'w> Offer<'w> {
         key: &'w ServiceKey,
         service: &'w Service,
     ) -> Result<Self, Refused> {
+        if address.is_ipv6() {
+            return Err(Refused::NoNeighbourDiscovery);
+        }
         let (pool, labels) = pool_of(world, address, service).ok_or(Refused::NoPool { address })?;
         if !world.endpoints(key).anywhere {
             return Err(Refused::NoEndpoints);
         }
-        let advertisements: Vec<_> = world
+        let advertisements: BTreeMap<_, _> = world
             .config()
             .l2_advertisements
-            .values()
-            .filter(|advertisement| advertisement.pools.selects(pool, labels))
-            .filter(|advertisement| advertisement.covers_service(&service.labels))
+            .iter()
+            .filter(|(_, advertisement)| advertisement.pools.selects(pool, labels))
+            .filter(|(_, advertisement)| advertisement.covers_service(&service.labels))
             .collect();
         if advertisements.is_empty() {
             return Err(Refused::NotAdvertised { pool: pool.clone() });
         }
         if service.shares
-            && advertisements.iter().any(|advertisement| !advertisement.service_selectors.is_empty())
+            && advertisements.values().any(|advertisement| !advertisement.service_selectors.is_empty())
         {
             return Err(Refused::SharedWithServiceSelector);
         }
         Ok(Self { world, key, service, pool, advertisements })
     }
 
-    /// The nodes that may announce it, each with how much it is preferred.
-    fn eligible(&self) -> impl Iterator<Item = (&'w NodeName, Preference)> {
-        let speaking = self.world.speaking_nodes();
-        let fit = speaking.filter(|(name, node)| self.objection(name, *node).is_none());
-        fit.map(|(name, node)| (name, self.preference(node)))
-    }
-
-    /// What speaks against a node that has a live speaker.
-    fn objection(&self, name: &NodeName, node: Option<&Node>) -> Option<Refused> {
-        if node.is_some_and(|node| node.network_unavailable) {
-            return Some(Refused::NetworkUnavailable);
+    /// The nodes that may announce it. Policy Local keeps those with a usable endpoint.
+    fn candidates(&self, registry: &mut Registry) -> Shared {
+        let covered = registry.under(self.world, &self.advertisements);
+        match self.service.traffic_policy {
+            TrafficPolicy::Cluster => covered,
+            TrafficPolicy::Local => {
+                let nodes = self.world.endpoints(self.key).nodes.iter();
+                let local = nodes.filter_map(|node| Some((node.clone(), *covered.get().get(node)?)));
+                Shared::new(local.collect())
+            }
         }
-        if node.is_some_and(|node| self.world.excludes(node)) {
-            return Some(Refused::NodeExcluded);
-        }
-        if !self.advertisements.iter().any(|advertisement| advertisement.covers_node(labels_of(node))) {
-            return Some(Refused::NodeNotSelected { pool: self.pool.clone() });
-        }
-        let local = self.service.traffic_policy == TrafficPolicy::Local;
-        if local && !self.world.endpoints(self.key).nodes.contains(name) {
-            return Some(Refused::NoLocalEndpoint);
-        }
-        None
-    }
-
-    fn preference(&self, node: Option<&Node>) -> Preference {
-        self.advertisements.iter().map(|advertisement| advertisement.preference(labels_of(node))).sum()
     }
 
     /// Why this node is not the one.
     fn why_not_here(&self, owner: Option<&NodeName>) -> Refused {
-        match (self.objection(self.world.node(), self.world.own_node()), owner) {
-            (Some(objection), _) => objection,
-            (None, Some(owner)) => Refused::NotOwner { owner: owner.clone() },
-            (None, None) => Refused::NobodyEligible,
+        let node = self.world.own_node();
+        if node.is_some_and(|node| node.network_unavailable) {
+            return Refused::NetworkUnavailable;
         }
+        if node.is_some_and(|node| self.world.excludes(node)) {
+            return Refused::NodeExcluded;
+        }
+        if !self.advertisements.values().any(|advertisement| advertisement.covers_node(labels_of(node))) {
+            return Refused::NodeNotSelected { pool: self.pool.clone() };
+        }
+        let local = self.service.traffic_policy == TrafficPolicy::Local;
+        if local && !self.world.endpoints(self.key).nodes.contains(self.world.node()) {
+            return Refused::NoLocalEndpoint;
+        }
+        owner.map_or(Refused::NobodyEligible, |owner| Refused::NotOwner { owner: owner.clone() })
     }
 
     /// The interfaces that its advertisements name for this node.
     fn interfaces(&self) -> Interfaces {
         let own = labels_of(self.world.own_node());
         self.advertisements
-            .iter()
+            .values()
             .filter(|advertisement| advertisement.covers_node(own))
             .fold(Interfaces::Only([].into()), |all, advertisement| all.union(&advertisement.interfaces))
     }
@@ -163,9 +177,4 @@ fn pool_of<'w>(
     }
     let name = service.allocated_from.as_ref()?;
     Some((name, pools.labels_of(name)?))
-}
-
-fn labels_of(node: Option<&Node>) -> &Labels {
-    static NONE: Labels = Labels::new();
-    node.map_or(&NONE, |node| &node.labels)
 }

@@ -176,11 +176,6 @@ impl World {
         &self.config
     }
 
-    /// The service of that key.
-    pub fn service(&self, key: &ServiceKey) -> Option<&Service> {
-        self.services.get(key)
-    }
-
     /// Every address that a service has.
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
         self.on_address.keys().copied()

@@ -9,8 +9,8 @@ use crate::names::{InterfaceName, NodeName, PoolName};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive] // callers print refusals; only this file matches on them
 pub enum AnnouncementRefusal {
-    /// The service has no address yet.
-    NoAddress,
+    /// It is an IPv6 address, and neighbour discovery is not written yet.
+    NoNeighbourDiscovery,
     /// No pool owns the address, and the service does not say from which it came.
     NoPool {
         /// The address.
@@ -53,7 +53,7 @@ pub enum AnnouncementRefusal {
 impl Refusal for AnnouncementRefusal {
     fn code(&self) -> &'static str {
         match self {
-            Self::NoAddress => "no-address",
+            Self::NoNeighbourDiscovery => "no-neighbour-discovery",
             Self::NoPool { .. } => "no-pool",
             Self::NoEndpoints => "no-endpoints",
             Self::NotAdvertised { .. } => "not-advertised",
@@ -70,7 +70,7 @@ impl Refusal for AnnouncementRefusal {
 
     fn sentence(&self) -> String {
         match self {
-            Self::NoAddress => "the service has no address yet".to_owned(),
+            Self::NoNeighbourDiscovery => "IPv6 addresses are allocated, but not announced yet".to_owned(),
             Self::NoPool { address } => format!("no pool owns {address}"),
             Self::NoEndpoints => "no endpoint of the service can serve".to_owned(),
             Self::NotAdvertised { pool } => {
@@ -100,7 +100,7 @@ impl Refusal for AnnouncementRefusal {
 
     fn fix(&self) -> String {
         match self {
-            Self::NoAddress => "see the events of the service for why".to_owned(),
+            Self::NoNeighbourDiscovery => "use IPv4, or route the address to the nodes by hand".to_owned(),
             Self::NoPool { .. } => "create a pool that owns it".to_owned(),
             Self::NoEndpoints => "start pods that the service selects and that become ready".to_owned(),
             Self::NotAdvertised { .. } => "create an L2Advertisement that selects both".to_owned(),

@@ -9,5 +9,5 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use responder::{Answer, Ignored, answer};
+pub use responder::{Answer, Host, Ignored, answer};
 pub use wire::{Announcement, FRAME_LENGTH, Malformed, Operation, Packet};

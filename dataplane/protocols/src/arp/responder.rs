@@ -15,6 +15,13 @@ pub enum Answer {
         /// The complete Ethernet frame.
         frame: [u8; FRAME_LENGTH],
     },
+    /// Another station says that it has an address which is announced here.
+    Contested {
+        /// The address.
+        address: Ipv4Addr,
+        /// The other station.
+        by: Mac,
+    },
     /// Do nothing.
     Ignore(Ignored),
 }
@@ -32,15 +39,26 @@ pub enum Ignored {
     NotAnnounced(Ipv4Addr),
 }
 
-/// Answers `frame`, which came in on an interface with address `station`, if it asks for an address of which
-/// `announced` says that it is announced on that interface.
+/// The addresses and stations of this host, as an interface sees them.
+pub trait Host {
+    /// Is the address announced on this interface?
+    fn announces(&self, address: Ipv4Addr) -> bool;
+    /// Is it the address of one of the host's interfaces?
+    fn has_station(&self, station: Mac) -> bool;
+}
+
+/// Answers `frame`, which came in on an interface with address `station`, if it asks for an address that `host` announces
+/// there.
 ///
 /// Who asks does not matter: address probes (sender 0.0.0.0, RFC 5227 §2.1.1) are answered like any other.
-pub fn answer(station: Mac, frame: &[u8], announced: impl FnOnce(Ipv4Addr) -> bool) -> Answer {
+pub fn answer(station: Mac, frame: &[u8], host: &impl Host) -> Answer {
     let packet = match Packet::parse(frame) {
         Ok(packet) => packet,
         Err(malformed) => return Answer::Ignore(Ignored::Malformed(malformed)),
     };
+    if host.announces(packet.sender_ip) && !host.has_station(packet.sender_mac) {
+        return Answer::Contested { address: packet.sender_ip, by: packet.sender_mac };
+    }
     match packet.operation {
         Operation::Request => {}
         Operation::Reply => return Answer::Ignore(Ignored::NotARequest),
@@ -49,7 +67,7 @@ pub fn answer(station: Mac, frame: &[u8], announced: impl FnOnce(Ipv4Addr) -> bo
         return Answer::Ignore(Ignored::NotForThisStation);
     }
     let address = packet.target_ip;
-    if !announced(address) {
+    if !host.announces(address) {
         return Answer::Ignore(Ignored::NotAnnounced(address));
     }
     let reply = Packet {

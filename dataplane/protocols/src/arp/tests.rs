@@ -11,6 +11,19 @@ const STATION: Mac = Mac([0x02, 0x77, 0, 0, 0, 0x11]);
 const CLIENT: Mac = Mac([0x02, 0x77, 0, 0, 0, 0x50]);
 const VIP: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 200);
 
+/// A host with one interface that announces the VIP, or nothing.
+struct Announcing(bool);
+
+impl Host for Announcing {
+    fn announces(&self, address: Ipv4Addr) -> bool {
+        self.0 && address == VIP
+    }
+
+    fn has_station(&self, station: Mac) -> bool {
+        station == STATION
+    }
+}
+
 fn request() -> Packet {
     Packet {
         destination: Mac::BROADCAST,
@@ -63,7 +76,7 @@ fn what_is_no_arp_for_ipv4_is_refused_by_what_it_is() {
 
 #[test]
 fn an_announced_address_is_answered_to_whoever_asked() {
-    let answer = answer(STATION, &CAPTURED, |address| address == VIP);
+    let answer = answer(STATION, &CAPTURED, &Announcing(true));
     let Answer::Reply { address, frame } = answer else { panic!("no reply: {answer:?}") };
     assert_eq!(address, VIP);
     let expected = Packet {
@@ -88,12 +101,30 @@ fn only_requests_to_this_station_or_to_all_for_announced_addresses_are_answered(
         (Packet { operation: Operation::Reply, ..request() }, true, Some(Ignored::NotARequest)),
         (request(), false, Some(Ignored::NotAnnounced(VIP))),
     ] {
-        let ignored = match answer(STATION, &packet.emit(), |_| announced) {
+        let ignored = match answer(STATION, &packet.emit(), &Announcing(announced)) {
             Answer::Reply { .. } => None,
             Answer::Ignore(why) => Some(why),
+            Answer::Contested { by, .. } => panic!("{by} contests nothing"),
         };
         assert_eq!(ignored, expected, "{packet:?}");
     }
+}
+
+#[test]
+fn whoever_else_claims_an_announced_address_contests_it_in_whatever_words() {
+    let elsewhere = Mac([0x02, 0x77, 0, 0, 0, 0x12]);
+    let [request, reply] = Announcement { address: VIP, station: elsewhere }.frames();
+    let to_a_client = Packet { destination: CLIENT, ..Packet::parse(&reply).unwrap() }.emit();
+    for frame in [request, reply, to_a_client] {
+        let contested = Answer::Contested { address: VIP, by: elsewhere };
+        assert_eq!(answer(STATION, &frame, &Announcing(true)), contested);
+        assert_ne!(answer(STATION, &frame, &Announcing(false)), contested, "not announced here");
+    }
+    let [own, _] = Announcement { address: VIP, station: STATION }.frames();
+    assert!(
+        !matches!(answer(STATION, &own, &Announcing(true)), Answer::Contested { .. }),
+        "an interface of our own"
+    );
 }
 
 #[test]
@@ -133,13 +164,13 @@ proptest! {
 
     #[test]
     fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
-        let _ = answer(STATION, &bytes, |_| true);
+        let _ = answer(STATION, &bytes, &Announcing(true));
     }
 
     #[test]
     fn no_damaged_request_panics(position in 0_usize..FRAME_LENGTH, byte: u8, length in 0_usize..FRAME_LENGTH) {
         let mut frame = CAPTURED;
         frame[position] = byte;
-        let _ = answer(STATION, &frame[..length], |_| true);
+        let _ = answer(STATION, &frame[..length], &Announcing(true));
     }
 }

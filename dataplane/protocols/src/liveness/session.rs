@@ -57,6 +57,10 @@ pub enum Output {
     Alive(NodeName),
     /// The peer counts as dead from now on.
     Dead(NodeName, Why),
+    /// This speaker itself stood still: others may have taken it for dead, and its addresses with it.
+    Paused,
+    /// The first peers are known: from now on [`Liveness::alive`] means something.
+    Informed,
     /// A datagram was not taken for a heartbeat of a peer.
     Dropped(Dropped),
 }
@@ -107,7 +111,6 @@ pub struct Liveness {
     peers: Option<BTreeMap<NodeName, Peer>>,
     /// `None` while this speaker does not beat.
     next_beat: Option<Instant>,
-    last_tick: Option<Instant>,
     outputs: VecDeque<Output>,
 }
 
@@ -121,7 +124,6 @@ impl Liveness {
             sequence: 0,
             peers: None,
             next_beat: None,
-            last_tick: None,
             outputs: VecDeque::new(),
         }
     }
@@ -165,15 +167,14 @@ impl Liveness {
 
     /// A process that was stopped (SIGSTOP, a suspended machine) hears nobody: that is its own silence, not theirs.
     fn forgive_own_pause(&mut self, now: Instant) {
-        let expected = self.poll_timeout().into_iter().chain(self.last_tick).max();
-        self.last_tick = Some(now);
-        let Some(late) = expected.and_then(|expected| now.checked_duration_since(expected)) else { return };
+        let Some(late) = self.poll_timeout().and_then(|due| now.checked_duration_since(due)) else { return };
         if late < self.timing.dead_after / 2 {
             return;
         }
         for peer in self.peers.iter_mut().flat_map(BTreeMap::values_mut) {
             peer.heard = peer.heard.max(now);
         }
+        self.outputs.push_back(Output::Paused);
     }
 
     fn replace_peers(&mut self, now: Instant, addresses: &BTreeMap<NodeName, IpAddr>) {
@@ -196,6 +197,9 @@ impl Liveness {
             peer.address = *address;
         }
         self.peers = Some(peers);
+        if first_list {
+            self.outputs.push_back(Output::Informed);
+        }
     }
 
     fn datagram(&mut self, now: Instant, from: IpAddr, bytes: &[u8]) {

@@ -188,7 +188,11 @@ impl Cluster {
     fn deaths(&self) -> BTreeSet<(usize, NodeName, Why)> {
         let deaths = self.facts.iter().filter_map(|(_, node, fact)| match fact {
             Output::Dead(name, why) => Some((*node, name.clone(), *why)),
-            Output::Alive(_) | Output::Dropped(_) | Output::Send { .. } => None,
+            Output::Alive(_)
+            | Output::Dropped(_)
+            | Output::Send { .. }
+            | Output::Paused
+            | Output::Informed => None,
         });
         deaths.collect()
     }
@@ -261,6 +265,10 @@ fn who_was_stopped_itself_does_not_take_the_others_for_dead() {
     cluster.run_for(ms(1000));
     assert_eq!(cluster.view(0), [0, 1, 2]);
     assert!(cluster.deaths().iter().all(|(observer, ..)| *observer != 0));
+    assert!(
+        cluster.facts.iter().any(|(_, node, fact)| *node == 0 && *fact == Output::Paused),
+        "it knows that it stood still"
+    );
     assert_eq!(cluster.view(1), [0, 1, 2]);
 }
 
@@ -272,6 +280,27 @@ fn a_speaker_that_starts_takes_those_it_does_not_hear_yet_for_alive() {
     assert_eq!(cluster.view(0), [0, 1, 2]);
     cluster.run_for(ms(200));
     assert_eq!(cluster.view(0), [0]);
+}
+
+#[test]
+fn a_speaker_that_had_nothing_to_wait_for_did_not_stand_still() {
+    let mut liveness = Liveness::new(name(0), 0, Timing::default());
+    let now = virtual_clock::start();
+    liveness.handle_input(now, Input::Peers(BTreeMap::new()));
+    assert_eq!(liveness.poll_output(), Some(Output::Informed));
+    liveness.handle_input(now + Duration::from_mins(1), Input::Ready);
+    assert_eq!(liveness.poll_output(), None);
+}
+
+#[test]
+fn a_speaker_without_peers_is_informed_too() {
+    let mut liveness = Liveness::new(name(0), 0, Timing::default());
+    let now = virtual_clock::start();
+    liveness.handle_input(now, Input::Tick);
+    assert_eq!(liveness.poll_output(), None, "nothing is known yet");
+    liveness.handle_input(now, Input::Peers(BTreeMap::from([(name(0), address(0))])));
+    assert_eq!(liveness.poll_output(), Some(Output::Informed));
+    assert_eq!(liveness.alive(), BTreeSet::from([name(0)]));
 }
 
 #[test]
@@ -315,7 +344,9 @@ fn strangers_impostors_and_repetitions_are_dropped_and_said_to_be() {
         liveness.handle_input(now, Input::Datagram { from, bytes });
         std::iter::from_fn(|| liveness.poll_output()).find_map(|output| match output {
             Output::Dropped(why) => Some(why),
-            Output::Send { .. } | Output::Alive(_) | Output::Dead(..) => None,
+            Output::Send { .. } | Output::Alive(_) | Output::Dead(..) | Output::Paused | Output::Informed => {
+                None
+            }
         })
     };
     assert_eq!(dropped(address(1), &beat("n1", 7, 5).emit()), None);

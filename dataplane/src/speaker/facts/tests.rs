@@ -1,7 +1,5 @@
 //! What follows from the facts, and that it follows once.
 
-use std::collections::BTreeMap;
-
 use metallb_core::config::Interfaces;
 use metallb_core::plan::Endpoints;
 use metallb_crds::config::Stored;
@@ -63,36 +61,72 @@ fn links() -> Links {
     Links::from([(2, link("eth0", Some(Mac([2; 6])))), (3, link("eth1", None))])
 }
 
-/// node-b with all lists in, every speaker alive, and its first outcome.
-fn ready() -> (Facts, Outcome) {
-    let mut facts = Facts::new("node-b".into(), false, true);
-    facts.set_speakers(Speakers::Alive(NODES.map(Into::into).into()));
+/// Everything that one round brings: tables, if new; news; statuses, if new.
+struct Outcome {
+    tables: Option<Tables>,
+    news: News,
+    statuses: Option<Announced>,
+}
+
+fn round(facts: &mut Facts) -> Outcome {
+    let tables = facts.decide();
+    let (news, statuses) = facts.tell();
+    Outcome { tables, news, statuses }
+}
+
+fn all_alive() -> Option<Speakers> {
+    Some(Speakers::Alive(NODES.map(Into::into).into()))
+}
+
+/// A node with all lists in, every speaker alive, and its first outcome.
+fn ready_on(node: &str) -> (Facts, Outcome) {
+    let mut facts = Facts::new(node.into(), false, true);
+    facts.set_speakers(all_alive());
     facts.set_links(links());
     for input in inputs() {
         facts.apply(input);
     }
-    let outcome = facts.plan();
+    let outcome = round(&mut facts);
     (facts, outcome)
 }
 
+fn ready() -> (Facts, Outcome) {
+    ready_on("node-b")
+}
+
 fn reasons(outcome: &Outcome) -> Vec<&'static str> {
-    outcome.happenings.iter().map(|happening| happening.reason).collect()
+    outcome.news.happenings.iter().map(|happening| happening.reason).collect()
 }
 
 #[test]
 fn until_every_list_is_in_nothing_is_announced_and_others_must_not_count_on_it() {
     for missing in 0..inputs().len() {
         let mut facts = Facts::new("node-b".into(), false, true);
-        facts.set_speakers(Speakers::Alive(NODES.map(Into::into).into()));
+        facts.set_speakers(all_alive());
         facts.set_links(links());
         for (position, input) in inputs().into_iter().enumerate() {
             if position != missing {
                 facts.apply(input);
             }
         }
-        let tables = facts.plan().tables.unwrap_or_default();
+        let tables = facts.decide().unwrap_or_default();
         assert_eq!((tables.phase, tables.announced.len()), (Phase::Starting, 0), "without input {missing}");
     }
+}
+
+#[test]
+fn until_the_lane_knows_who_lives_nothing_is_announced() {
+    let mut facts = Facts::new("node-a".into(), false, true);
+    facts.set_links(links());
+    for input in inputs() {
+        facts.apply(input);
+    }
+    facts.set_speakers(None);
+    let tables = facts.decide().unwrap();
+    assert_eq!((tables.phase, tables.announced.len()), (Phase::Starting, 0));
+    assert!(tables.peers.is_some(), "the lane hears of the peers all the same");
+    facts.set_speakers(all_alive());
+    assert_eq!(facts.decide().unwrap().announced.len(), 0, "node-b is alive, and has the address");
 }
 
 #[test]
@@ -100,12 +134,15 @@ fn the_elected_node_announces_tells_and_reports() {
     let (_, outcome) = ready();
     let tables = outcome.tables.as_ref().unwrap();
     assert_eq!(tables.phase, Phase::Serving);
-    assert_eq!(tables.announced, [(vip(), Interfaces::All)].into());
+    assert_eq!(*tables.announced, [(vip(), Interfaces::All)].into());
     assert_eq!(tables.stations.keys().collect::<Vec<_>>(), [&2], "eth1 answers no ARP");
-    assert_eq!(tables.peers.as_ref().map(BTreeMap::len), Some(3));
-    assert_eq!(outcome.happenings[0].message, "announcing from node \"node-b\" with protocol \"layer2\"");
+    assert_eq!(tables.peers.as_ref().map(|peers| peers.len()), Some(3));
+    assert_eq!(
+        outcome.news.happenings[0].message,
+        "announcing from node \"node-b\" with protocol \"layer2\""
+    );
     assert_eq!(reasons(&outcome), ["nodeAssigned"]);
-    assert_eq!(outcome.announced, [(key("web"), vip())].into());
+    assert_eq!(outcome.news.announced, [(key("web"), vip())].into());
     assert_eq!(outcome.statuses, Some([(key("web"), Interfaces::All)].into()));
 }
 
@@ -115,43 +152,38 @@ fn nothing_new_is_nothing_said() {
     for input in inputs() {
         facts.apply(input);
     }
-    facts.set_links(links());
-    assert_eq!(facts.plan(), Outcome::default());
+    let outcome = round(&mut facts);
+    assert_eq!((outcome.tables.is_some(), outcome.news, outcome.statuses), (false, News::default(), None));
 }
 
 #[test]
 fn without_heartbeats_the_pods_of_the_speakers_do_not_matter() {
     let mut facts = Facts::new("node-b".into(), false, false);
-    facts.set_speakers(Speakers::EveryNode);
+    facts.set_speakers(Some(Speakers::EveryNode));
     facts.set_links(links());
     for input in inputs().into_iter().take(5) {
         facts.apply(input);
     }
-    assert_eq!(facts.plan().tables.unwrap().announced.len(), 1);
+    assert_eq!(facts.decide().unwrap().announced.len(), 1);
 }
 
 #[test]
 fn who_loses_an_address_withdraws_it_everywhere() {
     let (mut facts, _) = ready();
     facts.apply(Input::Slice(Event::Deleted(("default".into(), "web-1".into()))));
-    let outcome = facts.plan();
+    let outcome = round(&mut facts);
     assert_eq!(outcome.tables.unwrap().announced.len(), 0);
-    assert_eq!(outcome.withdrawn, [(key("web"), vip())].into());
+    assert_eq!(outcome.news.withdrawn, [(key("web"), vip())].into());
     assert_eq!(outcome.statuses, Some([].into()));
-    assert_eq!(outcome.happenings, [], "withdrawals have no event, as upstream");
+    assert_eq!(outcome.news.happenings, [], "withdrawals have no event, as upstream");
 }
 
 #[test]
 fn the_death_of_the_owner_moves_its_address_here() {
-    let mut facts = Facts::new("node-a".into(), false, true);
-    facts.set_speakers(Speakers::Alive(NODES.map(Into::into).into()));
-    facts.set_links(links());
-    for input in inputs() {
-        facts.apply(input);
-    }
-    assert_eq!(facts.plan().tables.unwrap().announced.len(), 0);
-    facts.set_speakers(Speakers::Alive(["node-a".into(), "node-c".into()].into()));
-    let outcome = facts.plan();
+    let (mut facts, outcome) = ready_on("node-a");
+    assert_eq!(outcome.tables.unwrap().announced.len(), 0);
+    facts.set_speakers(Some(Speakers::Alive(["node-a".into(), "node-c".into()].into())));
+    let outcome = round(&mut facts);
     assert_eq!(outcome.tables.as_ref().unwrap().announced.len(), 1);
     assert_eq!(reasons(&outcome), ["nodeAssigned"]);
 }
@@ -161,9 +193,12 @@ fn services_that_share_an_address_are_told_the_same() {
     let (mut facts, _) = ready();
     facts.apply(Input::Service(Event::Applied(key("dns"), row(&[VIP]))));
     facts.apply(Input::Slice(Event::Applied(("default".into(), "dns-1".into()), slice("dns"))));
-    let outcome = facts.plan();
-    assert_eq!(outcome.happenings[0].message, "announcing from node \"node-b\" with protocol \"layer2\"");
-    assert_eq!(outcome.tables, None, "the wire sees no difference");
+    let outcome = round(&mut facts);
+    assert_eq!(
+        outcome.news.happenings[0].message,
+        "announcing from node \"node-b\" with protocol \"layer2\""
+    );
+    assert!(outcome.tables.is_none(), "the wire sees no difference");
 }
 
 #[test]
@@ -171,10 +206,10 @@ fn interfaces_that_do_not_exist_here_are_said_to_be_missing_and_nothing_is_annou
     let (mut facts, _) = ready();
     let advertisement = stored(&json!({ "interfaces": ["nowhere"] }));
     facts.apply(Input::Configuration(Box::new(Change::L2Advertisement(advertisement))));
-    let outcome = facts.plan();
+    let outcome = round(&mut facts);
     assert_eq!(reasons(&outcome), ["announceFailed"]);
     let expected = "the interfaces specified by LB IP \"10.0.0.1\" doesn't exist in assigned node \"node-b\" with protocol \"layer2\"";
-    assert_eq!(outcome.happenings[0].message, expected);
+    assert_eq!(outcome.news.happenings[0].message, expected);
     assert_eq!(outcome.tables.unwrap().announced.len(), 0);
     assert_eq!(outcome.statuses, Some([].into()));
 }
@@ -184,7 +219,11 @@ fn of_a_service_with_two_addresses_the_announcer_of_the_first_writes_the_status(
     let (mut facts, _) = ready();
     // 10.0.0.2 elects node-b too; of these only the first counts.
     facts.apply(Input::Service(Event::Applied(key("web"), row(&["192.0.2.1", VIP]))));
-    assert_eq!(facts.plan().statuses, Some([].into()), "192.0.2.1 is of no pool, and announced by nobody");
+    assert_eq!(
+        round(&mut facts).statuses,
+        Some([].into()),
+        "192.0.2.1 is of no pool, and announced by nobody"
+    );
 }
 
 #[test]

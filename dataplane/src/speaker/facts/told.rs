@@ -4,87 +4,132 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use metallb_core::names::ServiceKey;
-use metallb_core::plan::{Plan, World};
+use metallb_core::names::{NodeName, ServiceKey};
+use metallb_core::plan::Plan;
 use metallb_core::refusal::{AnnouncementRefusal, Refusal};
-use metallb_core::table::Table;
 use metallb_process::events::{Happening, Severity};
 
-use super::{Outcome, Row};
+type Verdicts = BTreeMap<ServiceKey, Result<(), AnnouncementRefusal>>;
 
-type Verdict = Result<(), AnnouncementRefusal>;
+/// What is new for services and addresses.
+#[derive(Debug, Default, PartialEq)]
+pub struct News {
+    /// What happened to services, for events.
+    pub happenings: Vec<Happening>,
+    /// Addresses that are announced now and were not before, with their services.
+    pub announced: BTreeSet<(ServiceKey, IpAddr)>,
+    /// Addresses that were announced before and are not now, with their services.
+    pub withdrawn: BTreeSet<(ServiceKey, IpAddr)>,
+}
 
 /// The verdict on every service and address, as last said.
 #[derive(Debug, Default)]
-pub struct Told(BTreeMap<(ServiceKey, IpAddr), Verdict>);
+pub struct Told {
+    verdicts: BTreeMap<IpAddr, Verdicts>,
+    /// The addresses of each service that are announced from here.
+    served: BTreeMap<ServiceKey, BTreeSet<IpAddr>>,
+}
 
 impl Told {
-    /// Says what is different in `plan`, and remembers it.
+    /// Says what is different in `plan` about the `changed` addresses, and remembers it. `reference` gives the object
+    /// that an event about a service belongs to.
     pub fn tell(
         &mut self,
-        world: &World,
-        services: &Table<ServiceKey, Row>,
+        node: &NodeName,
         plan: &Plan,
-        outcome: &mut Outcome,
-    ) {
-        let mut now: BTreeMap<(ServiceKey, IpAddr), Verdict> = BTreeMap::new();
-        for (address, plan) in plan {
-            for (service, verdict) in &plan.services {
-                now.insert((service.clone(), *address), verdict.clone());
+        changed: &BTreeSet<IpAddr>,
+        reference: impl Fn(&ServiceKey) -> Option<ObjectReference>,
+    ) -> News {
+        let mut news = News::default();
+        let nothing = Verdicts::new();
+        for address in changed {
+            let before = self.verdicts.remove(address).unwrap_or_default();
+            let after = plan.get(address).map_or(&nothing, |plan| &plan.services);
+            for (service, verdict) in
+                after.iter().filter(|(service, verdict)| before.get(*service) != Some(*verdict))
+            {
+                match verdict {
+                    Ok(()) => self.announced(&mut news, node, service, *address, reference(service)),
+                    Err(refusal) => {
+                        self.not_announced(&mut news, service, *address, refusal);
+                        if let AnnouncementRefusal::NoSuchInterface { .. } = refusal {
+                            let missing =
+                                reference(service).map(|service| no_such_interface(service, node, *address));
+                            news.happenings.extend(missing);
+                        }
+                    }
+                }
+            }
+            for service in before.keys().filter(|service| !after.contains_key(*service)) {
+                self.gone(&mut news, service, *address);
+            }
+            if !after.is_empty() {
+                self.verdicts.insert(*address, after.clone());
             }
         }
-        let announced_by =
-            |verdicts: &BTreeMap<(ServiceKey, IpAddr), Verdict>| -> BTreeSet<(ServiceKey, IpAddr)> {
-                verdicts.iter().filter(|(_, verdict)| verdict.is_ok()).map(|(key, _)| key.clone()).collect()
-            };
-        let (before, after) = (announced_by(&self.0), announced_by(&now));
-        outcome.withdrawn = before.difference(&after).cloned().collect();
-        outcome.announced = after.difference(&before).cloned().collect();
+        news
+    }
 
-        let served_before: BTreeSet<_> = before.iter().map(|(service, _)| service).collect();
-        let mut newly_served = BTreeSet::new();
-        for (service, address) in &outcome.announced {
-            tracing::info!(event = "serviceAnnounced", %service, ip = %address, protocol = "layer2", "from this node");
-            if !served_before.contains(service) && newly_served.insert(service) {
-                outcome.happenings.extend(reference(services, service).map(|regarding| Happening {
-                    regarding,
-                    severity: Severity::Normal,
-                    reason: "nodeAssigned",
-                    message: format!("announcing from node \"{}\" with protocol \"layer2\"", world.node()),
-                }));
-            }
+    fn announced(
+        &mut self,
+        news: &mut News,
+        node: &NodeName,
+        service: &ServiceKey,
+        address: IpAddr,
+        reference: Option<ObjectReference>,
+    ) {
+        tracing::info!(event = "serviceAnnounced", %service, ip = %address, protocol = "layer2", "from this node");
+        news.announced.insert((service.clone(), address));
+        let served = self.served.entry(service.clone()).or_default();
+        if served.is_empty() {
+            news.happenings.extend(reference.map(|service| node_assigned(service, node)));
         }
-        for ((service, address), verdict) in &now {
-            let key = (service.clone(), *address);
-            if self.0.get(&key) == Some(verdict) {
-                continue;
-            }
-            let Err(refusal) = verdict else { continue };
-            let (reason, text) = (refusal.code(), refusal.explain());
-            if before.contains(&key) {
-                tracing::info!(event = "serviceWithdrawn", %service, ip = %address, protocol = "layer2", reason, text, "");
-            } else {
-                tracing::debug!(event = "notAnnounced", %service, ip = %address, reason, text, "");
-            }
-            if let AnnouncementRefusal::NoSuchInterface { .. } = refusal {
-                outcome.happenings.extend(reference(services, service).map(|regarding| Happening {
-                    regarding,
-                    severity: Severity::Warning,
-                    reason: "announceFailed",
-                    message: format!(
-                        "the interfaces specified by LB IP \"{address}\" doesn't exist in assigned node \"{}\" with protocol \"layer2\"",
-                        world.node()
-                    ),
-                }));
-            }
+        served.insert(address);
+    }
+
+    fn not_announced(
+        &mut self,
+        news: &mut News,
+        service: &ServiceKey,
+        address: IpAddr,
+        refusal: &AnnouncementRefusal,
+    ) {
+        let (reason, text) = (refusal.code(), refusal.explain());
+        if self.unserved(news, service, address) {
+            tracing::info!(event = "serviceWithdrawn", %service, ip = %address, protocol = "layer2", reason, text, "");
+        } else {
+            tracing::debug!(event = "notAnnounced", %service, ip = %address, reason, text, "");
         }
-        for (service, address) in outcome.withdrawn.iter().filter(|key| !now.contains_key(*key)) {
+    }
+
+    fn gone(&mut self, news: &mut News, service: &ServiceKey, address: IpAddr) {
+        if self.unserved(news, service, address) {
             tracing::info!(event = "serviceWithdrawn", %service, ip = %address, protocol = "layer2", reason = "gone", "");
         }
-        self.0 = now;
+    }
+
+    /// Was it announced until now?
+    fn unserved(&mut self, news: &mut News, service: &ServiceKey, address: IpAddr) -> bool {
+        let Some(served) = self.served.get_mut(service) else { return false };
+        let was = served.remove(&address);
+        if served.is_empty() {
+            self.served.remove(service);
+        }
+        if was {
+            news.withdrawn.insert((service.clone(), address));
+        }
+        was
     }
 }
 
-fn reference(services: &Table<ServiceKey, Row>, service: &ServiceKey) -> Option<ObjectReference> {
-    services.get(service).map(|row| row.reference.clone())
+fn node_assigned(regarding: ObjectReference, node: &NodeName) -> Happening {
+    let message = format!("announcing from node \"{node}\" with protocol \"layer2\"");
+    Happening { regarding, severity: Severity::Normal, reason: "nodeAssigned", message }
+}
+
+fn no_such_interface(regarding: ObjectReference, node: &NodeName, address: IpAddr) -> Happening {
+    let message = format!(
+        "the interfaces specified by LB IP \"{address}\" doesn't exist in assigned node \"{node}\" with protocol \"layer2\""
+    );
+    Happening { regarding, severity: Severity::Warning, reason: "announceFailed", message }
 }

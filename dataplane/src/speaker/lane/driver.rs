@@ -1,7 +1,7 @@
 //! The loop of the lane: wait for packets, tables or time; then do what the protocols say.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +10,8 @@ use arc_swap::ArcSwap;
 use metallb_core::names::NodeName;
 use metallb_core::plan::Speakers;
 use metallb_protocols::announcer::Announcer;
-use metallb_protocols::arp::{self, Announcement, Answer, Ignored};
+use metallb_protocols::arp::{self, Announcement, Answer, Host, Ignored};
+use metallb_protocols::ethernet::Mac;
 use metallb_protocols::liveness::{Input, Liveness, Output, Timing};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -23,16 +24,33 @@ use crate::net::packet::PacketSocket;
 
 /// The longest frame or datagram that matters. An ARP frame has 60 bytes, a heartbeat at most 278.
 const BUFFER: usize = 2048;
-/// Packets taken from one socket before the next gets its turn: a flood on one interface must not starve the others,
-/// nor the heartbeats.
+/// Packets taken from one socket, and addresses told about, before the next thing gets its turn: a flood on one interface,
+/// or ten thousand addresses to tell, must not starve the others, nor the heartbeats.
 const TURN: usize = 64;
+/// An interface of this host, as the ARP responder sees it.
+struct Interface<'t> {
+    tables: &'t Tables,
+    station: &'t Station,
+}
+
+impl Host for Interface<'_> {
+    fn announces(&self, address: Ipv4Addr) -> bool {
+        let interfaces = self.tables.announced.get(&IpAddr::V4(address));
+        interfaces.is_some_and(|interfaces| interfaces.contains(&self.station.name))
+    }
+
+    fn has_station(&self, mac: Mac) -> bool {
+        self.tables.stations.values().any(|station| station.mac == mac)
+    }
+}
+
 /// After a socket could not be opened, try again this much later.
 const REOPEN: Duration = Duration::from_secs(1);
 
 pub(super) struct Driver {
     shared: Arc<ArcSwap<Tables>>,
     wake: Arc<EventFd>,
-    speakers: watch::Sender<Speakers>,
+    speakers: watch::Sender<Option<Speakers>>,
     metrics: Metrics,
     /// The tables that the state below is in step with.
     tables: Arc<Tables>,
@@ -49,7 +67,7 @@ impl Driver {
         socket: Option<UdpSocket>,
         shared: Arc<ArcSwap<Tables>>,
         wake: Arc<EventFd>,
-        speakers: watch::Sender<Speakers>,
+        speakers: watch::Sender<Option<Speakers>>,
         metrics: Metrics,
     ) -> Self {
         let heartbeats = socket.zip(heartbeats).map(|(socket, heartbeats)| {
@@ -136,7 +154,7 @@ impl Driver {
             .filter(|(index, station)| old.stations.get(index) != Some(*station))
             .map(|(_, station)| station)
             .collect();
-        for (address, interfaces) in &new.announced {
+        for (address, interfaces) in &*new.announced {
             let moved_here = old.announced.get(address) != Some(interfaces);
             if moved_here || came_up.iter().any(|station| interfaces.contains(&station.name)) {
                 self.announcer.start(now, *address);
@@ -146,7 +164,7 @@ impl Driver {
 
     fn open_sockets(&mut self, now: Instant) {
         self.reopen_at = None;
-        for (index, station) in &self.tables.stations {
+        for (index, station) in &*self.tables.stations {
             if self.sockets.contains_key(index) {
                 continue;
             }
@@ -171,7 +189,7 @@ impl Driver {
 
     fn tell_liveness(&mut self, now: Instant, old: &Tables, new: &Tables) {
         if let Some(peers) = new.peers.as_ref().filter(|peers| old.peers.as_ref() != Some(*peers)) {
-            self.liveness(now, Input::Peers(peers.clone()));
+            self.liveness(now, Input::Peers(BTreeMap::clone(peers)));
         }
         if new.phase != old.phase {
             match new.phase {
@@ -184,11 +202,12 @@ impl Driver {
 
     fn receive_frames(&mut self, buffer: &mut [u8]) {
         let mut broken = Vec::new();
+        let mut contested = Vec::new();
         for (index, socket) in &self.sockets {
             let Some(station) = self.tables.stations.get(index) else { continue };
             for _ in 0..TURN {
                 match socket.receive(buffer) {
-                    Ok(Some(frame)) => self.answer(socket, station, frame),
+                    Ok(Some(frame)) => contested.extend(self.answer(socket, station, frame)),
                     Ok(None) => break,
                     Err(error) => {
                         tracing::warn!(event = "receiveFailed", interface = %station.name, %error, "opening it anew");
@@ -198,18 +217,23 @@ impl Driver {
                 }
             }
         }
+        let now = Instant::now();
         for index in broken {
             self.sockets.remove(&index);
-            self.reopen_at = Some(Instant::now() + REOPEN);
+            self.reopen_at = Some(now + REOPEN);
+        }
+        for address in contested {
+            self.announcer.contested(now, address);
         }
     }
 
-    fn answer(&self, socket: &PacketSocket, station: &Station, frame: &[u8]) {
-        let announced = |address| {
-            let interfaces = self.tables.announced.get(&IpAddr::V4(address));
-            interfaces.is_some_and(|interfaces| interfaces.contains(&station.name))
-        };
-        match arp::answer(station.mac, frame, announced) {
+    /// Answers a frame, if it is to be answered. An address that it contests.
+    fn answer(&self, socket: &PacketSocket, station: &Station, frame: &[u8]) -> Option<IpAddr> {
+        match arp::answer(station.mac, frame, &Interface { tables: &self.tables, station }) {
+            Answer::Contested { address, by } => {
+                tracing::debug!(event = "contested", interface = %station.name, %address, %by, "another station claims it");
+                return Some(IpAddr::V4(address));
+            }
             Answer::Reply { address, frame } => {
                 let label = address.to_string();
                 self.metrics.requests_received.with_label_values(&[&label]).inc();
@@ -225,6 +249,7 @@ impl Driver {
             }
             Answer::Ignore(Ignored::Malformed(_) | Ignored::NotARequest | Ignored::NotForThisStation) => {}
         }
+        None
     }
 
     fn receive_heartbeats(&mut self, buffer: &mut [u8]) {
@@ -249,7 +274,8 @@ impl Driver {
         if due.is_some_and(|due| due <= now) {
             self.liveness(now, Input::Tick);
         }
-        while let Some(address) = self.announcer.poll_output(now) {
+        for _ in 0..TURN {
+            let Some(address) = self.announcer.poll_output(now) else { break };
             self.tell_neighbours(address);
         }
     }
@@ -292,13 +318,20 @@ impl Driver {
                     tracing::info!(event = "speakerDead", %node, ?why, "its addresses go to others");
                     changed = true;
                 }
+                Output::Informed => changed = true,
+                Output::Paused => {
+                    tracing::warn!(event = "paused", "this process stood still; telling all addresses anew");
+                    for address in self.tables.announced.keys() {
+                        self.announcer.start(now, *address);
+                    }
+                }
                 Output::Dropped(why) => {
                     tracing::debug!(event = "heartbeatDropped", ?why, "not from a known speaker")
                 }
             }
         }
         if changed {
-            self.speakers.send_replace(Speakers::Alive(liveness.alive()));
+            self.speakers.send_replace(Some(Speakers::Alive(liveness.alive())));
         }
     }
 }

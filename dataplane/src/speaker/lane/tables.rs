@@ -2,20 +2,21 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use metallb_core::config::Interfaces;
 use metallb_core::names::{InterfaceName, NodeName};
 use metallb_protocols::ethernet::Mac;
 
-/// Everything the lane works from.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Everything the lane works from. What did not change is shared with the tables before.
+#[derive(Clone, Debug, Default)]
 pub struct Tables {
     /// The addresses that this node announces, and on which interfaces.
-    pub announced: BTreeMap<IpAddr, Interfaces>,
+    pub announced: Arc<BTreeMap<IpAddr, Interfaces>>,
     /// The interfaces that answer, by index.
-    pub stations: BTreeMap<u32, Station>,
+    pub stations: Arc<BTreeMap<u32, Station>>,
     /// The other nodes with a speaker; `None` until the API server has said so.
-    pub peers: Option<BTreeMap<NodeName, IpAddr>>,
+    pub peers: Option<Arc<BTreeMap<NodeName, IpAddr>>>,
     /// How far the speaker is.
     pub phase: Phase,
 }

@@ -1,0 +1,74 @@
+//! The plan, kept up to date: what a change touches is decided anew, and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::candidates::{Registry, Shared};
+use super::layer2::{self, Offers};
+use super::{AddressPlan, Plan, Touched, World};
+
+/// The plan of a world, and what helps to bring it up to date.
+#[derive(Clone, Debug, Default)]
+pub struct Planner {
+    plan: Plan,
+    /// The candidates from which the owner of an address was elected.
+    elected_from: BTreeMap<IpAddr, Shared>,
+    registry: Registry,
+}
+
+impl Planner {
+    /// Decides the touched addresses anew; those that came out different. The outcome is the one that planning
+    /// everything from nothing would have.
+    pub fn replan(&mut self, world: &World, touched: &Touched) -> BTreeSet<IpAddr> {
+        match touched {
+            Touched::Everything => {
+                self.registry.begin(true);
+                let known = self.plan.keys().copied();
+                let addresses: BTreeSet<IpAddr> = world.addresses().chain(known).collect();
+                let changed =
+                    addresses.into_iter().filter(|address| self.plan_address(world, *address)).collect();
+                self.registry.forget_unused();
+                changed
+            }
+            Touched::Addresses(addresses) => {
+                self.registry.begin(false);
+                addresses.iter().copied().filter(|address| self.plan_address(world, *address)).collect()
+            }
+        }
+    }
+
+    /// What was decided.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Did it come out different?
+    fn plan_address(&mut self, world: &World, address: IpAddr) -> bool {
+        let offers = Offers::of(world, address);
+        if offers.is_empty() {
+            self.elected_from.remove(&address);
+            return self.plan.remove(&address).is_some();
+        }
+        let candidates = offers.candidates(&mut self.registry);
+        let before = self.plan.get(&address);
+        let seated = before.and_then(|before| before.owner.as_ref());
+        let before_from = self.elected_from.get(&address).map(|from| (from, seated));
+        let owner = self.registry.elect(address, before_from, &candidates);
+        let plan = layer2::verdict(offers, owner);
+        self.elected_from.insert(address, candidates);
+        if before == Some(&plan) {
+            return false;
+        }
+        self.plan.insert(address, plan);
+        true
+    }
+}
+
+impl std::ops::Index<IpAddr> for Planner {
+    type Output = AddressPlan;
+
+    /// The plan of an address that a service has.
+    fn index(&self, address: IpAddr) -> &AddressPlan {
+        &self.plan[&address]
+    }
+}
