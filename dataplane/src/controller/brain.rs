@@ -10,6 +10,7 @@ use metallb_core::names::ServiceKey;
 use metallb_process::cluster::REQUEST_TIMEOUT;
 use metallb_process::events::Recorder;
 use metallb_process::lease::Lease;
+use metallb_process::shutdown::Shutdown;
 use metallb_process::watch;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -30,6 +31,8 @@ const BATCH: usize = 1024;
 const WRITES: usize = 16;
 /// How often to look whether writes that waited for a renewal of the lease may go.
 const PATROL: Duration = Duration::from_secs(1);
+/// How often to try again what the API server refused: a role may have been completed.
+const RETRY_REFUSED: Duration = Duration::from_secs(30);
 
 /// What the brain needs besides its world.
 pub struct Context {
@@ -45,8 +48,9 @@ pub struct Context {
     pub metrics: Metrics,
 }
 
-/// Works until the lease is lost. Dropping the future stops it at once, and every write of it.
-pub async fn work(context: &Context, lease: &Lease) {
+/// Works until the lease is lost or the process is to end. Then every write that is under way has its outcome, or at
+/// least the time in which it could have had one.
+pub async fn work(context: &Context, lease: &Lease, shutdown: &Shutdown) {
     let (sender, mut inputs) = mpsc::channel(INPUTS);
     let mut watches = JoinSet::new(); // aborted when dropped
     start_watches(context, sender, &mut watches);
@@ -54,10 +58,14 @@ pub async fn work(context: &Context, lease: &Lease) {
     let mut writes: JoinSet<(ServiceKey, Outcome)> = JoinSet::new();
     let mut patrol = tokio::time::interval(PATROL);
     patrol.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut retries = tokio::time::interval(RETRY_REFUSED);
+    retries.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            () = lease.lost() => return,
+            () = lease.lost() => break,
+            () = shutdown.requested() => break,
             Some(done) = writes.join_next() => match done {
+                Ok((_, Outcome::Abandoned)) => break, // what the world looks like now has to be read anew
                 Ok((service, outcome)) => finish(context, &mut ledger, &service, outcome),
                 Err(error) => tracing::error!(event = "writeFailed", %error, "the task that wrote ended early"),
             },
@@ -69,6 +77,7 @@ pub async fn work(context: &Context, lease: &Lease) {
                 }
             }
             _ = patrol.tick() => {}
+            _ = retries.tick() => ledger.retry_refused(),
         }
         for happening in ledger.plan() {
             context.recorder.record(happening);
@@ -84,6 +93,9 @@ pub async fn work(context: &Context, lease: &Lease) {
             writes.spawn(async move { (service, write.perform(client, lease).await) });
         }
     }
+    // A request that was sent cannot be called back. The lease must outlive it: nobody else may start before.
+    let all_done = async { while writes.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(REQUEST_TIMEOUT, all_done).await;
 }
 
 fn start_watches(context: &Context, sender: mpsc::Sender<Input>, watches: &mut JoinSet<()>) {
@@ -113,8 +125,7 @@ fn finish(context: &Context, ledger: &mut Ledger, service: &ServiceKey, outcome:
                 context.recorder.record(happening);
             }
         }
-        // Gone: its deletion is on its way through the watch. Abandoned: the loop ends with the lease, and the world
-        // with the loop.
+        // Gone: its deletion is on its way through the watch.
         Outcome::Conflict | Outcome::Gone | Outcome::Abandoned => ledger.conflicted(service),
         Outcome::Refused(error) => {
             context.metrics.client.update_errors.inc();

@@ -62,6 +62,8 @@ pub struct Ledger {
     floors: BTreeMap<ServiceKey, u64>,
     /// A conflict says that there is a newer version, which has not been seen yet.
     unseen: BTreeSet<ServiceKey>,
+    /// Services whose write the API server refuses.
+    refused: BTreeSet<ServiceKey>,
     /// The bad news that a service's events show already.
     told: BTreeMap<ServiceKey, Vec<Note>>,
     told_refusals: Vec<ObjectRefusal>,
@@ -99,7 +101,7 @@ impl Ledger {
                     self.unseen.remove(key);
                 }
                 if let Event::Listed(_) = &event {
-                    self.unseen.clear();
+                    self.touched.append(&mut self.unseen);
                 }
                 self.reduce(event);
             }
@@ -209,17 +211,21 @@ impl Ledger {
         let mut happenings = self.tell_refusals();
         let mut queue: BTreeSet<_> =
             std::mem::take(&mut self.touched).into_iter().map(|key| self.turn(key)).collect();
-        while let Some((_, _, key)) = queue.pop_first() {
-            if self.unseen.contains(&key) {
-                continue; // its event touches it again
+        let mut anything_freed = false;
+        loop {
+            while let Some((_, _, key)) = queue.pop_first() {
+                if self.unseen.contains(&key) {
+                    continue; // its event touches it again
+                }
+                let (freed, evicted) = self.settle(&key, &mut happenings);
+                anything_freed |= freed;
+                queue.extend(evicted.into_iter().map(|key| self.turn(key)));
             }
-            let (freed, evicted) = self.settle(&key, &mut happenings);
-            let retried = if freed { self.waiting.clone() } else { BTreeSet::new() };
-            for key in retried.into_iter().chain(evicted) {
-                queue.insert(self.turn(key));
+            if !std::mem::take(&mut anything_freed) {
+                return happenings;
             }
+            queue.extend(self.waiting.iter().map(|key| self.turn(key.clone())));
         }
-        happenings
     }
 
     /// In which order services take their turn: first those that give up, then those that hold, then those that wait;
@@ -289,7 +295,7 @@ impl Ledger {
             wanted.news.splice(0..0, before.news);
         }
         let under_way = self.under_way(key).map(|it| (it.wanted.vips, it.wanted.pool.clone()));
-        let there = under_way.or_else(|| self.services.get(key).map(status_of));
+        let there = under_way.or_else(|| status_of(self.services.get(key)?));
         if there != Some((wanted.vips, wanted.pool.clone())) {
             self.wanted.insert(key.clone(), wanted);
         }
@@ -304,15 +310,36 @@ impl Ledger {
                 && !self.unseen.contains(*key)
                 && !addresses.any(|address| self.is_leaving_another(key, address))
         };
-        let key = self.wanted.iter().find(may_go)?.0.clone();
+        let Some(key) = self.wanted.iter().find(may_go).map(|(key, _)| key.clone()) else {
+            return self.take_vacating_write();
+        };
         let wanted = self.wanted.remove(&key)?;
+        self.send(key, wanted)
+    }
+
+    /// Services that swap addresses wait for each other. When nothing else is left to do, one of those that wait gives
+    /// up what it has to give up anyway, and the others can go on.
+    fn take_vacating_write(&mut self) -> Option<Write> {
+        if !self.in_flight.is_empty() {
+            return None;
+        }
+        let vacates = |(key, wanted): &(&ServiceKey, &Wanted)| {
+            let held = self.services.get(*key).into_iter().flat_map(|row| row.claim.held.iter().flatten());
+            let leaves = |address: &IpAddr| !wanted.vips.is_some_and(|vips| vips.contains(*address));
+            !self.unseen.contains(*key) && held.into_iter().any(leaves)
+        };
+        let key = self.wanted.iter().find(vacates)?.0.clone();
+        self.send(key, Wanted { vips: None, pool: None, news: Vec::new() })
+    }
+
+    fn send(&mut self, key: ServiceKey, wanted: Wanted) -> Option<Write> {
         let row = self.services.get(&key)?;
-        let (there, _) = status_of(row);
+        let there = status_of(row).map(|(vips, _)| vips);
         let write = Write {
             service: key.clone(),
             resource_version: row.resource_version.clone(),
             ingress: match wanted.vips {
-                same if same == there && row.claim.held.is_ok() => Ingress::Keep,
+                same if there == Some(same) => Ingress::Keep,
                 Some(vips) => Ingress::Set(vips),
                 None => Ingress::Clear,
             },
@@ -362,11 +389,16 @@ impl Ledger {
         }
     }
 
-    /// A write was refused, and would be again. The address stays in the books; the next change of the object tries
-    /// again.
+    /// A write was refused, for want of a permission perhaps. The address stays in the books; a change of the object, or
+    /// [`Ledger::retry_refused`], tries again.
     pub fn refused(&mut self, key: &ServiceKey) {
         self.in_flight.remove(key);
-        self.unseen.insert(key.clone());
+        self.refused.insert(key.clone());
+    }
+
+    /// What was refused may be allowed by now.
+    pub fn retry_refused(&mut self) {
+        self.touched.append(&mut self.refused);
     }
 
     fn forget(&mut self, key: &ServiceKey) {
@@ -375,6 +407,7 @@ impl Ledger {
         self.told.remove(key);
         self.floors.remove(key);
         self.unseen.remove(key);
+        self.refused.remove(key);
     }
 
     fn tell_refusals(&mut self) -> Vec<Happening> {
@@ -411,10 +444,13 @@ impl Ledger {
     }
 }
 
-/// What the status and the annotation of a service say, as far as they can be read.
-fn status_of(row: &Row) -> (Option<Vips>, Option<PoolName>) {
-    let held = row.claim.held.as_ref().ok().and_then(|held| Vips::try_from(held.as_slice()).ok());
-    (held, row.recorded_pool.clone())
+/// What the status and the annotation of a service say; `None` when the status holds no usable set of addresses.
+fn status_of(row: &Row) -> Option<(Option<Vips>, Option<PoolName>)> {
+    let vips = match row.claim.held.as_ref().ok()?.as_slice() {
+        [] => None,
+        addresses => Some(Vips::try_from(addresses).ok()?),
+    };
+    Some((vips, row.recorded_pool.clone()))
 }
 
 /// Resource versions of one object are numbers that rise, in every API server there is.

@@ -52,8 +52,10 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
             .context("speakers cannot start without their Secret")?;
     }
 
+    // The lease goes last: whatever was sent in its name must have arrived before another may have it.
+    let (stop_lease, lease_shutdown) = Shutdown::by_hand();
     let (lease, released) =
-        lease::keep(client.clone(), &namespace, LEASE, args.pod_name.clone(), shutdown.clone());
+        lease::keep(client.clone(), &namespace, LEASE, args.pod_name.clone(), lease_shutdown);
     let context = Context {
         recorder: Recorder::start(client.clone(), COMPONENT, args.pod_name),
         client,
@@ -64,13 +66,10 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     loop {
         tokio::select! {
             () = shutdown.requested() => break,
-            () = lease.held() => {}
-        }
-        tokio::select! {
-            () = shutdown.requested() => break,
-            () = work(&context, &lease) => {}
+            () = lease.held() => work(&context, &lease, &shutdown).await,
         }
     }
+    drop(stop_lease);
     released.await;
     Ok(())
 }

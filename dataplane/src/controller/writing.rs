@@ -51,7 +51,7 @@ pub enum Outcome {
     Gone,
     /// The API server refuses it, and would again.
     Refused(kube::Error),
-    /// The lease ran out before the outcome was certain: another replica goes on from what is there.
+    /// The lease ran out before the outcome was certain: whoever holds it next goes on from what is there.
     Abandoned,
 }
 

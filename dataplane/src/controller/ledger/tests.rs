@@ -130,11 +130,12 @@ impl World {
             return;
         }
         self.edit(&name, |object| {
-            let annotations = match &write.pool {
-                Some(pool) => json!({ "metallb.io/ip-allocated-from-pool": pool.as_str() }),
-                None => json!({}),
-            };
-            object["metadata"]["annotations"] = annotations;
+            let annotations = object["metadata"]["annotations"].take();
+            let mut annotations = annotations.as_object().cloned().unwrap_or_default();
+            let key = "metallb.io/ip-allocated-from-pool";
+            annotations.remove(key);
+            annotations.extend(write.pool.as_ref().map(|pool| (key.to_owned(), pool.as_str().into())));
+            object["metadata"]["annotations"] = annotations.into();
             let ingress: Vec<_> = match write.ingress {
                 Ingress::Keep => return,
                 Ingress::Set(vips) => vips.iter().map(|ip| json!({ "ip": ip.to_string() })).collect(),
@@ -143,6 +144,14 @@ impl World {
             object["status"] = json!({ "loadBalancer": { "ingress": ingress } });
         });
         self.answers.push((write.service, self.objects.get(&name).cloned()));
+    }
+
+    /// The API server refuses the write that was sent `position`-th, and the ledger hears of it.
+    fn refuse(&mut self, position: usize) {
+        if !self.sent.is_empty() {
+            let write = self.sent.remove(position % self.sent.len());
+            self.ledger.refused(&write.service);
+        }
     }
 
     /// An answer arrives.
@@ -163,6 +172,9 @@ impl World {
 
     /// Everything that is under way arrives, until nothing is.
     fn settle(&mut self) {
+        self.ledger.retry_refused();
+        let happened = self.ledger.plan();
+        self.happened.extend(happened);
         for _ in 0..1000 {
             self.send();
             if self.watch.is_empty() && self.sent.is_empty() && self.answers.is_empty() {
@@ -171,6 +183,9 @@ impl World {
             self.deliver();
             self.make(0);
             self.answer();
+            self.ledger.retry_refused();
+            let happened = self.ledger.plan();
+            self.happened.extend(happened);
         }
         panic!("it never comes to rest");
     }
@@ -312,6 +327,52 @@ fn deprecated_annotations_are_honoured_and_said_to_be_deprecated() {
     assert!(world.reasons().contains(&"deprecatedAnnotation"));
 }
 
+#[test]
+fn two_services_that_swap_their_addresses_do_not_wait_for_each_other_for_ever() {
+    for restart in [false, true] {
+        let mut world = World::new("10.0.0.1-10.0.0.9");
+        world.create("a", &json!({}));
+        world.create("b", &json!({}));
+        world.settle();
+        let (a, b) = (world.status("a"), world.status("b"));
+        world.edit("a", |object| object["spec"]["loadBalancerIP"] = b[0].to_string().into());
+        world.edit("b", |object| object["spec"]["loadBalancerIP"] = a[0].to_string().into());
+        if restart {
+            world.restart("10.0.0.1-10.0.0.9");
+        }
+        world.settle();
+        assert_eq!((world.status("a"), world.status("b")), (b, a), "restart: {restart}");
+    }
+}
+
+#[test]
+fn a_write_that_was_refused_is_tried_again() {
+    let mut world = World::new("10.0.0.1-10.0.0.9");
+    world.create("a", &json!({}));
+    world.deliver();
+    world.send();
+    world.refuse(0);
+    assert_eq!(world.ledger.take_write(), None, "not at once");
+    world.settle();
+    assert_eq!(world.status("a"), ip("10.0.0.1"));
+}
+
+#[test]
+fn a_status_that_is_no_valid_set_is_cleared_even_when_nothing_new_can_be_given() {
+    let mut world = World::new("10.0.0.1-10.0.0.9");
+    world.create("a", &json!({}));
+    world.edit("a", |object| {
+        object["metadata"]["annotations"] = json!({ "metallb.io/address-pool": "no-such-pool" });
+        object["status"] =
+            json!({ "loadBalancer": { "ingress": [{ "ip": "10.0.0.1" }, { "ip": "10.0.0.2" }] } });
+    });
+    world.settle();
+    assert_eq!(world.status("a"), Vec::<IpAddr>::new());
+    world.create("b", &json!({}));
+    world.settle();
+    assert_eq!(world.status("b"), ip("10.0.0.1"));
+}
+
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Create(usize),
@@ -323,6 +384,7 @@ enum Step {
     Deliver,
     Send,
     Make(usize),
+    Refuse(usize),
     Answer,
     Restart,
 }
@@ -340,6 +402,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         6 => Just(Step::Deliver),
         4 => Just(Step::Send),
         4 => (0_usize..4).prop_map(Step::Make),
+        1 => (0_usize..4).prop_map(Step::Refuse),
         4 => Just(Step::Answer),
         1 => Just(Step::Restart),
     ]
@@ -361,6 +424,7 @@ fn step(world: &mut World, step: Step) {
         Step::Deliver => world.deliver(),
         Step::Send => world.send(),
         Step::Make(n) => world.make(n),
+        Step::Refuse(n) => world.refuse(n),
         Step::Answer => world.answer(),
         Step::Restart => world.restart(POOL),
     }
@@ -379,7 +443,10 @@ proptest! {
             prop_assert_eq!(held.len(), distinct.len(), "given twice: {:?}", held);
         }
         world.settle();
+        prop_assert!(world.ledger.wanted.is_empty(), "never written: {:?}", world.ledger.wanted);
         for (name, object) in &world.objects {
+            let books = world.ledger.books.assignment(&service_key(name)).map(|held| held.vips.to_vec());
+            prop_assert_eq!(books.unwrap_or_default(), world.status(name), "{}", name);
             let wants = LoadBalancerClass::default().owns(object);
             let asks = object.spec.as_ref().is_some_and(|spec| spec.load_balancer_ip.is_some());
             let has = !world.status(name).is_empty();
