@@ -7,7 +7,7 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use metallb_process::serve::http;
+use metallb_process::serve::http::{self, On};
 use metallb_process::shutdown::Shutdown;
 use prometheus::{
     Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry, TextEncoder,
@@ -67,8 +67,9 @@ impl Metrics {
 }
 
 /// Serves what `registry` holds on `address` until `shutdown`: plain HTTP, for everybody, as upstream.
-pub async fn serve(address: SocketAddr, registry: Registry, shutdown: Shutdown) -> anyhow::Result<()> {
-    http::serve(address, Router::new().route("/metrics", get(scrape)).with_state(registry), shutdown).await
+pub fn serve(address: SocketAddr, registry: Registry, shutdown: Shutdown) -> anyhow::Result<()> {
+    let router = Router::new().route("/metrics", get(scrape)).with_state(registry);
+    http::serve(On::Address(address), router, shutdown)
 }
 
 async fn scrape(State(registry): State<Registry>) -> Result<Response, StatusCode> {

@@ -1,12 +1,10 @@
 //! Start-up of the operator, and what runs beside the reconciler.
 
-use std::net::{Ipv6Addr, SocketAddr};
-
 use anyhow::Context as _;
 use kube::Client;
 use metallb_process::events::Recorder;
 use metallb_process::lease;
-use metallb_process::serve::http;
+use metallb_process::serve::http::{self, On};
 use metallb_process::shutdown::Shutdown;
 use prometheus::Registry;
 
@@ -36,10 +34,9 @@ pub async fn run(
     }
     let registry = Registry::new();
     let metrics = Metrics::register(&registry)?;
-    let probes = SocketAddr::from((Ipv6Addr::UNSPECIFIED, args.port));
-    http::serve(probes, http::probes(), shutdown.clone()).await?;
+    http::serve(On::Everything(args.port), http::probes(), shutdown.clone())?;
     if let Some(address) = args.metrics_addr.0 {
-        metrics::serve(address, registry, shutdown.clone()).await?;
+        metrics::serve(address, registry, shutdown.clone())?;
     }
 
     let identity = environment.pod_name.clone();

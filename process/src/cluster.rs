@@ -12,6 +12,10 @@ use kube::{Api, Client, Config, Resource};
 /// A write that was not answered by then counts as failed, with its outcome unknown.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A connection on which nothing was heard for so long is dead: an API server sends a bookmark about once a minute on
+/// every watch. Without this, the loss of its power would go unnoticed for five minutes.
+const SILENCE: Duration = Duration::from_secs(100);
+
 const SERVICE_ACCOUNT_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
 
 /// A client for the cluster: `kubeconfig` if given, else `$KUBECONFIG` and the like, else the Pod's service account.
@@ -30,6 +34,7 @@ pub async fn client(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
             .context("neither a kubeconfig nor a service account to reach the API server with")?,
     };
     config.connect_timeout = Some(REQUEST_TIMEOUT);
+    config.read_timeout = Some(SILENCE);
     Ok(Client::try_from(config)?)
 }
 

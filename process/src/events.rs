@@ -22,8 +22,11 @@ use crate::cluster::REQUEST_TIMEOUT;
 /// An event repeated after this long is a new one.
 pub const REPEAT_WITHIN: Duration = Duration::from_mins(10);
 
-/// Events that wait to be written. When it is full further ones are dropped and counted: they are news, not state.
-const QUEUE: usize = 1024;
+/// Events that wait to be written. When it is full further ones are dropped, and the log says so: they are news, not
+/// state.
+const QUEUE: usize = 4096;
+/// Written events that are remembered, at the most, before the old ones among them are forgotten.
+const REMEMBERED: usize = 8192;
 
 /// core/v1 cuts nothing: a longer message is refused.
 const LONGEST_MESSAGE: usize = 1024;
@@ -88,11 +91,14 @@ async fn write_all(
 ) {
     let mut written: BTreeMap<Identity, Written> = BTreeMap::new();
     while let Some(happening) = receiver.recv().await {
-        written.retain(|_, event| event.last.elapsed() < REPEAT_WITHIN);
+        if written.len() >= REMEMBERED {
+            written.retain(|_, event| event.last.elapsed() < REPEAT_WITHIN);
+        }
         let identity = identity(&happening);
         let namespace = happening.regarding.namespace.clone().unwrap_or_else(|| "default".to_owned());
         let events: Api<Event> = Api::namespaced(client.clone(), &namespace);
-        let earlier = written.get(&identity).map(|event| (event.name.clone(), event.count));
+        let recent = written.get(&identity).filter(|event| event.last.elapsed() < REPEAT_WITHIN);
+        let earlier = recent.map(|event| (event.name.clone(), event.count));
         let write = write(&events, component, &instance, happening, earlier);
         match tokio::time::timeout(REQUEST_TIMEOUT, write).await {
             Ok(Ok((name, count))) => {

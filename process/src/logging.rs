@@ -10,12 +10,12 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Registry, reload};
 
 /// How much to log: upstream's `--log-level`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,24 +69,10 @@ impl LogLevel {
     }
 }
 
-/// Changes the level of a running process.
-#[derive(Clone)]
-pub struct LevelHandle(reload::Handle<EnvFilter, Registry>);
-
-impl LevelHandle {
-    /// From now on, log this much.
-    pub fn set(&self, level: LogLevel) {
-        // Fails only when the subscriber is gone, and with it whoever could read about it.
-        let _ = self.0.reload(level.filter());
-    }
-}
-
 /// Starts logging. Once a process.
-pub fn init(level: LogLevel) -> LevelHandle {
-    let (filter, handle) = reload::Layer::new(level.filter());
+pub fn init(level: LogLevel) {
     let lines = tracing_subscriber::fmt::layer().event_format(JsonLine);
-    tracing_subscriber::registry().with(filter).with(lines).init();
-    LevelHandle(handle)
+    tracing_subscriber::registry().with(level.filter()).with(lines).init();
 }
 
 /// One event, one line, one JSON object.

@@ -1,10 +1,9 @@
 //! Start-up of the controller, and what runs beside the brain.
 
-use std::net::{Ipv6Addr, SocketAddr};
-
 use anyhow::Context as _;
 use metallb_process::events::Recorder;
 use metallb_process::serve::access::Gate;
+use metallb_process::serve::http::On;
 use metallb_process::serve::tls::CertificateSource;
 use metallb_process::serve::{http, metrics as metrics_server};
 use metallb_process::shutdown::Shutdown;
@@ -32,11 +31,10 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
 
     let registry = Registry::new();
     let metrics = Metrics::register(&registry)?;
-    let any = |port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
-    http::serve(any(args.health_probe_port), http::probes(), shutdown.clone()).await?;
+    http::serve(On::Everything(args.health_probe_port), http::probes(), shutdown.clone())?;
     let certificate = CertificateSource::from_flag(&args.metrics_cert_dir);
     let gate = Gate::new(client.clone());
-    metrics_server::serve(any(args.port), registry, gate, certificate, &tls, shutdown.clone()).await?;
+    metrics_server::serve(On::Everything(args.port), registry, gate, certificate, &tls, shutdown.clone())?;
 
     if args.webhook_mode == WebhookMode::OnlyWebhook {
         tracing::info!(

@@ -66,15 +66,27 @@ impl Configuration {
         if touched.is_empty() {
             return false;
         }
-        let parsed = parse(&Objects {
+        let mut parsed = parse(&Objects {
             pools: by_name(&self.pools),
             l2_advertisements: by_name(&self.l2_advertisements),
         });
+        self.keep_last_good(&mut parsed);
         if parsed == self.parsed {
             return false;
         }
         self.parsed = parsed;
         true
+    }
+
+    /// An advertisement that was valid and is not any more stays in force as it was: a slip of the pen must not take
+    /// everything it announces off the air. It is told as set aside all the same, and a restart forgets it.
+    fn keep_last_good(&self, parsed: &mut Parsed) {
+        for refusal in parsed.refusals.iter().filter(|refusal| refusal.object.kind == Kind::L2Advertisement) {
+            let name = refusal.object.name.as_str();
+            if let Some((name, last_good)) = self.parsed.config.l2_advertisements.get_key_value(name) {
+                parsed.config.l2_advertisements.insert(name.clone(), last_good.clone());
+            }
+        }
     }
 
     /// Has every watch delivered its list? Before that an absent object means nothing.
@@ -153,5 +165,36 @@ impl HasStatus for IPAddressPool {
 impl HasStatus for L2Advertisement {
     fn drop_status(&mut self) {
         self.status = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use metallb_core::refusal::Refusal;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn advertisement(spec: &Value) -> Change {
+        let object = json!({ "metadata": { "name": "lab" }, "spec": spec });
+        let stored = Stored::Readable(serde_json::from_value(object).unwrap());
+        Change::L2Advertisement(Event::Applied(("metallb-system".into(), "lab".into()), stored))
+    }
+
+    #[test]
+    fn an_advertisement_that_becomes_invalid_stays_in_force_as_it_was_until_it_is_mended_or_gone() {
+        let valid = |interface: &str| advertisement(&json!({ "interfaces": [interface] }));
+        let mut configuration = Configuration::default();
+        configuration.apply(valid("eth0"));
+        let good = configuration.config().clone();
+        assert!(configuration.apply(advertisement(&json!({ "nodeSelectors": [{}, {}] }))));
+        assert_eq!(configuration.config(), &good);
+        let codes: Vec<_> = configuration.refusals().map(|(refusal, _)| refusal.code()).collect();
+        assert_eq!(codes, ["bad-selector"]);
+        assert!(configuration.apply(valid("eth1")));
+        assert_ne!(configuration.config(), &good);
+        assert_eq!(configuration.refusals().count(), 0);
+        configuration.apply(Change::L2Advertisement(Event::Deleted(("metallb-system".into(), "lab".into()))));
+        assert!(configuration.config().l2_advertisements.is_empty());
     }
 }

@@ -6,6 +6,7 @@
 //! Not here: who announces. That arrives as a map, and the objects are brought in line with it.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
@@ -25,8 +26,12 @@ use tokio::time::{Duration, MissedTickBehavior};
 const FIELD_MANAGER: &str = "metallb-speaker-l2status";
 /// Changes that wait. When it is full the watch waits.
 const INPUTS: usize = 64;
+/// What changes within a round is brought in line together.
+const ROUND: Duration = Duration::from_millis(500);
 /// After a write failed, and against drift: look again this often.
 const SWEEP: Duration = Duration::from_secs(10);
+/// An object that was deleted by somebody else is not created again before.
+const RECREATE: Duration = Duration::from_secs(10);
 
 const NODE: &str = "metallb.io/node";
 const SERVICE_NAME: &str = "metallb.io/service-name";
@@ -69,35 +74,66 @@ pub async fn keep(
         |event| event.map_keys(|(_, name)| name),
     ));
     let mut objects: Table<String, Row> = Table::default();
-    let mut sweep = tokio::time::interval(SWEEP);
-    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut created: BTreeMap<ServiceKey, Instant> = BTreeMap::new();
+    let mut rounds = tokio::time::interval(ROUND);
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut due = true;
+    let mut last_sweep = Instant::now();
     loop {
         tokio::select! {
-            changed = wanted.changed() => if changed.is_err() { break },
-            Some(event) = inputs.recv() => drop(objects.reduce(event)),
-            _ = sweep.tick() => {}
-        }
-        if !objects.is_listed() {
-            continue;
-        }
-        let announced = wanted.borrow_and_update().clone();
-        for action in actions(objects.rows(), &announced, &node) {
-            let act = act(&api, &node, &owner, action.clone());
-            match tokio::time::timeout(REQUEST_TIMEOUT, act).await {
-                Ok(Ok(event)) => drop(objects.reduce(event)),
-                Ok(Err(error)) => {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::warn!(event = "statusFailed", ?action, error, "will retry");
-                    break;
+            changed = wanted.changed() => match changed {
+                Ok(()) => due = true,
+                Err(_) => break,
+            },
+            Some(event) = inputs.recv() => due |= !objects.reduce(event).is_empty(),
+            _ = rounds.tick() => {
+                if last_sweep.elapsed() >= SWEEP {
+                    last_sweep = Instant::now();
+                    due = true;
                 }
-                Err(_) => {
-                    tracing::warn!(event = "statusFailed", ?action, error = "no answer", "will retry");
-                    break;
+                if objects.is_listed() && std::mem::take(&mut due) {
+                    let announced = wanted.borrow_and_update().clone();
+                    for action in actions(objects.rows(), &announced, &node) {
+                        if !is_premature(&action, &mut created) {
+                            perform(&api, &node, &owner, action, &mut objects).await;
+                        }
+                    }
                 }
             }
         }
     }
     watch.abort();
+}
+
+/// Another speaker may delete what this one creates: they do not hear each other, and both think that they announce.
+/// Then creating it again at once would keep the API server busy and help nobody.
+fn is_premature(action: &Action, created: &mut BTreeMap<ServiceKey, Instant>) -> bool {
+    let Action::Create(service, _) = action else { return false };
+    created.retain(|_, at| at.elapsed() < RECREATE);
+    if created.contains_key(service) {
+        return true;
+    }
+    created.insert(service.clone(), Instant::now());
+    false
+}
+
+/// One step. Where it fails the next sweep tries again.
+async fn perform(
+    api: &Api<ServiceL2Status>,
+    node: &NodeName,
+    owner: &OwnerReference,
+    action: Action,
+    objects: &mut Table<String, Row>,
+) {
+    let act = act(api, node, owner, action.clone());
+    match tokio::time::timeout(REQUEST_TIMEOUT, act).await {
+        Ok(Ok(event)) => drop(objects.reduce(event)),
+        Ok(Err(error)) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(event = "statusFailed", ?action, error, "will retry");
+        }
+        Err(_) => tracing::warn!(event = "statusFailed", ?action, error = "no answer", "will retry"),
+    }
 }
 
 /// What is to do so that every announced service has one object, which says so, and no other service has one of ours.

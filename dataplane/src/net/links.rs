@@ -8,12 +8,17 @@ use futures::{StreamExt, TryStreamExt};
 use metallb_core::names::InterfaceName;
 use metallb_protocols::ethernet::Mac;
 use regex::RegexSet;
+use rtnetlink::packet_core::NetlinkMessage;
+use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use rtnetlink::sys::SocketAddr;
 use rtnetlink::{Handle, MulticastGroup};
 use tokio::sync::watch;
 
 /// After an event, wait for more of them this long: they come in bursts.
 const SETTLE: Duration = Duration::from_millis(20);
+/// Before a lost connection to the kernel is opened anew.
+const REOPEN: Duration = Duration::from_secs(1);
 /// Look again this often even without an event: events can be lost when the kernel's queue is full.
 const SWEEP: Duration = Duration::from_mins(1);
 
@@ -31,24 +36,24 @@ pub type Links = BTreeMap<u32, Link>;
 
 /// Follows the interfaces. The value is the current set; an error means that the kernel cannot be asked at all.
 pub async fn follow(excluded: RegexSet) -> anyhow::Result<watch::Receiver<Links>> {
-    let (connection, handle, mut events) = rtnetlink::new_multicast_connection(&[MulticastGroup::Link])
-        .context("cannot follow the interfaces (netlink)")?;
-    tokio::spawn(connection);
-    let first = list(&handle, &excluded).await.context("cannot list the interfaces (netlink)")?;
+    let mut netlink = Netlink::open().context("cannot follow the interfaces (netlink)")?;
+    let first = list(&netlink.handle, &excluded).await.context("cannot list the interfaces (netlink)")?;
     let (sender, receiver) = watch::channel(first);
     tokio::spawn(async move {
         loop {
             tokio::select! {
                 () = sender.closed() => return,
-                event = events.next() => if event.is_none() {
-                    tracing::error!(event = "netlinkClosed", "interfaces are swept every minute from now on");
-                    tokio::time::sleep(SWEEP).await;
+                changed = netlink.changed() => if !changed {
+                    tracing::error!(event = "netlinkClosed", "opening it anew");
+                    tokio::time::sleep(REOPEN).await;
+                    match Netlink::open() {
+                        Ok(new) => netlink = new,
+                        Err(error) => tracing::error!(event = "netlinkFailed", %error, "will retry"),
+                    }
                 },
                 () = tokio::time::sleep(SWEEP) => {}
             }
-            tokio::time::sleep(SETTLE).await;
-            while futures::FutureExt::now_or_never(events.next()).flatten().is_some() {}
-            match list(&handle, &excluded).await {
+            match list(&netlink.handle, &excluded).await {
                 Ok(links) => {
                     sender.send_if_modified(|known| {
                         let differs = *known != links;
@@ -64,6 +69,32 @@ pub async fn follow(excluded: RegexSet) -> anyhow::Result<watch::Receiver<Links>
         }
     });
     Ok(receiver)
+}
+
+type Events = futures::channel::mpsc::UnboundedReceiver<(NetlinkMessage<RouteNetlinkMessage>, SocketAddr)>;
+
+/// A connection to the kernel that hears of every change of an interface.
+struct Netlink {
+    handle: Handle,
+    events: Events,
+}
+
+impl Netlink {
+    fn open() -> std::io::Result<Self> {
+        let (connection, handle, events) = rtnetlink::new_multicast_connection(&[MulticastGroup::Link])?;
+        tokio::spawn(connection);
+        Ok(Self { handle, events })
+    }
+
+    /// Returns when something changed and has settled; false when the connection is gone.
+    async fn changed(&mut self) -> bool {
+        if self.events.next().await.is_none() {
+            return false;
+        }
+        tokio::time::sleep(SETTLE).await;
+        while futures::FutureExt::now_or_never(self.events.next()).flatten().is_some() {}
+        true
+    }
 }
 
 async fn list(handle: &Handle, excluded: &RegexSet) -> Result<Links, rtnetlink::Error> {

@@ -1,6 +1,5 @@
 //! Start-up of the speaker, and what runs beside the brain.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
@@ -8,6 +7,7 @@ use metallb_core::names::NodeName;
 use metallb_process::cluster;
 use metallb_process::events::Recorder;
 use metallb_process::serve::access::Gate;
+use metallb_process::serve::http::On;
 use metallb_process::serve::tls::CertificateSource;
 use metallb_process::serve::{http, metrics as metrics_server};
 use metallb_process::shutdown::Shutdown;
@@ -45,12 +45,10 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
 
     let registry = Registry::new();
     let metrics = Metrics::register(&registry)?;
-    let probes = SocketAddr::from((Ipv4Addr::LOCALHOST, args.health_probe_port));
-    http::serve(probes, http::probes(), shutdown.clone()).await?;
-    let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, args.port));
+    http::serve(On::Loopback(args.health_probe_port), http::probes(), shutdown.clone())?;
     let certificate = CertificateSource::from_flag(&args.metrics_cert_dir);
-    metrics_server::serve(any, registry, Gate::new(client.clone()), certificate, &tls, shutdown.clone())
-        .await?;
+    let gate = Gate::new(client.clone());
+    metrics_server::serve(On::Everything(args.port), registry, gate, certificate, &tls, shutdown.clone())?;
 
     let links = links::follow(excluded).await?;
     let facts = Facts::new(node.clone(), args.ignore_exclude_lb, heartbeats.is_some());

@@ -44,12 +44,6 @@ impl Lease {
             std::future::pending().await // the keeper ended: nothing changes any more
         }
     }
-
-    /// For tests: a lease that is held for an hour.
-    pub fn held_for_tests() -> Self {
-        let (_, holds_until) = watch::channel(Some(Instant::now() + Duration::from_hours(1)));
-        Self { holds_until }
-    }
 }
 
 /// Starts keeping the Lease `name` in `namespace` for the replica `identity`, until `shutdown`; then releases it.

@@ -1,7 +1,5 @@
 //! `/metrics` over HTTPS, for whoever holds a token that may read it.
 
-use std::net::SocketAddr;
-
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
@@ -10,30 +8,25 @@ use axum::routing::get;
 use prometheus::{Encoder, Registry, TextEncoder};
 
 use super::access::Gate;
+use super::http::{On, run};
 use super::tls::{CertificateSource, TlsOptions, listen};
 use crate::shutdown::Shutdown;
 
-/// Serves what `registry` holds on `address` until `shutdown`. Port 0 serves nothing, as upstream's flag.
-pub async fn serve(
-    address: SocketAddr,
+/// Serves what `registry` holds until `shutdown`. Port 0 serves nothing, as upstream's flag.
+pub fn serve(
+    on: On,
     registry: Registry,
     gate: Gate,
     certificate: CertificateSource,
     options: &TlsOptions,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
-    if address.port() == 0 {
+    if on.port() == 0 {
         return Ok(());
     }
-    let listener = listen(address, certificate, options).await?;
+    let listener = listen(on, certificate, options)?;
     let router = Router::new().route("/metrics", get(scrape)).with_state((registry, gate));
-    tokio::spawn(async move {
-        let served =
-            axum::serve(listener, router).with_graceful_shutdown(async move { shutdown.requested().await });
-        if let Err(error) = served.await {
-            tracing::error!(event = "serverFailed", %address, error = &error as &dyn std::error::Error, "stopped");
-        }
-    });
+    run(listener, router, shutdown);
     Ok(())
 }
 

@@ -19,6 +19,8 @@ use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::http::On;
+
 /// A client that takes longer for its handshake is let go.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Connections whose handshake is done and that wait to be served.
@@ -170,12 +172,8 @@ impl ResolvesServerCert for Current {
     }
 }
 
-/// A TLS listener on `address`. Certificate files are followed; while they cannot be read the last good ones serve.
-pub async fn listen(
-    address: SocketAddr,
-    source: CertificateSource,
-    options: &TlsOptions,
-) -> anyhow::Result<Listener> {
+/// A TLS listener. Certificate files are followed; while they cannot be read the last good ones serve.
+pub fn listen(on: On, source: CertificateSource, options: &TlsOptions) -> anyhow::Result<Listener> {
     let current = Arc::new(Current(ArcSwap::from_pointee(source.load()?)));
     let mut config = ServerConfig::builder_with_provider(options.provider.clone())
         .with_protocol_versions(options.versions)
@@ -183,9 +181,7 @@ pub async fn listen(
         .with_no_client_auth()
         .with_cert_resolver(current.clone());
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address}; is another process on that port?"))?;
+    let listener = on.listen()?;
     let local = listener.local_addr()?;
     let (sender, accepted) = mpsc::channel(ACCEPTED);
     tokio::spawn(accept_all(listener, TlsAcceptor::from(Arc::new(config)), sender));

@@ -117,15 +117,7 @@ pub struct Liveness {
 impl Liveness {
     /// The speaker on `me`, in a life that `boot_id` tells from its earlier ones.
     pub fn new(me: NodeName, boot_id: u64, timing: Timing) -> Self {
-        Self {
-            me,
-            boot_id,
-            timing,
-            sequence: 0,
-            peers: None,
-            next_beat: None,
-            outputs: VecDeque::new(),
-        }
+        Self { me, boot_id, timing, sequence: 0, peers: None, next_beat: None, outputs: VecDeque::new() }
     }
 
     /// Takes in what happened. Drain [`Liveness::poll_output`] afterwards.
