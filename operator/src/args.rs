@@ -1,11 +1,12 @@
 //! Flags of the operator: upstream's, all of them.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{ArgAction, Parser};
 use metallb_process::flags::parse_bool;
+use metallb_process::serve::http::On;
 
 /// Installs MetalLB as the `MetalLB` object in its namespace asks for it.
 ///
@@ -49,7 +50,7 @@ pub struct Args {
 
 /// A listening address as Go writes it: `host:port`, `:port` for all addresses, and `0` or nothing for none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bind(pub Option<SocketAddr>);
+pub struct Bind(pub Option<On>);
 
 /// The text is no listening address.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,12 +67,14 @@ impl FromStr for Bind {
         let bad = || BadBind(text.to_owned());
         let (host, port) = text.rsplit_once(':').ok_or_else(bad)?;
         let port = port.parse().map_err(|_| bad())?;
-        let address = match host {
-            "" => Ipv6Addr::UNSPECIFIED.into(),
-            "localhost" => Ipv4Addr::LOCALHOST.into(),
-            _ => host.trim_matches(['[', ']']).parse().map_err(|_| bad())?,
-        };
-        Ok(Self(Some(SocketAddr::new(address, port))))
+        Ok(Self(Some(match host {
+            "" => On::Everything(port),
+            "localhost" => On::Loopback(port),
+            _ => {
+                let address: IpAddr = host.trim_matches(['[', ']']).parse().map_err(|_| bad())?;
+                On::Address(SocketAddr::new(address, port))
+            }
+        })))
     }
 }
 
@@ -111,20 +114,21 @@ mod tests {
         ]);
         assert!(args.enable_leader_election && args.disable_cert_rotation);
         assert_eq!(args.port, 9090);
-        assert_eq!(args.metrics_addr.0, Some("[::]:8090".parse().unwrap()));
+        assert_eq!(args.metrics_addr.0, Some(On::Everything(8090)));
     }
 
     #[test]
     fn a_listening_address_is_read_as_go_writes_it() {
-        for (text, address) in [
+        let address = |text: &str| On::Address(text.parse().unwrap());
+        for (text, on) in [
             ("0", None),
             ("", None),
-            (":80", Some("[::]:80")),
-            ("127.0.0.1:80", Some("127.0.0.1:80")),
-            ("localhost:80", Some("127.0.0.1:80")),
-            ("[::1]:80", Some("[::1]:80")),
+            (":80", Some(On::Everything(80))),
+            ("localhost:80", Some(On::Loopback(80))),
+            ("127.0.0.1:80", Some(address("127.0.0.1:80"))),
+            ("[::1]:80", Some(address("[::1]:80"))),
         ] {
-            assert_eq!(text.parse(), Ok(Bind(address.map(|address| address.parse().unwrap()))), "{text}");
+            assert_eq!(text.parse(), Ok(Bind(on)), "{text}");
         }
         for text in ["80", "example.com:80", ":http", ":65536"] {
             assert_eq!(text.parse::<Bind>(), Err(BadBind(text.into())));

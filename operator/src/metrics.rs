@@ -1,7 +1,5 @@
 //! What the operator counts, by the names that controllers written in Go use, and where it is read.
 
-use std::net::SocketAddr;
-
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -66,10 +64,10 @@ impl Metrics {
     }
 }
 
-/// Serves what `registry` holds on `address` until `shutdown`: plain HTTP, for everybody, as upstream.
-pub fn serve(address: SocketAddr, registry: Registry, shutdown: Shutdown) -> anyhow::Result<()> {
+/// Serves what `registry` holds until `shutdown`: plain HTTP, for everybody, as upstream.
+pub fn serve(on: On, registry: Registry, shutdown: Shutdown) -> anyhow::Result<()> {
     let router = Router::new().route("/metrics", get(scrape)).with_state(registry);
-    http::serve(On::Address(address), router, shutdown)
+    http::serve(on, router, shutdown)
 }
 
 async fn scrape(State(registry): State<Registry>) -> Result<Response, StatusCode> {

@@ -35,16 +35,18 @@ pub async fn run(
     let registry = Registry::new();
     let metrics = Metrics::register(&registry)?;
     http::serve(On::Everything(args.port), http::probes(), shutdown.clone())?;
-    if let Some(address) = args.metrics_addr.0 {
-        metrics::serve(address, registry, shutdown.clone())?;
+    if let Some(on) = args.metrics_addr.0 {
+        metrics::serve(on, registry, shutdown.clone())?;
     }
 
     let identity = environment.pod_name.clone();
-    let (mandate, released) = if args.enable_leader_election {
+    let (mandate, lease) = if args.enable_leader_election {
         let identity = identity.clone().context("which pod is this? Set POD_NAME")?;
+        // The lease goes last: what was sent in its name must have arrived before another may have it.
+        let (stop, lease_shutdown) = Shutdown::by_hand();
         let (lease, released) =
-            lease::keep(client.clone(), &environment.namespace, LEASE, identity, shutdown.clone());
-        (Mandate::Lease(lease), Some(released))
+            lease::keep(client.clone(), &environment.namespace, LEASE, identity, lease_shutdown);
+        (Mandate::Lease(lease), Some((stop, released)))
     } else {
         (Mandate::Alone, None)
     };
@@ -53,14 +55,11 @@ pub async fn run(
     loop {
         tokio::select! {
             () = shutdown.requested() => break,
-            () = mandate.held() => {}
-        }
-        tokio::select! {
-            () = shutdown.requested() => break,
-            () = work(&context, &mandate) => {}
+            () = mandate.held() => work(&context, &mandate, &shutdown).await,
         }
     }
-    if let Some(released) = released {
+    if let Some((stop, released)) = lease {
+        drop(stop);
         released.await;
     }
     Ok(())

@@ -32,8 +32,8 @@ pub enum Failure {
     /// The object was written, but what came back is not one of ours any more.
     #[error("{0} was applied, and lost its owner at once; does something else change it?")]
     Disowned(ObjectId),
-    /// This replica may be about to lose the lease.
-    #[error("the lease has to be renewed first")]
+    /// This replica may be about to lose the lease, or is about to end.
+    #[error("another replica may have to do the rest")]
     NoMandate,
 }
 

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
@@ -15,6 +16,7 @@ use metallb_core::table::Event;
 use metallb_crds::MetalLB;
 use metallb_process::cluster::REQUEST_TIMEOUT;
 use metallb_process::events::{Happening, Recorder};
+use metallb_process::shutdown::Shutdown;
 use metallb_process::watch::ObjectKey;
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -53,18 +55,25 @@ pub struct Context {
     pub metrics: Metrics,
 }
 
-/// Works until the mandate is lost. Dropping the future stops it at once, and every write of it.
-pub async fn work(context: &Context, mandate: &Mandate) {
+/// Works until the mandate is lost, or until `shutdown`; then the write under way is the last one, and ends first.
+pub async fn work(context: &Context, mandate: &Mandate, shutdown: &Shutdown) {
     let (sender, mut inputs) = mpsc::channel(INPUTS);
     let mut watches = JoinSet::new(); // aborted when dropped
     let environment = &context.environment;
     start_watches(&context.client, &environment.namespace, environment.monitors, &sender, &mut watches);
-    let mut brain =
-        Brain { context, mandate, world: World::default(), memory: Memory::default(), patience_ends: None };
+    let mut brain = Brain {
+        context,
+        mandate,
+        shutdown,
+        world: World::default(),
+        memory: Memory::default(),
+        patience_ends: None,
+    };
     let mut retry: Option<(Instant, Duration)> = None;
     loop {
         let changed = tokio::select! {
             () = mandate.lost() => return,
+            () = shutdown.requested() => return,
             Some(input) = inputs.recv() => {
                 let more = std::iter::from_fn(|| inputs.try_recv().ok()).take(BATCH);
                 std::iter::once(input).chain(more).fold(false, |changed, input| brain.world.apply(input) | changed)
@@ -97,6 +106,11 @@ async fn until(time: Option<Instant>) {
     }
 }
 
+/// Is there time left for one more write?
+fn may_write(mandate: &Mandate, shutdown: &Shutdown) -> bool {
+    mandate.outlives(REQUEST_TIMEOUT) && shutdown.requested().now_or_never().is_none()
+}
+
 /// How a pass ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
@@ -109,6 +123,7 @@ enum Outcome {
 struct Brain<'c> {
     context: &'c Context,
     mandate: &'c Mandate,
+    shutdown: &'c Shutdown,
     world: World,
     memory: Memory,
     /// When to look again whether somebody looks after a `MetalLB` in another namespace.
@@ -244,7 +259,7 @@ impl Brain<'_> {
     }
 
     async fn take(&mut self, step: &Step) -> Result<(), Failure> {
-        if !self.mandate.outlives(REQUEST_TIMEOUT) {
+        if !may_write(self.mandate, self.shutdown) {
             return Err(Failure::NoMandate);
         }
         let context = self.context;
@@ -276,7 +291,7 @@ impl Brain<'_> {
         if row.conditions == conditions || is_on_its_way {
             return Ok(());
         }
-        if !self.mandate.outlives(REQUEST_TIMEOUT) {
+        if !may_write(self.mandate, self.shutdown) {
             return Err(Failure::NoMandate);
         }
         let event = standing.event(&written.latest);

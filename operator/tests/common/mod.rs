@@ -16,8 +16,10 @@ use metallb_operator::environment::Environment;
 use metallb_operator::metrics::Metrics;
 use metallb_operator::reconcile::{self, Mandate};
 use metallb_process::events::Recorder;
+use metallb_process::shutdown::Shutdown;
 use prometheus::Registry;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 /// What users are promised: a change of a `MetalLB` is seen in the workloads within 2 s.
@@ -32,6 +34,7 @@ pub struct Installation {
     pub admin: User,
     pub metrics: Metrics,
     operator: AbortHandle,
+    _stop: watch::Sender<bool>,
 }
 
 impl Installation {
@@ -51,8 +54,9 @@ impl Installation {
             metrics: metrics.clone(),
             client,
         };
-        let task = tokio::spawn(async move { reconcile::work(&context, &Mandate::Alone).await });
-        Ok(Self { admin, metrics, operator: task.abort_handle() })
+        let (stop, shutdown) = Shutdown::by_hand();
+        let task = tokio::spawn(async move { reconcile::work(&context, &Mandate::Alone, &shutdown).await });
+        Ok(Self { admin, metrics, operator: task.abort_handle(), _stop: stop })
     }
 
     /// Ends the operator at once, and starts another with other settings.

@@ -1,0 +1,143 @@
+//! What the status of a `MetalLB` says.
+
+use anyhow::{Context as _, Result};
+use kube::api::DeleteParams;
+use metallb_lab::eventually;
+
+use crate::common::{PROMPTLY, SOON, args, metallbs};
+use crate::start;
+
+#[tokio::test]
+async fn conditions_follow_the_workloads() -> Result<()> {
+    let installation = start().await?;
+    installation.ask_for("{}").await?;
+    installation.until_installed().await;
+    let message = installation.until("Progressing", "Progressing").await;
+    assert!(message.contains("has not been picked up yet"), "{message}");
+
+    installation.set_controller_status(1).await?;
+    installation.set_speaker_status(1, 3).await?;
+    eventually(SOON, "the message counts", async || {
+        let message = installation.until("Progressing", "Progressing").await;
+        (message == "DaemonSet speaker: 1 of 3 pods ready").then_some(()).context(message)
+    })
+    .await;
+    installation.set_speaker_status(3, 3).await?;
+    let message = installation.until("Available", "Available").await;
+    assert_eq!(message, "Deployment controller: 1 of 1 pods ready; DaemonSet speaker: 3 of 3 pods ready");
+    let available = installation.conditions().await?["Available"].clone();
+
+    installation.set_controller_status(0).await?; // it crashed
+    installation.until("Progressing", "Progressing").await;
+    installation.set_controller_status(1).await?;
+    installation.until("Available", "Available").await;
+    installation.ask_for("{logLevel: debug}").await?;
+    installation.until("Progressing", "Progressing").await;
+    installation.set_controller_status(1).await?;
+    installation.set_speaker_status(3, 3).await?;
+    installation.until("Available", "Available").await;
+
+    installation.set_speaker_status(0, 0).await?;
+    let message = installation.until("Degraded", "NoNodeMatches").await;
+    assert!(message.contains("no node matches"), "{message}");
+    let conditions = installation.conditions().await?;
+    assert!(conditions["Available"].last_transition_time.0 >= available.last_transition_time.0);
+
+    let metallb = metallbs(&installation.admin).get("metallb").await?;
+    let types: Vec<_> =
+        metallb.status.iter().flat_map(|status| &status.conditions).map(|it| &*it.type_).collect();
+    assert_eq!(types, ["Available", "Upgradeable", "Progressing", "Degraded"]);
+    let reasons = eventually(SOON, "every transition is an event", async || {
+        let events = installation.admin.events_of(&metallb).await?;
+        let reasons: Vec<String> = events.iter().map(|event| event.reason.clone()).collect();
+        anyhow::ensure!(reasons.contains(&"NoNodeMatches".to_owned()), "{reasons:?}");
+        Ok(reasons)
+    })
+    .await;
+    assert!(reasons.starts_with(&["Progressing".into(), "Available".into()]), "{reasons:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_status_of_a_workload_makes_the_operator_write_a_status_and_nothing_else() -> Result<()> {
+    let installation = start().await?;
+    installation.ask_for("{}").await?;
+    installation.until_installed().await;
+    installation.until("Progressing", "Progressing").await;
+    let (applied, statuses) = (installation.metrics.applied.get(), installation.metrics.statuses.get());
+    for ready in 0..=10 {
+        installation.set_controller_status(1).await?;
+        installation.set_speaker_status(ready, 10).await?;
+    }
+    installation.until("Available", "Available").await;
+    assert_eq!(installation.metrics.applied.get(), applied, "objects that did not change were applied");
+    let written = installation.metrics.statuses.get() - statuses;
+    // 12 changes, and the status before them may have been counted after it was seen.
+    assert!((1..=13).contains(&written), "{written} statuses for 12 changes");
+    // Whatever the operator would do because of its own writes, it has done before it answers to this.
+    installation.ask_for("{image: ignored}").await?;
+    installation.until("Available", "Available").await;
+    eventually(SOON, "the new generation takes one status", async || {
+        let now = installation.metrics.statuses.get() - statuses;
+        (now == written + 1).then_some(()).context(format!("{written} and then {now}"))
+    })
+    .await;
+    assert_eq!(installation.metrics.applied.get(), applied);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_invalid_spec_is_refused_by_field_and_what_was_installed_stays_in_force() -> Result<()> {
+    let installation = start().await?;
+    installation.ask_for("{logLevel: debug}").await?;
+    installation.until_installed().await;
+    installation
+        .ask_for(
+            "{logLevel: warn, speakerTolerations: [{key: a, effect: NoSchedule, tolerationSeconds: 5}], \
+             bgpBackend: bird}",
+        )
+        .await?;
+    let message = installation.until("Degraded", "InvalidSpec").await;
+    for part in ["spec.speakerTolerations[0].tolerationSeconds is 5", "set effect: NoExecute", "\"bird\""] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert!(args(&installation.speaker().await?).contains(&"--log-level=debug".to_owned()));
+    installation.daemon_sets().delete("speaker", &DeleteParams::background()).await?;
+    eventually(PROMPTLY, "the last good state is kept up", async || {
+        anyhow::ensure!(args(&installation.speaker().await?).contains(&"--log-level=debug".to_owned()));
+        Ok(())
+    })
+    .await;
+    installation.ask_for("{logLevel: warn}").await?;
+    installation.until("Progressing", "Progressing").await;
+    assert!(args(&installation.speaker().await?).contains(&"--log-level=warn".to_owned()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn after_a_restart_an_invalid_spec_takes_nothing_away() -> Result<()> {
+    let installation = start().await?;
+    installation.ask_for("{}").await?;
+    installation.until_installed().await;
+    installation.until("Progressing", "Progressing").await;
+    let installation = installation.restart_with(&[])?;
+    installation.ask_for("{bgpBackend: bird}").await?;
+    installation.until("Degraded", "InvalidSpec").await;
+    installation.speaker().await?;
+    installation.controller().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_the_api_server_refuses_is_told_in_its_words_and_the_rest_is_applied() -> Result<()> {
+    let installation = start().await?;
+    installation.ask_for("{controllerNodeSelector: {'not a label': x}}").await?;
+    let message = installation.until("Degraded", "ApplyFailed").await;
+    assert!(message.starts_with("cannot apply Deployment controller: "), "{message}");
+    assert!(message.contains("not a label"), "{message}");
+    installation.speaker().await?;
+    installation.ask_for("{image: ignored}").await?;
+    installation.until("Progressing", "Progressing").await;
+    installation.controller().await?;
+    Ok(())
+}

@@ -1,0 +1,248 @@
+//! What is installed, and that it stays as it should be.
+
+use anyhow::{Context as _, Result};
+use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use kube::api::{Api, DeleteParams, ListParams};
+use metallb_lab::eventually;
+use metallb_operator::render::ServiceMonitor;
+use serde_json::json;
+
+use crate::common::{
+    Installation, PROMPTLY, SERVICE_MONITORS, SOON, args, ask_for, conditions, edit, env, metallbs, owner,
+    until,
+};
+use crate::start;
+
+#[tokio::test]
+async fn every_backend_installs_the_same_two_workloads_and_tells_them_its_name() -> Result<()> {
+    let installation = start().await?;
+    for (backend, expected) in [
+        ("frr-k8s", Some("frr-k8s")),
+        ("frr", Some("frr")),
+        ("native", None),
+        ("frr-k8s-external", Some("frr-k8s")),
+    ] {
+        let config = "frrk8sConfig: {namespace: routers}";
+        installation.ask_for(&format!("{{bgpBackend: {backend}, {config}}}")).await?;
+        eventually(PROMPTLY, &format!("the workloads are told of {backend}"), async || {
+            for (pod, image) in [
+                (installation.controller().await?, "controller:1"),
+                (installation.speaker().await?, "speaker:1"),
+            ] {
+                let container = &pod.containers[0];
+                anyhow::ensure!(env(container, "METALLB_BGP_TYPE") == expected, "{:?}", container.env);
+                anyhow::ensure!(pod.containers.len() == 1 && pod.init_containers.is_none(), "{pod:?}");
+                anyhow::ensure!(container.image.as_deref() == Some(image), "{:?}", container.image);
+            }
+            let external =
+                args(&installation.speaker().await?).contains(&"--frrk8s-namespace=routers".into());
+            anyhow::ensure!(external == (backend == "frr-k8s-external"));
+            Ok(())
+        })
+        .await;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_installed_belongs_to_the_metallb() -> Result<()> {
+    let installation = start().await?;
+    installation.ask_for("{}").await?;
+    installation.until_installed().await;
+    let metallb = metallbs(&installation.admin).get("metallb").await?;
+    for metadata in [
+        installation.deployments().get("controller").await?.metadata,
+        installation.daemon_sets().get("speaker").await?.metadata,
+    ] {
+        let [owner] = &metadata.owner_references.context("no owner")?[..] else { panic!("one owner") };
+        assert_eq!((owner.kind.as_str(), owner.name.as_str()), ("MetalLB", "metallb"));
+        assert_eq!(Some(&owner.uid), metallb.metadata.uid.as_ref());
+        assert_eq!((owner.controller, owner.block_owner_deletion), (Some(true), Some(true)));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_changed_field_is_seen_in_the_templates_within_two_seconds() -> Result<()> {
+    let installation = start().await?;
+    installation.ask_for("{}").await?;
+    installation.until_installed().await;
+    installation
+        .ask_for(
+            "{nodeSelector: {kubernetes.io/os: linux, node-role.kubernetes.io/worker: 'true'}, logLevel: warn, \
+             speakerTolerations: [{key: a, operator: Exists, effect: NoExecute}, {key: b, operator: Exists}], \
+             controllerConfig: {priorityClassName: high, annotations: {test: e2e}}}",
+        )
+        .await?;
+    eventually(PROMPTLY, "both templates are changed", async || {
+        let (controller, speaker) = (installation.controller().await?, installation.speaker().await?);
+        let labels = json!({ "kubernetes.io/os": "linux", "node-role.kubernetes.io/worker": "true" });
+        anyhow::ensure!(json!(speaker.node_selector) == labels, "{:?}", speaker.node_selector);
+        let keys: Vec<_> = speaker.tolerations.iter().flatten().filter_map(|it| it.key.as_deref()).collect();
+        let builtin = ["node-role.kubernetes.io/master", "node-role.kubernetes.io/control-plane"];
+        anyhow::ensure!(keys == [builtin[0], builtin[1], "a", "b"], "{keys:?}");
+        for pod in [&controller, &speaker] {
+            anyhow::ensure!(args(pod).contains(&"--log-level=warn".to_owned()), "{:?}", args(pod));
+        }
+        anyhow::ensure!(controller.priority_class_name.as_deref() == Some("high"));
+        Ok(())
+    })
+    .await;
+    installation.ask_for("{image: ignored}").await?;
+    eventually(PROMPTLY, "what was taken back is gone", async || {
+        let (controller, speaker) = (installation.controller().await?, installation.speaker().await?);
+        anyhow::ensure!(controller.priority_class_name.is_none());
+        anyhow::ensure!(speaker.tolerations.as_ref().map(Vec::len) == Some(2), "{:?}", speaker.tolerations);
+        anyhow::ensure!(args(&speaker).contains(&"--log-level=info".to_owned()));
+        Ok(())
+    })
+    .await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_somebody_deletes_or_edits_is_put_right() -> Result<()> {
+    let installation = start().await?;
+    installation.ask_for("{}").await?;
+    installation.until_installed().await;
+    let client = installation.admin.client();
+    let maps: Api<ConfigMap> = Api::default_namespaced(client.clone());
+    let policies: Api<NetworkPolicy> = Api::default_namespaced(client);
+
+    installation.daemon_sets().delete("speaker", &DeleteParams::background()).await?;
+    policies.delete("controller", &DeleteParams::default()).await?;
+    edit(&maps, "metallb-excludel2", json!({ "data": { "excludel2.yaml": "mine" } })).await?;
+    let image = json!({ "spec": { "template": { "spec": { "containers": [{ "name": "controller", "image": "x" }] } } } });
+    let params = kube::api::PatchParams::default();
+    installation.deployments().patch("controller", &params, &kube::api::Patch::Strategic(image)).await?;
+
+    eventually(PROMPTLY, "everything is as it was", async || {
+        installation.speaker().await?;
+        policies.get("controller").await?;
+        let text = maps.get("metallb-excludel2").await?.data.context("no data")?["excludel2.yaml"].clone();
+        anyhow::ensure!(text.starts_with("announcedInterfacesToExclude:"), "{text}");
+        let image = installation.controller().await?.containers[0].image.clone();
+        anyhow::ensure!(image.as_deref() == Some("controller:1"), "{image:?}");
+        Ok(())
+    })
+    .await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_others_add_is_left_to_them() -> Result<()> {
+    let installation = start().await?;
+    installation.ask_for("{}").await?;
+    installation.until_installed().await;
+    // As `kubectl rollout restart` and `kubectl scale` do.
+    let restarted = json!({ "metadata": { "annotations": { "kubectl.kubernetes.io/restartedAt": "now" } } });
+    let spec = json!({ "replicas": 2, "template": restarted });
+    edit(&installation.deployments(), "controller", json!({ "spec": spec })).await?;
+    installation.ask_for("{logLevel: debug}").await?;
+    let spec = eventually(PROMPTLY, "the log level is changed", async || {
+        let spec = installation.deployments().get("controller").await?.spec.context("no spec")?;
+        let pod = spec.template.spec.as_ref().context("no pod")?;
+        anyhow::ensure!(args(pod).contains(&"--log-level=debug".to_owned()));
+        Ok(spec)
+    })
+    .await;
+    assert_eq!(spec.replicas, Some(2));
+    let annotations = spec.template.metadata.context("no metadata")?.annotations.context("no annotations")?;
+    assert_eq!(annotations["kubectl.kubernetes.io/restartedAt"], "now");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_upstream_left_behind_is_taken_over_or_deleted() -> Result<()> {
+    let installation = start().await?;
+    let admin = installation.admin.clone();
+    drop(installation);
+    ask_for(&admin, "metallb", "{}").await?;
+    let owner = owner(&admin).await?;
+    admin
+        .apply_yaml(&format!(
+            "
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {{name: frr-k8s, {owner}}}
+spec:
+  selector: {{matchLabels: {{app: frr-k8s}}}}
+  template:
+    metadata: {{labels: {{app: frr-k8s}}}}
+    spec: {{containers: [{{name: frr, image: frr}}]}}
+---
+{{apiVersion: v1, kind: ConfigMap, metadata: {{name: frr-startup, {owner}}}}}
+---
+{{apiVersion: v1, kind: ConfigMap, metadata: {{name: somebodys}}}}
+---
+{{apiVersion: v1, kind: ConfigMap, metadata: {{name: metallb-excludel2}}, data: {{excludel2.yaml: old}}}}
+"
+        ))
+        .await?;
+    let installation = Installation::continue_with(admin.clone(), &[])?;
+    let (sets, maps) = (installation.daemon_sets(), Api::<ConfigMap>::default_namespaced(admin.client()));
+    eventually(SOON, "only ours is left", async || {
+        let sets: Vec<_> = sets.list(&ListParams::default()).await?.items;
+        let sets: Vec<_> = sets.iter().filter_map(|set| set.metadata.name.as_deref()).collect();
+        anyhow::ensure!(sets == ["speaker"], "{sets:?}");
+        let maps: Vec<_> = maps.list(&ListParams::default()).await?.items;
+        let names: Vec<_> = maps.iter().filter_map(|map| map.metadata.name.as_deref()).collect();
+        anyhow::ensure!(names == ["metallb-excludel2", "somebodys"], "{names:?}");
+        anyhow::ensure!(maps[0].metadata.owner_references.is_some() && maps[0].data != maps[1].data);
+        Ok(())
+    })
+    .await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_setting_of_the_operator_turns_off_goes() -> Result<()> {
+    let installation = start().await?;
+    let admin = installation.admin.clone();
+    admin.apply_yaml(SERVICE_MONITORS).await?;
+    let installation = installation.restart_with(&[("DEPLOY_SERVICEMONITORS", "true")])?;
+    installation.ask_for("{}").await?;
+    let monitors: Api<ServiceMonitor> = Api::default_namespaced(admin.client());
+    let services: Api<Service> = Api::default_namespaced(admin.client());
+    let policies: Api<NetworkPolicy> = Api::default_namespaced(admin.client());
+    let counts = async || -> Result<[usize; 3]> {
+        let all = ListParams::default();
+        let counts = [
+            monitors.list(&all).await?.items.len(),
+            services.list(&all).await?.items.len(),
+            policies.list(&all).await?.items.len(),
+        ];
+        Ok(counts)
+    };
+    eventually(SOON, "monitors, their services and a policy are there", async || {
+        let counts = counts().await?;
+        (counts == [2, 2, 1]).then_some(()).context(format!("{counts:?}"))
+    })
+    .await;
+    let _installation = installation.restart_with(&[("DISABLE_NETWORK_POLICIES", "true")])?;
+    eventually(SOON, "they are gone", async || {
+        let counts = counts().await?;
+        (counts == [0, 0, 0]).then_some(()).context(format!("{counts:?}"))
+    })
+    .await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_metallb_that_is_being_deleted_is_left_to_the_garbage_collector() -> Result<()> {
+    let installation = start().await?;
+    installation.ask_for("{}").await?;
+    installation.until_installed().await;
+    // There is no garbage collector here, so what belongs to it is deleted by hand.
+    metallbs(&installation.admin).delete("metallb", &DeleteParams::foreground()).await?;
+    let sets: Api<DaemonSet> = installation.daemon_sets();
+    sets.delete("speaker", &DeleteParams::background()).await?;
+    // A sign that the operator has seen both: it still tells others what is wrong with them.
+    ask_for(&installation.admin, "other", "{}").await?;
+    until(&installation.admin, "other", "Degraded", "IncorrectMetalLBResourceName").await;
+    assert!(installation.speaker().await.is_err(), "it came back");
+    assert!(conditions(&installation.admin, "metallb").await.is_err(), "its status is left as it was");
+    Ok(())
+}
