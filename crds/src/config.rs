@@ -6,54 +6,17 @@
 //! Not here: last good values, which die with a process and so must not matter.
 
 mod l2_advertisement;
+mod objects;
 mod pool;
 mod selector;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::core::error_boundary::InvalidObject;
 use metallb_core::config::Config;
 use metallb_core::refusal::{ConfigRefusal, Kind, ObjectRef, ObjectRefusal};
 
-use crate::{IPAddressPool, L2Advertisement};
-
-/// An object as it is stored: readable as its kind, or not. The API server may hold ones that predate its schema.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Stored<K> {
-    /// It has the shape of its kind.
-    Readable(K),
-    /// It has not.
-    Unreadable {
-        /// What could be read of it.
-        metadata: Box<ObjectMeta>,
-        /// What the decoder says.
-        error: String,
-    },
-}
-
-impl<K> From<Result<K, InvalidObject>> for Stored<K> {
-    fn from(read: Result<K, InvalidObject>) -> Self {
-        match read {
-            Ok(object) => Self::Readable(object),
-            Err(InvalidObject { error, metadata }) => {
-                Self::Unreadable { metadata: Box::new(metadata), error }
-            }
-        }
-    }
-}
-
-/// The objects of MetalLB's namespace that make up the configuration, by name.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Objects {
-    /// IPAddressPools.
-    pub pools: BTreeMap<String, Stored<IPAddressPool>>,
-    /// L2Advertisements.
-    pub l2_advertisements: BTreeMap<String, Stored<L2Advertisement>>,
-}
+pub use objects::{Node, Objects, Secret, Stored};
 
 /// The configuration, and what is no part of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

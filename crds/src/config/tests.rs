@@ -1,5 +1,6 @@
 //! What is accepted, what is set aside and why, and that one bad object disables nothing else.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use metallb_core::address::Family;
 use metallb_core::config::Interfaces;
 use metallb_core::refusal::Refusal;
@@ -7,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::{IPAddressPool, L2Advertisement};
 
 fn read<K: DeserializeOwned>(mut object: Value, name: &str, created: &str) -> Stored<K> {
     object["metadata"]["name"] = name.into();

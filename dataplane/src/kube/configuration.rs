@@ -10,7 +10,7 @@ use metallb_core::config::Config;
 use metallb_core::refusal::{Kind, ObjectRef, ObjectRefusal};
 use metallb_core::table::{Event, Table};
 use metallb_crds::config::{Objects, Parsed, Stored, parse};
-use metallb_crds::{IPAddressPool, L2Advertisement};
+use metallb_crds::{BFDProfile, BGPAdvertisement, BGPPeer, Community, IPAddressPool, L2Advertisement};
 use metallb_process::watch::{self, ObjectKey};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -69,6 +69,7 @@ impl Configuration {
         let mut parsed = parse(&Objects {
             pools: by_name(&self.pools),
             l2_advertisements: by_name(&self.l2_advertisements),
+            ..Objects::default()
         });
         self.keep_last_good(&mut parsed);
         if parsed == self.parsed {
@@ -111,6 +112,10 @@ impl Configuration {
             Kind::L2Advertisement => {
                 (metadata(&self.l2_advertisements, name), L2Advertisement::default().object_ref(&()))
             }
+            Kind::BgpAdvertisement => (None, BGPAdvertisement::default().object_ref(&())),
+            Kind::BgpPeer => (None, BGPPeer::default().object_ref(&())),
+            Kind::BfdProfile => (None, BFDProfile::default().object_ref(&())),
+            Kind::Community => (None, Community::default().object_ref(&())),
         };
         reference.name = Some(name.clone());
         reference.namespace = metadata.and_then(|metadata| metadata.namespace.clone());

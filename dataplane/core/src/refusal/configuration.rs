@@ -13,6 +13,14 @@ pub enum Kind {
     IpAddressPool,
     /// L2Advertisement.
     L2Advertisement,
+    /// BGPAdvertisement.
+    BgpAdvertisement,
+    /// BGPPeer.
+    BgpPeer,
+    /// BFDProfile.
+    BfdProfile,
+    /// Community.
+    Community,
 }
 
 impl fmt::Display for Kind {
@@ -20,6 +28,10 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Self::IpAddressPool => "IPAddressPool",
             Self::L2Advertisement => "L2Advertisement",
+            Self::BgpAdvertisement => "BGPAdvertisement",
+            Self::BgpPeer => "BGPPeer",
+            Self::BfdProfile => "BFDProfile",
+            Self::Community => "Community",
         })
     }
 }
