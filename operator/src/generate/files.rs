@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
 
-use super::{crds, manifest, yaml};
+use super::{bundle, crds, manifest, yaml};
 
 /// The first line of every generated file.
 pub const HEADER: &str =
@@ -53,7 +53,7 @@ pub enum Error {
 
 /// Every generated file.
 pub fn all() -> Result<Vec<Artifact>, Error> {
-    Ok([crds::artifacts()?, manifest::artifacts()?].concat())
+    Ok([crds::artifacts()?, manifest::artifacts()?, bundle::artifacts()?].concat())
 }
 
 /// What in the checkout at `root` is not as it would be generated.

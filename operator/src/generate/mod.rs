@@ -4,6 +4,7 @@
 //! [`all`] is the list, one module per group of files. [`write()`] and [`stale`] compare it with a checkout. Every file
 //! begins with [`HEADER`], which is also how a file that is no longer made is recognised.
 
+mod bundle;
 mod crds;
 mod files;
 mod manifest;
