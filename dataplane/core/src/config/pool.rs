@@ -7,7 +7,7 @@ use crate::address::{self, AddressRange, Family};
 use crate::ipam::Vips;
 use crate::labels::{Labels, Selector, any_matches};
 use crate::names::{NamespaceName, PoolName};
-use crate::refusal::ConfigRefusal;
+use crate::refusal::PoolRefusal;
 
 /// The valid pools, which share no address, and the names of those set aside.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,20 +18,23 @@ pub struct Pools {
 
 impl Pools {
     /// Adds `pool`. Refused when it shares an address with a pool already there; then the pool is not added.
-    pub fn insert(&mut self, pool: Pool) -> Result<(), ConfigRefusal> {
-        for other in self.valid.values().filter(|other| other.name != pool.name) {
-            for (range, theirs) in pairs(&pool.ranges, &other.ranges) {
-                if range.overlaps(theirs) {
-                    return Err(ConfigRefusal::PoolsOverlap {
-                        range: *range,
-                        other: other.name.clone(),
-                        theirs: *theirs,
-                    });
-                }
-            }
+    pub fn insert(&mut self, pool: Pool) -> Result<(), PoolRefusal> {
+        if let Some(refusal) = self.overlaps(&pool).next() {
+            return Err(refusal);
         }
         self.valid.insert(pool.name.clone(), pool);
         Ok(())
+    }
+
+    /// The pools that `pool` shares an address with, each once.
+    pub fn overlaps(&self, pool: &Pool) -> impl Iterator<Item = PoolRefusal> {
+        let others = self.valid.values().filter(|other| other.name != pool.name);
+        others.filter_map(|other| {
+            let (range, theirs) =
+                pairs(&pool.ranges, &other.ranges).find(|(range, theirs)| range.overlaps(theirs))?;
+            let other = other.name.clone();
+            Some(PoolRefusal::PoolsOverlap { range: *range, other, theirs: *theirs })
+        })
     }
 
     /// Notes that a pool of this name exists and was refused: what it may own is unknown.
@@ -101,17 +104,9 @@ pub struct Pool {
 
 impl Pool {
     /// A pool of `ranges`, in the order in which addresses are taken from them, serving everyone.
-    pub fn new(name: PoolName, ranges: Vec<AddressRange>) -> Result<Self, ConfigRefusal> {
-        if ranges.is_empty() {
-            return Err(ConfigRefusal::NoAddresses);
-        }
-        for (i, range) in ranges.iter().enumerate() {
-            if let Some(why) = unusable(range) {
-                return Err(ConfigRefusal::UnusableRange { range: *range, why });
-            }
-            if let Some(other) = ranges[..i].iter().find(|other| other.overlaps(range)) {
-                return Err(ConfigRefusal::RangesOverlap { range: *range, other: *other });
-            }
+    pub fn new(name: PoolName, ranges: Vec<AddressRange>) -> Result<Self, PoolRefusal> {
+        if let Some(fault) = Self::faults(&ranges).into_iter().next() {
+            return Err(fault);
         }
         Ok(Self {
             name,
@@ -121,6 +116,23 @@ impl Pool {
             avoid_buggy_ips: false,
             allocation: None,
         })
+    }
+
+    /// Everything that keeps `ranges` from being a pool.
+    pub fn faults(ranges: &[AddressRange]) -> Vec<PoolRefusal> {
+        let mut faults = Vec::new();
+        if ranges.is_empty() {
+            faults.push(PoolRefusal::NoAddresses);
+        }
+        for (i, range) in ranges.iter().enumerate() {
+            if let Some(why) = unusable(range) {
+                faults.push(PoolRefusal::UnusableRange { range: *range, why });
+            }
+            if let Some(other) = ranges[..i].iter().find(|other| other.overlaps(range)) {
+                faults.push(PoolRefusal::RangesOverlap { range: *range, other: *other });
+            }
+        }
+        faults
     }
 
     /// The ranges in the order of the spec.
@@ -218,7 +230,7 @@ mod tests {
     use crate::labels::Requirement;
     use crate::refusal::Refusal;
 
-    fn pool(name: &str, ranges: &[&str]) -> Result<Pool, ConfigRefusal> {
+    fn pool(name: &str, ranges: &[&str]) -> Result<Pool, PoolRefusal> {
         Pool::new(name.into(), ranges.iter().map(|text| AddressRange::parse(text).unwrap()).collect())
     }
 
