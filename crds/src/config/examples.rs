@@ -47,7 +47,7 @@ fn pools() -> Table {
     let of = |addresses: &[&str]| pool(json!({ "addresses": addresses }));
     let allocation =
         json!({ "addresses": ["192.0.2.0/28"], "serviceAllocation": { "namespaces": ["web", "web"] } });
-    let older = none().pool("older", &json!({ "addresses": ["192.0.2.0/24"] }));
+    let older = none().pool("first", &json!({ "addresses": ["192.0.2.0/24"] }));
     let node = Node {
         addresses: ["192.0.2.7"].iter().filter_map(|ip| ip.parse().ok()).collect(),
         ..Node::default()
@@ -59,7 +59,7 @@ fn pools() -> Table {
         ("pool-bad-addresses", of(&["192.0.2.9-192.0.2.1"])),
         ("pool-unusable-range", of(&["224.0.0.0/24"])),
         ("pool-ranges-overlap", of(&["192.0.2.0/24", "192.0.2.7/32"])),
-        ("pools-overlap", older.pool("younger", &json!({ "addresses": ["192.0.2.64-192.0.2.80"] }))),
+        ("pools-overlap", older.pool("second", &json!({ "addresses": ["192.0.2.64-192.0.2.80"] }))),
         ("duplicate-namespace", pool(allocation)),
         ("pool-holds-node-address", with_node),
         ("pool-not-advertised", of(&["192.0.2.0/28"])),
@@ -76,8 +76,8 @@ fn advertisements() -> Table {
         .peer("tor", &json!({ "bfdProfile": "echo" }))
         .bgp_advertisement("lab", &json!({}));
     let local_preferences = with_pool("192.0.2.0/24")
-        .bgp_advertisement("older", &json!({ "localPref": 200 }))
-        .bgp_advertisement("younger", &json!({ "localPref": 100 }));
+        .bgp_advertisement("first", &json!({ "localPref": 200 }))
+        .bgp_advertisement("second", &json!({ "localPref": 100 }));
     vec![
         ("duplicate-pool", l2(json!({ "ipAddressPools": ["lab", "lab"] }))),
         ("duplicate-peer", bgp(json!({ "peers": ["tor", "tor"] }))),
@@ -139,7 +139,7 @@ fn secrets_and_profiles() -> Table {
 }
 
 fn pairs() -> Table {
-    let pair = |younger: Value| none().peer("older", &json!({})).peer("younger", &younger);
+    let pair = |younger: Value| none().peer("first", &json!({})).peer("second", &younger);
     vec![
         ("peers-of-one-router", pair(json!({}))),
         ("router-ids-differ", pair(json!({ "peerAddress": "192.0.2.2", "routerID": "192.0.2.7" }))),
@@ -150,10 +150,10 @@ fn pairs() -> Table {
 
 fn communities() -> Table {
     let alias = |name: &str, value: &str| json!({ "communities": [{ "name": name, "value": value }] });
-    let twice = none().community("older", &alias("quiet", "64512:1"));
+    let twice = none().community("first", &alias("quiet", "64512:1"));
     vec![
         ("community-bad-value", none().community("lab", &alias("quiet", "lar:1:2:3"))),
-        ("community-duplicate-alias", twice.community("younger", &alias("quiet", "64512:2"))),
+        ("community-duplicate-alias", twice.community("second", &alias("quiet", "64512:2"))),
     ]
 }
 

@@ -7,6 +7,7 @@
 
 mod allocation;
 mod announcement;
+pub mod catalogue;
 mod configuration;
 
 pub use allocation::{AllocationRefusal, CannotShare};
