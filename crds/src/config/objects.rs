@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
 use kube::core::error_boundary::InvalidObject;
 use metallb_core::labels::Labels;
 
@@ -21,6 +22,27 @@ pub enum Stored<K> {
         /// What the decoder says.
         error: String,
     },
+}
+
+impl<K: Resource> Stored<K> {
+    /// Its `metadata`, as far as it could be read.
+    pub fn metadata(&self) -> &ObjectMeta {
+        match self {
+            Self::Readable(object) => object.meta(),
+            Self::Unreadable { metadata, .. } => metadata,
+        }
+    }
+}
+
+/// The objects, the oldest first; by name where that does not tell them apart. One that the API server has not seen yet
+/// is the youngest.
+pub(super) fn by_age<K: Resource>(objects: &BTreeMap<String, Stored<K>>) -> Vec<(&str, &Stored<K>)> {
+    let mut by_age: Vec<_> = objects.iter().map(|(name, stored)| (name.as_str(), stored)).collect();
+    by_age.sort_by_key(|(name, stored)| {
+        let created = stored.metadata().creation_timestamp.clone();
+        (created.is_none(), created, *name)
+    });
+    by_age
 }
 
 impl<K> From<Result<K, InvalidObject>> for Stored<K> {
