@@ -16,7 +16,7 @@ use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::Service;
 use metallb_core::config::Pools;
-use metallb_core::ipam::{Books, Note, Settlement, Vips};
+use metallb_core::ipam::{Books, Note, Openings, Settlement, Vips, Waiting};
 use metallb_core::labels::Labels;
 use metallb_core::names::{NamespaceName, PoolName, ServiceKey};
 use metallb_core::refusal::{ObjectRefusal, Refusal};
@@ -52,8 +52,12 @@ pub struct Ledger {
     books: Books,
     adopted: bool,
     touched: BTreeSet<ServiceKey>,
-    /// Services that did not get all they asked for.
-    waiting: BTreeSet<ServiceKey>,
+    /// Services that did not get all they asked for, and what for.
+    waiting: Waiting,
+    /// What they may find free by now.
+    openings: Openings,
+    /// Services settled so far: how much work the changes made.
+    settled: u64,
     /// What is to be written, and not yet under way.
     wanted: BTreeMap<ServiceKey, Wanted>,
     /// What is being written.
@@ -106,9 +110,9 @@ impl Ledger {
                 self.reduce(event);
             }
             Input::Namespace(event) => {
-                if !self.namespaces.reduce(event).is_empty() {
-                    self.touch_all();
-                }
+                let changed = self.namespaces.reduce(event);
+                let services = self.services.rows().keys();
+                self.touched.extend(services.filter(|key| changed.contains(&key.namespace)).cloned());
             }
             Input::Configuration(change) => {
                 if self.configuration.apply(change) {
@@ -211,20 +215,19 @@ impl Ledger {
         let mut happenings = self.tell_refusals();
         let mut queue: BTreeSet<_> =
             std::mem::take(&mut self.touched).into_iter().map(|key| self.turn(key)).collect();
-        let mut anything_freed = false;
         loop {
             while let Some((_, _, key)) = queue.pop_first() {
                 if self.unseen.contains(&key) {
                     continue; // its event touches it again
                 }
-                let (freed, evicted) = self.settle(&key, &mut happenings);
-                anything_freed |= freed;
+                let evicted = self.settle(&key, &mut happenings);
                 queue.extend(evicted.into_iter().map(|key| self.turn(key)));
             }
-            if !std::mem::take(&mut anything_freed) {
+            let pools = &self.configuration.config().pools;
+            let Some(key) = self.waiting.next(&mut self.openings, &self.books, pools) else {
                 return happenings;
-            }
-            queue.extend(self.waiting.iter().map(|key| self.turn(key.clone())));
+            };
+            queue.insert(self.turn(key));
         }
     }
 
@@ -241,15 +244,17 @@ impl Ledger {
         }
     }
 
-    /// Did it free something, and whom did it evict?
-    fn settle(&mut self, key: &ServiceKey, happenings: &mut Vec<Happening>) -> (bool, BTreeSet<ServiceKey>) {
+    /// Settles one service, and says whom it evicted.
+    fn settle(&mut self, key: &ServiceKey, happenings: &mut Vec<Happening>) -> BTreeSet<ServiceKey> {
+        self.settled += 1;
         let Some(row) = self.services.get(key) else {
             self.forget(key);
-            let freed = self.books.release(key).is_some();
-            if freed {
+            let opened = self.books.delete(key);
+            if !opened.is_empty() {
                 tracing::info!(event = "serviceDeleted", service = %key, "address released");
             }
-            return (freed, BTreeSet::new());
+            self.openings.extend(opened);
+            return BTreeSet::new();
         };
         let mut claim = row.claim.clone();
         if let Some(expected) = self.expected(key) {
@@ -257,7 +262,9 @@ impl Ledger {
         }
         let pools = &self.configuration.config().pools;
         let settlement = self.books.settle(key, &claim, pools, self.namespaces.rows());
-        let Settlement { vips, pool, refusal, notes, evicted, freed } = settlement;
+        let Settlement { vips, pool, refusal, notes, evicted, opened } = settlement;
+        self.openings.extend(opened);
+        self.waiting.note(key, claim.created, &claim.sharing, refusal.as_ref());
 
         let (news, bad): (Vec<_>, Vec<_>) =
             notes.into_iter().partition(|note| matches!(note, Note::Allocated(_)));
@@ -270,12 +277,8 @@ impl Ledger {
             }
             self.told.insert(key.clone(), bad);
         }
-        match refusal {
-            Some(_) => self.waiting.insert(key.clone()),
-            None => self.waiting.remove(key),
-        };
         self.want(key, Wanted { vips, pool, news });
-        (freed, evicted)
+        evicted
     }
 
     /// What the status will say once what is wanted or under way has been written.
@@ -402,7 +405,7 @@ impl Ledger {
     }
 
     fn forget(&mut self, key: &ServiceKey) {
-        self.waiting.remove(key);
+        self.waiting.forget(key);
         self.wanted.remove(key);
         self.told.remove(key);
         self.floors.remove(key);

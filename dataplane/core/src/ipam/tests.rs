@@ -45,6 +45,7 @@ fn claim() -> Claim {
     Claim {
         created: 0,
         is_load_balancer: true,
+        is_marked: true,
         labels: Labels::new(),
         held: Ok(Vec::new()),
         families: Ok(FamilyDemand::Only(Family::V4)),
@@ -101,7 +102,7 @@ impl Cluster {
     }
 
     fn delete(&mut self, name: &str) {
-        self.books.release(&key(name));
+        self.books.delete(&key(name));
         self.status.remove(name);
     }
 
@@ -152,7 +153,7 @@ fn a_service_that_is_no_load_balancer_any_more_gives_its_address_up() {
     let mut cluster = Cluster::with([pool("lab", &["10.0.0.1/32"])]);
     cluster.settle("a", &claim());
     let settlement = cluster.settle("a", &Claim { is_load_balancer: false, ..claim() });
-    assert_eq!((settlement.vips, settlement.freed), (None, true));
+    assert_eq!((settlement.vips, settlement.opened), (None, BTreeSet::from_iter(addresses(&["10.0.0.1"]))));
     assert!(cluster.outcome("b", &claim()).is_ok());
 }
 
@@ -161,7 +162,7 @@ fn settling_again_changes_nothing_and_says_nothing() {
     let mut cluster = Cluster::with([pool("lab", &["10.0.0.0/24"])]);
     cluster.settle("a", &claim());
     let (books, again) = (cluster.books.clone(), cluster.settle("a", &claim()));
-    assert_eq!((again.notes, again.freed), (Vec::new(), false));
+    assert_eq!((again.notes, again.opened), (Vec::new(), BTreeSet::new()));
     assert_eq!(cluster.books, books);
 }
 
@@ -238,7 +239,7 @@ fn an_ipv6_64_costs_nothing() {
         assert!(cluster.outcome(&n.to_string(), &v6).is_ok());
     }
     let usage = cluster.books.usage(cluster.pools.get(&"lab".into()).unwrap());
-    assert_eq!(usage, Usage { capacity: (0, 1 << 64), in_use: (0, 1000) });
+    assert_eq!(usage, Usage { capacity: (0, 1 << 64), in_use: (0, 1000), kept_back: (0, 0) });
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -350,7 +351,7 @@ fn requiring_dual_stack_later_gives_the_single_address_up_for_two() {
     cluster.settle("a", &held);
     let settlement = cluster.settle("a", &wanting(FamilyDemand::Both));
     assert_eq!(cluster.status["a"], addresses(&["10.0.0.0", "fd00::"]));
-    assert!(settlement.freed);
+    assert_eq!(settlement.opened, BTreeSet::from_iter(addresses(&["10.0.1.0"])));
 }
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -415,9 +416,10 @@ fn an_address_with_any_holder_is_held_even_by_one_without_ports() {
 fn giving_up_a_port_or_the_terms_is_worth_a_retry_for_those_who_wait() {
     let mut cluster = Cluster::with([pool("lab", &["10.0.0.1/32"])]);
     cluster.settle("a", &sharing("k", &[80, 81]));
-    assert!(cluster.settle("a", &sharing("k", &[80])).freed);
-    assert!(cluster.settle("a", &sharing("other", &[80])).freed);
-    assert!(!cluster.settle("a", &sharing("other", &[80, 82])).freed);
+    let opened = BTreeSet::from_iter(addresses(&["10.0.0.1"]));
+    assert_eq!(cluster.settle("a", &sharing("k", &[80])).opened, opened);
+    assert_eq!(cluster.settle("a", &sharing("other", &[80])).opened, opened);
+    assert_eq!(cluster.settle("a", &sharing("other", &[80, 82])).opened, BTreeSet::new());
 }
 
 // ---------------------------------------------------------------------------------------------------------------
