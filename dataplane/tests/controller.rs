@@ -7,7 +7,8 @@ use std::net::IpAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Service;
+use futures::TryStreamExt as _;
+use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use metallb_crds::{IPAddressPool, schema};
@@ -57,13 +58,28 @@ impl Installation {
     }
 
     async fn pool(&self, name: &str, addresses: &[&str]) -> anyhow::Result<()> {
+        self.annotated_pool(name, addresses, json!({})).await
+    }
+
+    async fn annotated_pool(
+        &self,
+        name: &str,
+        addresses: &[&str],
+        annotations: serde_json::Value,
+    ) -> anyhow::Result<()> {
         let pool = json!({
             "apiVersion": "metallb.io/v1beta1",
             "kind": "IPAddressPool",
-            "metadata": { "name": name, "namespace": self.admin.namespace() },
+            "metadata": { "name": name, "namespace": self.admin.namespace(), "annotations": annotations },
             "spec": { "addresses": addresses },
         });
         self.admin.apply_yaml(&pool.to_string()).await.map(drop)
+    }
+
+    /// Assigned and available IPv4 addresses, as the status of the pool has them.
+    async fn counters(&self, pool: &str) -> Option<(i64, i64)> {
+        let status = self.pools().get(pool).await.unwrap().status?;
+        Some((status.assigned_ipv4, status.available_ipv4))
     }
 
     /// Starts a replica of the controller. It is killed when dropped.
@@ -285,4 +301,118 @@ async fn the_api_server_may_restart_and_allocation_goes_on() {
     let after = metallb.service(load_balancer("after").port(80)).await;
     assert_eq!(metallb.given(&after).await, ip("10.1.0.1"));
     assert_eq!(metallb.addresses(&before).await, [address]);
+}
+
+#[tokio::test]
+async fn the_status_of_a_pool_counts_what_is_used_and_corrects_itself() {
+    let metallb = Installation::new().await;
+    metallb.pool("lab", &["10.1.0.0/30", "fd00::/64"]).await.unwrap();
+    let controller = metallb.controller("a");
+    let says = async |expected: (i64, i64)| {
+        eventually(SOON, "the pool says so", async || metallb.counters("lab").await == Some(expected)).await;
+    };
+    says((0, 4)).await;
+    let web = metallb.service(load_balancer("web").port(80)).await;
+    metallb.given(&web).await;
+    says((1, 3)).await;
+    metallb.pool("lab", &["10.1.0.0/29", "fd00::/64"]).await.unwrap();
+    says((1, 7)).await;
+
+    let edit = json!({ "status": { "assignedIPv4": 77, "availableIPv4": 0 } });
+    metallb.pools().patch_status("lab", &PatchParams::default(), &Patch::Merge(edit)).await.unwrap();
+    says((1, 7)).await;
+
+    controller.kill();
+    metallb.services().delete("web", &DeleteParams::default()).await.unwrap();
+    let _controller = metallb.controller("a");
+    says((0, 8)).await;
+    let status = metallb.pools().get("lab").await.unwrap().status.unwrap();
+    assert_eq!((status.assigned_ipv6, status.available_ipv6), (0, i64::MAX));
+    let fields = metallb.pools().get("lab").await.unwrap().metadata.managed_fields.unwrap();
+    let owner = fields.iter().find(|it| it.manager.as_deref() == Some("metallb-controller-poolstatus"));
+    assert_eq!(owner.unwrap().subresource.as_deref(), Some("status"));
+}
+
+#[tokio::test]
+async fn a_burst_of_services_costs_a_pool_few_writes_and_the_last_state_arrives() {
+    let metallb = Installation::new().await;
+    metallb.pool("lab", &["10.1.0.0/24"]).await.unwrap();
+    for n in 0..200 {
+        metallb.service(load_balancer(format!("web-{n:03}")).port(80)).await;
+    }
+    let before = metallb.pools().get("lab").await.unwrap();
+    let pools = metallb.pools();
+    let version = before.metadata.resource_version.unwrap();
+    let params = kube::api::WatchParams::default().fields("metadata.name=lab");
+    let mut changes = Box::pin(pools.watch(&params, &version).await.unwrap());
+    let _controller = metallb.controller("a");
+    let mut writes = 0;
+    while let Some(change) = changes.try_next().await.unwrap() {
+        if let kube::api::WatchEvent::Modified(pool) = change {
+            writes += 1;
+            if pool.status.is_some_and(|status| status.assigned_ipv4 == 200) {
+                break;
+            }
+        }
+    }
+    assert!(writes <= 40, "{writes} writes for 200 services");
+}
+
+#[tokio::test]
+async fn a_reserved_address_waits_for_its_service_over_a_kill_of_the_controller() {
+    let metallb = Installation::new().await;
+    let annotations = json!({ "metallb.io/reserve-for": "1h" });
+    metallb.annotated_pool("lab", &["10.1.0.0/30"], annotations).await.unwrap();
+    let controller = metallb.controller("a");
+    let web = metallb.service(load_balancer("web").port(80)).await;
+    assert_eq!(metallb.given(&web).await, ip("10.1.0.0"));
+    metallb.services().delete("web", &DeleteParams::default()).await.unwrap();
+    let config_maps: Api<ConfigMap> = Api::namespaced(metallb.admin.client(), metallb.admin.namespace());
+    let noted = async || {
+        let data = config_maps.get_opt("metallb-reservations").await.unwrap()?.data?;
+        data.get("lab").cloned()
+    };
+    let line = eventually(SOON, "the reservation is noted", noted).await;
+    assert!(
+        line.starts_with(&format!("10.1.0.0 {}/web reserved-until=", metallb.services.namespace())),
+        "{line}"
+    );
+
+    controller.kill();
+    let other = metallb.service(load_balancer("other").port(80)).await;
+    let asks = metallb.service(load_balancer("asks").port(80).requesting_ip("10.1.0.0")).await;
+    let _controller = metallb.controller("a");
+    assert_eq!(metallb.given(&other).await, ip("10.1.0.1"));
+    eventually(SOON, "who asks for it is told", async || {
+        metallb.reasons(&asks).await == ["AllocationFailed"]
+    })
+    .await;
+    eventually(SOON, "the pool says so", async || metallb.counters("lab").await == Some((1, 2))).await;
+    let again = metallb.service(load_balancer("web").port(80)).await;
+    assert_eq!(metallb.given(&again).await, ip("10.1.0.0"));
+}
+
+#[tokio::test]
+async fn a_status_that_somebody_else_wrote_is_taken_over() {
+    let metallb = Installation::new().await;
+    metallb.pool("lab", &["10.1.0.0/24"]).await.unwrap();
+    let entry = json!({ "ip": "10.1.0.9", "ipMode": "VIP", "ports": [{ "port": 80, "protocol": "TCP" }] });
+    for (name, ingress) in [
+        ("kept", json!([{ "hostname": "lb.example" }, entry])),
+        ("replaced", json!([{ "ip": "10.1.0.1" }, { "ip": "10.1.0.2" }])),
+    ] {
+        metallb.service(load_balancer(name).port(80)).await;
+        let status = json!({ "status": { "loadBalancer": { "ingress": ingress } } });
+        metallb.services().patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
+    }
+    let _controller = metallb.controller("a");
+    let annotation = "metallb.io/ip-allocated-from-pool";
+    let marked =
+        async |name: &str| metallb.services().get(name).await.unwrap().annotations().contains_key(annotation);
+    eventually(SOON, "both are taken over", async || marked("kept").await && marked("replaced").await).await;
+    let kept = metallb.services().get("kept").await.unwrap().status.unwrap().load_balancer.unwrap();
+    let kept = kept.ingress.unwrap();
+    assert_eq!((kept.len(), kept[1].ip.as_deref(), kept[1].ports.is_some()), (2, Some("10.1.0.9"), true));
+    let replaced = metallb.services().get("replaced").await.unwrap();
+    assert_eq!(ingress_addresses(&replaced).unwrap(), [ip("10.1.0.0")]);
 }

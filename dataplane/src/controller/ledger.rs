@@ -8,6 +8,7 @@
 //!
 //! Start at [`Ledger::plan`].
 
+mod pools;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,8 @@ use metallb_process::events::Happening;
 
 use super::claim::Row;
 use super::notes;
+use super::pool_row::PoolRow;
+use super::reservations::Kept;
 use super::writing::{Ingress, Write};
 use crate::kube::configuration::{Change, Configuration};
 use crate::kube::service::{LoadBalancerClass, key, reference};
@@ -38,6 +41,10 @@ pub enum Input {
     Configuration(Change),
     /// Of a Namespace: its labels.
     Namespace(Event<NamespaceName, Labels>),
+    /// Of an IPAddressPool, beside what is configuration.
+    Pool(Event<PoolName, PoolRow>),
+    /// What a process before this one kept back.
+    Restored(Vec<Kept>),
 }
 
 /// The controller's world.
@@ -49,6 +56,8 @@ pub struct Ledger {
     in_status: BTreeMap<IpAddr, BTreeSet<ServiceKey>>,
     namespaces: Table<NamespaceName, Labels>,
     configuration: Configuration,
+    pool_rows: Table<PoolName, PoolRow>,
+    is_restored: bool,
     books: Books,
     adopted: bool,
     touched: BTreeSet<ServiceKey>,
@@ -71,6 +80,7 @@ pub struct Ledger {
     /// The bad news that a service's events show already.
     told: BTreeMap<ServiceKey, Vec<Note>>,
     told_refusals: Vec<ObjectRefusal>,
+    told_problems: BTreeMap<PoolName, Vec<String>>,
 }
 
 /// A write whose outcome is not known yet. It may be made at any moment.
@@ -114,6 +124,8 @@ impl Ledger {
                 let services = self.services.rows().keys();
                 self.touched.extend(services.filter(|key| changed.contains(&key.namespace)).cloned());
             }
+            Input::Pool(event) => self.apply_pool(event),
+            Input::Restored(kept) => self.restore(kept),
             Input::Configuration(change) => {
                 if self.configuration.apply(change) {
                     self.touch_all();
@@ -192,9 +204,11 @@ impl Ledger {
         }
     }
 
-    /// Have all watches delivered their list? Before that, nothing is decided: absence means nothing yet.
+    /// Have all watches delivered their list, and is it known what was kept back? Before that, nothing is decided: absence means nothing yet.
     pub fn is_ready(&self) -> bool {
-        self.services.is_listed() && self.namespaces.is_listed() && self.configuration.is_listed()
+        let are_listed =
+            self.services.is_listed() && self.namespaces.is_listed() && self.pool_rows.is_listed();
+        are_listed && self.configuration.is_listed() && self.is_restored
     }
 
     /// Settles every service that something touched, and those that waited for what that freed. Returns what happened;
@@ -213,6 +227,7 @@ impl Ledger {
             self.touch_all();
         }
         let mut happenings = self.tell_refusals();
+        happenings.extend(self.tell_problems());
         let mut queue: BTreeSet<_> =
             std::mem::take(&mut self.touched).into_iter().map(|key| self.turn(key)).collect();
         loop {
@@ -434,11 +449,6 @@ impl Ledger {
     /// The pools in force.
     pub fn pools(&self) -> &Pools {
         &self.configuration.config().pools
-    }
-
-    /// Who holds what.
-    pub fn books(&self) -> &Books {
-        &self.books
     }
 
     /// Is some object of the configuration set aside?

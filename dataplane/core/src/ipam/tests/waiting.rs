@@ -142,3 +142,17 @@ fn who_is_served_or_deleted_waits_no_more() {
     assert_eq!(queue.wake(&claim()), ["b"]);
     assert_eq!(queue.waiting.services().count(), 0);
 }
+
+#[test]
+fn who_asks_for_an_address_that_cools_down_opens_it_to_its_group() {
+    let mut queue = Queue::with([pool("lab", &["10.0.0.1/32"])]);
+    let retention = Retention { reserve_for: 0, quarantine: 60 };
+    queue.cluster.books.set_retentions(BTreeMap::from([("lab".into(), retention)]));
+    queue.settle("gone", &claim());
+    queue.delete("gone");
+    queue.settle("waits", &sharing("k", &[81]));
+    assert_eq!(queue.wake(&sharing("k", &[81])), [""; 0]);
+    let one = Claim { requested: asking_for(&["10.0.0.1"]).requested, ..sharing("k", &[80]) };
+    queue.settle("asks", &one);
+    assert_eq!(queue.wake(&sharing("k", &[81])), ["waits"]);
+}
