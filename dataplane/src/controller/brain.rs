@@ -12,6 +12,7 @@ use metallb_crds::IPAddressPool;
 use metallb_process::cluster::REQUEST_TIMEOUT;
 use metallb_process::events::Recorder;
 use metallb_process::lease::Lease;
+use metallb_process::serve::debug::Question;
 use metallb_process::shutdown::Shutdown;
 use metallb_process::watch;
 use tokio::sync::mpsc;
@@ -56,7 +57,12 @@ pub struct Context {
 
 /// Works until the lease is lost or the process is to end. Then every write that is under way has its outcome, or at
 /// least the time in which it could have had one.
-pub async fn work(context: &Context, lease: &Lease, shutdown: &Shutdown) {
+pub async fn work(
+    context: &Context,
+    lease: &Lease,
+    shutdown: &Shutdown,
+    questions: &mut mpsc::Receiver<Question>,
+) {
     let (sender, mut inputs) = mpsc::channel(INPUTS);
     let mut watches = JoinSet::new(); // aborted when dropped
     start_watches(context, sender, &mut watches);
@@ -84,7 +90,10 @@ pub async fn work(context: &Context, lease: &Lease, shutdown: &Shutdown) {
                     ledger.apply(input);
                 }
             }
-            reported = reporter.reported() => reported.into_iter().for_each(|input| ledger.apply(input)),
+            news = reporter.reported() => news.into_iter().for_each(|input| ledger.apply(input)),
+            Some(question) = questions.recv() => {
+                let _ = question.send(ledger.state()); // who asked is gone: nobody to tell
+            }
             _ = patrol.tick() => {}
             _ = retries.tick() => ledger.retry_refused(),
         }

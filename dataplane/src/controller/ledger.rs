@@ -9,6 +9,7 @@
 //! Start at [`Ledger::plan`].
 
 mod pools;
+mod state;
 #[cfg(test)]
 mod tests;
 

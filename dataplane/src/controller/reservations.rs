@@ -69,10 +69,11 @@ pub fn read(object: &ConfigMap) -> Vec<Kept> {
     let mut kept = Vec::new();
     for (pool, text) in object.data.iter().flatten() {
         for line in text.lines() {
-            match read_line(pool, line) {
-                Some(entry) => kept.push(entry),
-                None => tracing::warn!(event = "badReservation", pool, line, "left out"),
+            let entry = read_line(pool, line);
+            if entry.is_none() {
+                tracing::warn!(event = "badReservation", pool, line, "left out");
             }
+            kept.extend(entry);
         }
     }
     kept

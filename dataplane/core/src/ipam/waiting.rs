@@ -61,6 +61,7 @@ struct Waiter {
     created: i64,
     terms: SharingTerms,
     obstacle: Obstacle,
+    refusal: AllocationRefusal,
 }
 
 /// The services that did not get all they asked for.
@@ -98,8 +99,12 @@ impl Waiting {
         terms: &SharingTerms,
         refusal: Option<&AllocationRefusal>,
     ) {
-        let waiter =
-            refusal.map(|refusal| Waiter { created, terms: terms.clone(), obstacle: Obstacle::of(refusal) });
+        let waiter = refusal.map(|refusal| Waiter {
+            created,
+            terms: terms.clone(),
+            obstacle: Obstacle::of(refusal),
+            refusal: refusal.clone(),
+        });
         if self.waiters.get(service) == waiter.as_ref() {
             return;
         }
@@ -135,9 +140,14 @@ impl Waiting {
         }
     }
 
-    /// The services that wait.
-    pub fn services(&self) -> impl Iterator<Item = &ServiceKey> {
-        self.waiters.keys()
+    /// The services that wait, and why.
+    pub fn refusals(&self) -> impl Iterator<Item = (&ServiceKey, &AllocationRefusal)> {
+        self.waiters.iter().map(|(service, waiter)| (service, &waiter.refusal))
+    }
+
+    /// Why `service` waits; `None` when it does not.
+    pub fn refusal(&self, service: &ServiceKey) -> Option<&AllocationRefusal> {
+        self.waiters.get(service).map(|waiter| &waiter.refusal)
     }
 
     /// The next service that may find a place in what is open: of those that wait for the same, the oldest. Settle it

@@ -140,7 +140,7 @@ fn who_is_served_or_deleted_waits_no_more() {
     queue.waiting.forget(&key("a"));
     queue.delete("holder");
     assert_eq!(queue.wake(&claim()), ["b"]);
-    assert_eq!(queue.waiting.services().count(), 0);
+    assert_eq!(queue.waiting.refusals().count(), 0);
 }
 
 #[test]

@@ -62,3 +62,18 @@ fn what_others_write_beside_the_addresses_is_no_difference() {
     world.deliver();
     assert_eq!(world.ledger.take_write(), None);
 }
+
+#[test]
+fn the_state_says_who_holds_what_and_why_others_wait() {
+    let mut world = World::new("10.0.0.1/32");
+    world.create("holder", &json!({}));
+    world.settle();
+    world.create("waits", &json!({}));
+    world.settle();
+    let state = world.ledger.state();
+    assert_eq!(state["pools"][0]["available"]["IPv4"], "0");
+    let services = state["services"].as_array().unwrap();
+    assert_eq!((&services[0]["name"], &services[0]["holds"]), (&json!("holder"), &json!(["10.0.0.1"])));
+    assert_eq!(services[1]["refusal"]["code"], "pool-full");
+    assert_eq!(state["counts"]["waiting"], 1);
+}
