@@ -44,6 +44,7 @@ impl Row {
         let claim = Claim {
             created,
             is_load_balancer: is_ours,
+            is_marked: recorded_pool.is_some(),
             labels: service.metadata.labels.clone().unwrap_or_default(),
             held: ingress_addresses(service),
             families: families(spec),

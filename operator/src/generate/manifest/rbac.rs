@@ -81,6 +81,10 @@ fn grants() -> [Grant; 3] {
             in_namespace: [
                 vec![
                     rule(METALLB, &CONFIGURATION, &READ),
+                    rule(METALLB, &["ipaddresspools/status"], &["patch"]),
+                    // What pools keep back for services that were deleted. Creating cannot be limited to a name.
+                    rule(CORE, &["configmaps"], &["create"]),
+                    named_rule(CORE, "configmaps", "metallb-reservations", &["get", "patch"]),
                     // The Secret that speakers share. Creating cannot be limited to a name.
                     rule(CORE, &["secrets"], &["create"]),
                     named_rule(CORE, "secrets", render::MEMBERLIST_SECRET, &["get"]),
