@@ -10,8 +10,8 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Service;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
+use metallb_crds::cluster::service::ingress_addresses;
 use metallb_crds::{IPAddressPool, schema};
-use metallb_dataplane::kube::service::ingress_addresses;
 use metallb_lab::{ApiServer, LoadBalancer, SharedApiServer, User, eventually, load_balancer};
 use serde_json::json;
 

@@ -5,7 +5,7 @@
 //! | [`args`] | flags and environment |
 //! | [`run`] | start-up, and what runs beside the brain |
 //! | [`brain`] | the one task that owns the world: watches in, settlements out |
-//! | [`claim`] | a Service, read as what it claims |
+//! | [`row`] | a Service, as the controller keeps it |
 //! | [`ledger`] | its world, and what follows from it; no I/O |
 //! | [`writing`] | one write of one Service's status |
 //! | [`notes`] | what happened to a service, as events with upstream's reasons |
@@ -16,11 +16,12 @@
 
 pub mod args;
 mod brain;
-mod claim;
+
 mod ledger;
 mod memberlist_secret;
 mod metrics;
 mod notes;
+mod row;
 mod run;
 mod writing;
 
