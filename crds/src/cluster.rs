@@ -7,4 +7,5 @@ pub mod annotations;
 pub mod claim;
 pub mod endpoints;
 pub mod node;
+pub mod secret;
 pub mod service;

@@ -23,6 +23,18 @@ pub enum Kind {
     Community,
 }
 
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::IpAddressPool,
+        Self::L2Advertisement,
+        Self::BgpAdvertisement,
+        Self::BgpPeer,
+        Self::BfdProfile,
+        Self::Community,
+    ];
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -58,6 +70,13 @@ pub struct ObjectRefusal {
     pub object: ObjectRef,
     /// Why.
     pub refusal: ConfigRefusal,
+}
+
+impl ObjectRefusal {
+    /// Does it keep the object out of the configuration?
+    pub const fn denies(&self) -> bool {
+        true
+    }
 }
 
 impl Refusal for ObjectRefusal {
