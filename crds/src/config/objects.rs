@@ -8,6 +8,7 @@ use kube::Resource;
 use kube::core::error_boundary::InvalidObject;
 use metallb_core::labels::Labels;
 
+use crate::admission::Object;
 use crate::{BFDProfile, BGPAdvertisement, BGPPeer, Community, IPAddressPool, L2Advertisement};
 
 /// An object as it is stored: readable as its kind, or not. The API server may hold ones that predate its schema.
@@ -75,6 +76,13 @@ pub struct Objects {
     pub nodes: Option<BTreeMap<String, Node>>,
     /// The Secrets of MetalLB's namespace; `None` when the caller does not know them.
     pub secrets: Option<BTreeMap<String, Secret>>,
+}
+
+impl Objects {
+    /// Puts an object in place of the one of its name, or beside the others.
+    pub fn put(&mut self, object: Object) {
+        object.put_into(self);
+    }
 }
 
 /// What the rules ask of a Node.
