@@ -60,7 +60,9 @@ pub(super) fn settle_all(inventory: &Inventory, class: &LoadBalancerClass, pools
         for (service, claim) in holders.into_iter().chain(waiting) {
             let settlement = books.settle(service, claim, pools, &namespaces);
             let held = settlement.vips.map(Vips::to_vec).unwrap_or_default();
-            moved |= !settlement.opened.is_empty() || !settlement.evicted.is_empty() || claim.held.as_ref() != Ok(&held);
+            moved |= !settlement.opened.is_empty()
+                || !settlement.evicted.is_empty()
+                || claim.held.as_ref() != Ok(&held);
             claim.held = Ok(held);
             settlements.insert(service.clone(), settlement);
         }
