@@ -8,10 +8,13 @@ DATAPLANE_IMAGE ?= localhost/metallb-dataplane:dev
 
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 BIN := target/$(HOST)/$(PROFILE)
+# The lab, the demo and the like: never shipped, so never worth a long build.
+TOOLS := target/$(HOST)/quick-release
 IMAGES := target/images
 export STEPS := $(CURDIR)/target/steps
 export METALLB_IMAGES ?= $(CURDIR)/$(IMAGES)
 STEP := tests/steps/step
+STATIC := env RUSTFLAGS="-C target-feature=+crt-static" cargo build --quiet --target $(HOST)
 # The lab makes network namespaces.
 AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo --preserve-env,)
 
@@ -24,7 +27,7 @@ help: ## Show this
 
 demo: begin ## A cluster, MetalLB on it, a service reached, a node lost (KEEP=1 leaves it up)
 	@$(MAKE) --no-print-directory images
-	@$(STEP) "demo" $(AS_ROOT) env KEEP=$(KEEP) $(BIN)/demo
+	@$(STEP) "demo" $(AS_ROOT) env KEEP=$(KEEP) $(TOOLS)/demo
 	@$(MAKE) --no-print-directory summary
 
 test: begin ## Everything CI runs
@@ -37,17 +40,20 @@ begin:
 	@$(STEP) "setup" tests/steps/setup
 
 tools: programs
-	@$(STEP) "tools of the lab" $(BIN)/lab tools --install
+	@$(STEP) "tools of the lab" $(TOOLS)/lab tools --install
 
 programs:
-	@$(STEP) "programs, static ($(PROFILE))" env RUSTFLAGS="-C target-feature=+crt-static" \
-		cargo build --quiet --workspace --bins --profile $(PROFILE) --target $(HOST)
+	@$(STEP) "programs, static (quick-release)" $(STATIC) --workspace --bins --profile quick-release
+ifneq ($(PROFILE),quick-release)
+	@$(STEP) "programs of the images ($(PROFILE))" $(STATIC) --workspace --profile $(PROFILE) \
+		--bin metallb-operator --bin metallb-controller --bin metallb-speaker --bin kubectl-metallb
+endif
 
 images: programs tools ## The two images, as OCI archives in target/images
 	@mkdir -p $(IMAGES)
-	@$(STEP) "image of the operator" $(BIN)/pack-image --name $(OPERATOR_IMAGE) --output $(IMAGES)/operator.tar \
+	@$(STEP) "image of the operator" $(TOOLS)/pack-image --name $(OPERATOR_IMAGE) --output $(IMAGES)/operator.tar \
 		$(BIN)/metallb-operator=/manager
-	@$(STEP) "image of the dataplane" $(BIN)/pack-image --name $(DATAPLANE_IMAGE) --output $(IMAGES)/dataplane.tar \
+	@$(STEP) "image of the dataplane" $(TOOLS)/pack-image --name $(DATAPLANE_IMAGE) --output $(IMAGES)/dataplane.tar \
 		$(BIN)/metallb-controller=/controller $(BIN)/metallb-speaker=/speaker
 
 lint: ## Formatting, and clippy with warnings as errors
@@ -64,7 +70,7 @@ scenarios: ## What users live through, on a whole cluster
 
 bench: begin ## Allocation, take-over and memory, of a release build
 	@$(MAKE) --no-print-directory images PROFILE=release
-	@$(STEP) "bench" $(AS_ROOT) target/$(HOST)/release/bench
+	@$(STEP) "bench" $(AS_ROOT) $(TOOLS)/bench
 	@ls -l $(IMAGES)/*.tar | awk '{printf "%8.1f MB  %s\n", $$5/1e6, $$9}'
 
 soak: ## The random tests again, at a hundred times their length
