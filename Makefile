@@ -70,7 +70,9 @@ scenarios: ## What users live through, on a whole cluster
 
 bench: begin ## Allocation, take-over and memory, of a release build
 	@$(MAKE) --no-print-directory images PROFILE=release
-	@$(STEP) "bench" $(AS_ROOT) $(TOOLS)/bench
+	@$(STEP) "bench of the decisions" cargo bench --quiet --package metallb-core
+	@$(STEP) "bench of the controller" $(TOOLS)/bench-controller --controller target/$(HOST)/release/metallb-controller
+	@$(STEP) "bench of a whole cluster" $(AS_ROOT) $(TOOLS)/bench
 	@ls -l $(IMAGES)/*.tar | awk '{printf "%8.1f MB  %s\n", $$5/1e6, $$9}'
 
 soak: ## The random tests again, at a hundred times their length

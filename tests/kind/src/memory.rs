@@ -9,7 +9,16 @@ pub async fn pss(cluster: &Cluster, node: &str, program: &str) -> anyhow::Result
     let host = cluster.host(node);
     let pid = host.exec(["pgrep", "--full", &format!("^{program}")]).await?.success()?;
     let pid = pid.lines().next().with_context(|| format!("{program} does not run on {node}"))?.to_owned();
-    let rollup = host.exec(["cat", &format!("/proc/{pid}/smaps_rollup")]).await?.success()?;
+    share(&host.exec(["cat", &format!("/proc/{pid}/smaps_rollup")]).await?.success()?)
+}
+
+/// The same of a process of this machine, by its id.
+pub fn pss_of(pid: u32) -> anyhow::Result<u64> {
+    let file = format!("/proc/{pid}/smaps_rollup");
+    share(&std::fs::read_to_string(&file).with_context(|| format!("cannot read {file}"))?)
+}
+
+fn share(rollup: &str) -> anyhow::Result<u64> {
     let line = rollup.lines().find(|line| line.starts_with("Pss:")).context("no Pss in smaps_rollup")?;
     line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).context("Pss is no number")
 }
