@@ -13,12 +13,15 @@
 #[macro_use]
 mod absent;
 
+pub mod admission;
 pub mod bfd_profile;
 pub mod bgp_advertisement;
 pub mod bgp_peer;
+pub mod cluster;
 pub mod community;
 pub mod config;
 pub mod configuration_state;
+pub mod conversion;
 pub mod ip_address_pool;
 pub mod l2_advertisement;
 pub mod metallb;

@@ -7,12 +7,14 @@
 //! | [`wanted`] | a `MetalLB` object, checked |
 //! | [`render`] | the objects it comes to: pure |
 //! | [`reconcile`] | watches in, writes and status out |
+//! | [`cli`] | `kubectl metallb`: validate, plan, explain |
 //! | [`metrics`] | what is counted |
 //! | [`generate`] | files of the repository that follow from the Rust types |
 //!
 //! Not here: what controller and speakers do.
 
 pub mod args;
+pub mod cli;
 pub mod environment;
 pub mod generate;
 pub mod metrics;

@@ -22,7 +22,7 @@ use crate::EmptyStatus;
     status = "EmptyStatus",
     derive = "PartialEq",
     derive = "Default",
-    doc = "A router that MetalLB announces services to over BGP. This version is deprecated: it lacks fields of v1beta2, and writing an object through it loses them.",
+    doc = "A router that MetalLB announces services to over BGP. This version is deprecated: it lacks fields of v1beta2. They travel along in an annotation.",
     printcolumn(name = "Address", type_ = "string", json_path = ".spec.peerAddress"),
     printcolumn(name = "ASN", type_ = "string", json_path = ".spec.peerASN"),
     printcolumn(name = "BFD Profile", type_ = "string", json_path = ".spec.bfdProfile"),

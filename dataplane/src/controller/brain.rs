@@ -19,15 +19,15 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Duration, MissedTickBehavior};
 
-use super::claim::Row;
 use super::ledger::{Input, Ledger};
 use super::metrics::Metrics;
 use super::pool_row::PoolRow;
 use super::reporting::{Reporter, read_kept_back};
 use super::reservations::Lines;
+use super::row::Row;
 use super::writing::Outcome;
 use crate::kube::configuration::Configuration;
-use crate::kube::service::LoadBalancerClass;
+use metallb_crds::cluster::service::LoadBalancerClass;
 
 /// Changes that wait for the brain. When it is full the watches wait, and the API server keeps the changes.
 const INPUTS: usize = 256;

@@ -26,13 +26,13 @@ use metallb_core::refusal::{ObjectRefusal, Refusal};
 use metallb_core::table::{Event, Table};
 use metallb_process::events::Happening;
 
-use super::claim::Row;
 use super::notes;
 use super::pool_row::PoolRow;
 use super::reservations::Kept;
+use super::row::Row;
 use super::writing::{Ingress, Write};
 use crate::kube::configuration::{Change, Configuration};
-use crate::kube::service::{LoadBalancerClass, key, reference};
+use metallb_crds::cluster::service::{LoadBalancerClass, key, reference};
 
 /// A change that a watch reports.
 #[derive(Debug)]

@@ -5,7 +5,7 @@
 //! | [`args`] | flags and environment |
 //! | [`run`] | start-up, and what runs beside the brain |
 //! | [`brain`] | the one task that owns the world: watches in, settlements out |
-//! | [`claim`] | a Service, read as what it claims |
+//! | [`row`] | a Service, as the controller keeps it |
 //! | [`pool_row`] | an IPAddressPool, read as its status and what it keeps back |
 //! | [`ledger`] | its world, and what follows from it; no I/O |
 //! | [`writing`] | one write of one Service's status |
@@ -19,7 +19,6 @@
 
 pub mod args;
 mod brain;
-mod claim;
 mod ledger;
 mod memberlist_secret;
 mod metrics;
@@ -27,6 +26,7 @@ mod notes;
 mod pool_row;
 mod reporting;
 mod reservations;
+mod row;
 mod run;
 mod writing;
 

@@ -15,7 +15,7 @@ use super::args::{Args, WebhookMode};
 use super::brain::{Context, work};
 use super::memberlist_secret;
 use super::metrics::Metrics;
-use crate::kube::service::LoadBalancerClass;
+use metallb_crds::cluster::service::LoadBalancerClass;
 
 /// The Lease that the replicas of the controller share.
 const LEASE: &str = "metallb-controller";

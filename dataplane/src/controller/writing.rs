@@ -14,7 +14,7 @@ use metallb_process::cluster::REQUEST_TIMEOUT;
 use metallb_process::lease::Lease;
 use serde_json::{Value, json};
 
-use crate::kube::annotations::Annotation;
+use metallb_crds::cluster::annotations::Annotation;
 
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);

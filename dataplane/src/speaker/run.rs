@@ -22,9 +22,9 @@ use super::excluded;
 use super::facts::Facts;
 use super::lane::{Heartbeats, Lane};
 use super::metrics::Metrics;
-use crate::kube::service::LoadBalancerClass;
 use crate::kube::service_l2_status::{self, Announced};
 use crate::net::links;
+use metallb_crds::cluster::service::LoadBalancerClass;
 
 /// `source.component` of events.
 const COMPONENT: &str = "metallb-speaker";

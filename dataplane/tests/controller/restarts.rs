@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kube::ResourceExt as _;
 use kube::api::{Patch, PatchParams};
-use metallb_dataplane::kube::service::ingress_addresses;
+use metallb_crds::cluster::service::ingress_addresses;
 use metallb_lab::{ApiServer, eventually, load_balancer};
 use nix::sys::signal::Signal;
 use serde_json::json;

@@ -197,7 +197,7 @@ impl World {
     }
 
     fn status(&self, name: &str) -> Vec<IpAddr> {
-        crate::kube::service::ingress_addresses(&self.objects[name]).unwrap()
+        metallb_crds::cluster::service::ingress_addresses(&self.objects[name]).unwrap()
     }
 
     fn reasons(&mut self) -> Vec<&'static str> {

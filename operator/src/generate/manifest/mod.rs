@@ -12,3 +12,5 @@ mod tests;
 
 pub(super) use file::artifacts;
 pub use file::{Images, manifest};
+pub(super) use operator::deployment;
+pub(super) use rbac::{Accounts, accounts};

@@ -19,7 +19,7 @@ use super::{Images, rbac};
 const NAME: &str = "metallb-operator-controller-manager";
 const NOBODY: i64 = 65534;
 
-pub(super) fn deployment(images: &Images) -> Deployment {
+pub(in crate::generate) fn deployment(images: &Images) -> Deployment {
     let labels = BTreeMap::from([("control-plane".to_owned(), "controller-manager".to_owned())]);
     let metadata = ObjectMeta { labels: Some(labels.clone()), ..named(NAME) };
     Deployment {

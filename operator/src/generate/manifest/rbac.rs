@@ -7,7 +7,7 @@ use k8s_openapi::api::rbac::v1::{
     ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::file::{NAMESPACE, named, value};
 use crate::generate::yaml;
@@ -142,6 +142,23 @@ fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> PolicyRule {
 
 fn named_rule(group: &str, resource: &str, name: &str, verbs: &[&str]) -> PolicyRule {
     PolicyRule { resource_names: Some(vec![name.to_owned()]), ..rule(group, &[resource], verbs) }
+}
+
+/// The rules per account, as a ClusterServiceVersion lists them. Its reader makes the accounts and bindings.
+pub(in crate::generate) struct Accounts {
+    /// In the whole cluster.
+    pub(in crate::generate) cluster_permissions: Vec<Value>,
+    /// In the namespace of the operator.
+    pub(in crate::generate) permissions: Vec<Value>,
+}
+
+pub(in crate::generate) fn accounts() -> Accounts {
+    let mut accounts = Accounts { cluster_permissions: Vec::new(), permissions: Vec::new() };
+    for Grant { account, in_cluster, in_namespace, .. } in grants() {
+        accounts.cluster_permissions.push(json!({ "serviceAccountName": account, "rules": in_cluster }));
+        accounts.permissions.push(json!({ "serviceAccountName": account, "rules": in_namespace }));
+    }
+    accounts
 }
 
 pub(super) fn objects() -> Result<Vec<Value>, yaml::Error> {
