@@ -6,7 +6,7 @@ use metallb_core::names::ServiceKey;
 use metallb_core::table::Event;
 
 use super::{Ledger, UnderWay, version};
-use crate::controller::claim::Row;
+use crate::controller::row::Row;
 
 impl Ledger {
     /// Takes in a change of services, and keeps `in_status` in step.
