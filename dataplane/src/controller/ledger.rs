@@ -9,6 +9,7 @@
 //! Start at [`Ledger::plan`].
 
 mod pools;
+mod services;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -76,6 +77,8 @@ pub struct Ledger {
     floors: BTreeMap<ServiceKey, u64>,
     /// A conflict says that there is a newer version, which has not been seen yet.
     unseen: BTreeSet<ServiceKey>,
+    /// Services that ended since they were last settled. Another one of the name may be there by now.
+    ended: BTreeSet<ServiceKey>,
     /// Services whose write the API server refuses.
     refused: BTreeSet<ServiceKey>,
     /// The bad news that a service's events show already.
@@ -135,74 +138,8 @@ impl Ledger {
         }
     }
 
-    /// Takes in a change of services, and keeps `in_status` in step.
-    fn reduce(&mut self, event: Event<ServiceKey, Row>) {
-        if let Event::Listed(_) = &event {
-            self.touched.extend(self.services.reduce(event));
-            self.in_status.clear();
-            for (key, row) in self.services.rows() {
-                for address in row.claim.held.iter().flatten() {
-                    self.in_status.entry(*address).or_default().insert(key.clone());
-                }
-            }
-            return;
-        }
-        if let Event::Applied(key, _) | Event::Deleted(key) = &event {
-            for address in self.services.get(key).iter().flat_map(|row| row.claim.held.iter().flatten()) {
-                if let Some(keys) = self.in_status.get_mut(address) {
-                    keys.remove(key);
-                    if keys.is_empty() {
-                        self.in_status.remove(address);
-                    }
-                }
-            }
-        }
-        if let Event::Applied(key, row) = &event {
-            for address in row.claim.held.iter().flatten() {
-                self.in_status.entry(*address).or_default().insert(key.clone());
-            }
-        }
-        self.touched.extend(self.services.reduce(event));
-    }
-
-    /// Does `address` stand in the status of a service that has to give it up, or may it come to stand there yet?
-    fn is_leaving_another(&self, key: &ServiceKey, address: IpAddr) -> bool {
-        let names_it =
-            |under_way: &UnderWay| under_way.wanted.vips.is_some_and(|vips| vips.contains(address));
-        let under_way =
-            self.in_flight.iter().filter(|(_, under_way)| names_it(under_way)).map(|(holder, _)| holder);
-        let mut holders = self.in_status.get(&address).into_iter().flatten().chain(under_way);
-        holders.any(|holder| {
-            let keeps_it =
-                self.books.assignment(holder).is_some_and(|assignment| assignment.vips.contains(address));
-            holder != key && !keeps_it
-        })
-    }
-
     fn touch_all(&mut self) {
         self.touched.extend(self.services.rows().keys().cloned());
-    }
-
-    /// Replaces rows that are older than what we wrote by what we know.
-    fn without_old_news(&self, event: Event<ServiceKey, Row>) -> Event<ServiceKey, Row> {
-        let current = |key: ServiceKey, row: Row| {
-            let floor = self.floors.get(&key).copied().unwrap_or_default();
-            let is_old = version(&row.resource_version).is_some_and(|version| version < floor);
-            match self.services.get(&key) {
-                Some(known) if is_old => (key, known.clone()),
-                Some(_) | None => (key, row),
-            }
-        };
-        match event {
-            Event::Applied(key, row) => {
-                let (key, row) = current(key, row);
-                Event::Applied(key, row)
-            }
-            Event::Listed(rows) => {
-                Event::Listed(rows.into_iter().map(|(key, row)| current(key, row)).collect())
-            }
-            Event::Deleted(key) => Event::Deleted(key),
-        }
     }
 
     /// Have all watches delivered their list, and is it known what was kept back? Before that, nothing is decided: absence means nothing yet.
@@ -263,15 +200,15 @@ impl Ledger {
     /// Settles one service, and says whom it evicted.
     fn settle(&mut self, key: &ServiceKey, happenings: &mut Vec<Happening>) -> BTreeSet<ServiceKey> {
         self.settled += 1;
-        let Some(row) = self.services.get(key) else {
+        if self.ended.remove(key) {
             self.forget(key);
             let opened = self.books.delete(key);
             if !opened.is_empty() {
                 tracing::info!(event = "serviceDeleted", service = %key, "address released");
             }
             self.openings.extend(opened);
-            return BTreeSet::new();
-        };
+        }
+        let Some(row) = self.services.get(key) else { return BTreeSet::new() };
         let mut claim = row.claim.clone();
         if let Some(expected) = self.expected(key) {
             claim.held = Ok(expected.vips.map(Vips::to_vec).unwrap_or_default());

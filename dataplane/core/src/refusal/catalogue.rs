@@ -27,6 +27,7 @@ pub fn allocation() -> Vec<AllocationRefusal> {
         taken(CannotShare::Keys),
         taken(CannotShare::Backends),
         taken(CannotShare::Port("TCP 80".to_owned())),
+        AllocationRefusal::AddressReserved { address: ADDRESS, service: ServiceKey::new("default", "web") },
         AllocationRefusal::UnknownPool { pool: lab(), set_aside: false },
         AllocationRefusal::NotAdmitted { pool: lab() },
         AllocationRefusal::RequestContradicts { pool: lab(), owner: "other".into() },

@@ -1,5 +1,6 @@
 //! The ledger against an API server that delivers late, refuses stale writes, and loses answers.
 
+mod claims;
 mod pools;
 mod waiting;
 

@@ -224,7 +224,7 @@ proptest! {
         for (n, step) in steps.into_iter().enumerate() {
             history.take(step)?;
             history.check()?;
-            if n % 5 == 0 {
+            if n % 10 == 0 {
                 history.check_nobody_waits_in_vain()?;
             }
         }

@@ -160,3 +160,28 @@ fn an_annotation_that_is_no_duration_is_told_once_and_has_no_effect() {
     world.settle();
     assert_eq!(world.ledger.kept_back().len(), 0);
 }
+
+#[test]
+fn a_service_that_is_replaced_between_two_decisions_finds_its_address_again() {
+    for relist in [false, true] {
+        let mut world = World::annotated(&json!({ "metallb.io/reserve-for": "1h" }));
+        for name in ["first", "web"] {
+            world.create(name, &json!({}));
+            world.settle();
+        }
+        world.edit("first", |object| object["spec"]["type"] = "ClusterIP".into());
+        world.settle();
+        world.delete("web");
+        world.create("web", &json!({}));
+        if relist {
+            world.watch.clear();
+            world.relist();
+        }
+        for event in std::mem::take(&mut world.watch) {
+            world.ledger.apply(Input::Service(event));
+        }
+        world.ledger.plan();
+        world.settle();
+        assert_eq!(world.status("web"), ip("10.0.0.2"), "relist: {relist}");
+    }
+}
