@@ -66,7 +66,7 @@ unit: ## Unit, property and simulation tests, and those against an API server
 
 scenarios: ## What users live through, on a whole cluster
 	@$(STEP) "scenarios on a whole cluster" $(AS_ROOT) env PATH="$$PATH" \
-		cargo test --quiet --workspace --test layer2
+		cargo test --quiet --package metallb-scenarios
 
 bench: begin ## Allocation, take-over and memory, of a release build
 	@$(MAKE) --no-print-directory images PROFILE=release
