@@ -12,7 +12,7 @@ use metallb_process::events::Recorder;
 use metallb_process::lease::Lease;
 use metallb_process::shutdown::Shutdown;
 use metallb_process::watch;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch as latest};
 use tokio::task::JoinSet;
 use tokio::time::{Duration, MissedTickBehavior};
 
@@ -20,7 +20,8 @@ use super::claim::Row;
 use super::ledger::{Input, Ledger};
 use super::metrics::Metrics;
 use super::writing::Outcome;
-use crate::kube::configuration::Configuration;
+use crate::kube::configuration::{Configuration, Scope};
+use crate::kube::configuration_state::{self, Component, publish};
 use crate::kube::service::LoadBalancerClass;
 
 /// Changes that wait for the brain. When it is full the watches wait, and the API server keeps the changes.
@@ -40,6 +41,8 @@ pub struct Context {
     pub client: Client,
     /// MetalLB's namespace.
     pub namespace: String,
+    /// The Pod of this process.
+    pub pod: String,
     /// Which services are ours.
     pub class: LoadBalancerClass,
     /// Where events go.
@@ -54,6 +57,14 @@ pub async fn work(context: &Context, lease: &Lease, shutdown: &Shutdown) {
     let (sender, mut inputs) = mpsc::channel(INPUTS);
     let mut watches = JoinSet::new(); // aborted when dropped
     start_watches(context, sender, &mut watches);
+    let (verdicts, verdict) = latest::channel(None);
+    watches.spawn(configuration_state::keep(
+        context.client.clone(),
+        context.namespace.clone(),
+        Component::Controller,
+        context.pod.clone(),
+        verdict,
+    ));
     let mut ledger = Ledger::new(context.class.clone());
     let mut writes: JoinSet<(ServiceKey, Outcome)> = JoinSet::new();
     let mut patrol = tokio::time::interval(PATROL);
@@ -84,8 +95,11 @@ pub async fn work(context: &Context, lease: &Lease, shutdown: &Shutdown) {
         }
         if ledger.is_ready() {
             context.metrics.client.config_loaded.set(1);
-            context.metrics.client.config_stale.set(i64::from(ledger.any_set_aside()));
             context.metrics.show(ledger.pools(), ledger.books());
+        }
+        if let Some(verdict) = ledger.verdict() {
+            context.metrics.client.config_stale.set(i64::from(!verdict.is_valid()));
+            publish(&verdicts, verdict);
         }
         while writes.len() < WRITES && lease.outlives(REQUEST_TIMEOUT) {
             let Some(write) = ledger.take_write() else { break };
@@ -100,7 +114,14 @@ pub async fn work(context: &Context, lease: &Lease, shutdown: &Shutdown) {
 
 fn start_watches(context: &Context, sender: mpsc::Sender<Input>, watches: &mut JoinSet<()>) {
     let client = &context.client;
-    Configuration::watch(client, &context.namespace, &sender, Input::Configuration, watches);
+    Configuration::watch(
+        &Scope::Allocation,
+        client,
+        &context.namespace,
+        &sender,
+        Input::Configuration,
+        watches,
+    );
     watches.spawn(watch::watch(
         Api::<watch::Guarded<Namespace>>::all(client.clone()),
         watcher::Config::default(),

@@ -27,6 +27,7 @@ use super::claim::Row;
 use super::notes;
 use super::writing::{Ingress, Write};
 use crate::kube::configuration::{Change, Configuration};
+use crate::kube::configuration_state::Verdict;
 use crate::kube::service::{LoadBalancerClass, key, reference};
 
 /// A change that a watch reports.
@@ -438,9 +439,9 @@ impl Ledger {
         &self.books
     }
 
-    /// Is some object of the configuration set aside?
-    pub fn any_set_aside(&self) -> bool {
-        self.configuration.refusals().next().is_some()
+    /// What is to be said about the configuration; `None` until that is certain.
+    pub fn verdict(&self) -> Option<Verdict> {
+        self.configuration.verdict()
     }
 }
 

@@ -4,6 +4,7 @@
 
 pub mod annotations;
 pub mod configuration;
+pub mod configuration_state;
 pub mod endpoints;
 pub mod node;
 pub mod service;
