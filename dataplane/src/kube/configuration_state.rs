@@ -118,7 +118,8 @@ impl Verdict {
         };
         let told: Vec<&str> = self.0.iter().take_while(fits).map(String::as_str).collect();
         let mut text = told.join("\n");
-        let _ = write!(text, "\nand {} more", self.0.len() - told.len());
+        let separator = if told.is_empty() { "" } else { "\n" };
+        let _ = write!(text, "{separator}and {} more", self.0.len() - told.len());
         text
     }
 
