@@ -31,7 +31,7 @@ pub enum Change {
     /// Of a BGPAdvertisement.
     BgpAdvertisement(Event<ObjectKey, Stored<BGPAdvertisement>>),
     /// Of a BGPPeer.
-    BgpPeer(Event<ObjectKey, Stored<BGPPeer>>),
+    BgpPeer(Box<Event<ObjectKey, Stored<BGPPeer>>>),
     /// Of a BFDProfile.
     BfdProfile(Event<ObjectKey, Stored<BFDProfile>>),
     /// Of a Community.
@@ -79,7 +79,7 @@ impl Configuration {
             Change::Pool(event) => self.pools.reduce(event),
             Change::L2Advertisement(event) => self.l2_advertisements.reduce(event),
             Change::BgpAdvertisement(event) => self.bgp_advertisements.reduce(event),
-            Change::BgpPeer(event) => self.bgp_peers.reduce(event),
+            Change::BgpPeer(event) => self.bgp_peers.reduce(*event),
             Change::BfdProfile(event) => self.bfd_profiles.reduce(event),
             Change::Community(event) => self.communities.reduce(event),
             Change::Secret(event) => self.secrets.reduce(event),

@@ -153,7 +153,7 @@ pub async fn keep(
         Api::<watch::Guarded<ConfigurationState>>::namespaced(client.clone(), &namespace),
         watcher::Config::default().fields(&format!("metadata.name={name}")),
         sender,
-        |read| read.ok(),
+        Result::ok,
         |event| event,
     );
     let mut object: Table<watch::ObjectKey, ConfigurationState> = Table::default();

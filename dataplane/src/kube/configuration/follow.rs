@@ -25,7 +25,7 @@ impl Configuration {
         follow(client, namespace, sender, move |event| wrap(Change::Pool(event)), tasks);
         follow(client, namespace, sender, move |event| wrap(Change::L2Advertisement(event)), tasks);
         follow(client, namespace, sender, move |event| wrap(Change::BgpAdvertisement(event)), tasks);
-        follow(client, namespace, sender, move |event| wrap(Change::BgpPeer(event)), tasks);
+        follow(client, namespace, sender, move |event| wrap(Change::BgpPeer(Box::new(event))), tasks);
         follow(client, namespace, sender, move |event| wrap(Change::BfdProfile(event)), tasks);
         follow(client, namespace, sender, move |event| wrap(Change::Community(event)), tasks);
         match scope {

@@ -24,7 +24,7 @@ fn peer(name: &str, changes: &Value) -> Change {
     for (field, value) in changes.as_object().unwrap() {
         spec[field] = value.clone();
     }
-    Change::BgpPeer(applied(name, &spec))
+    Change::BgpPeer(Box::new(applied(name, &spec)))
 }
 
 fn codes(configuration: &Configuration) -> Vec<&'static str> {
@@ -35,7 +35,7 @@ fn list_everything(configuration: &mut Configuration) {
     configuration.apply(Change::Pool(Event::Listed([].into())));
     configuration.apply(Change::L2Advertisement(Event::Listed([].into())));
     configuration.apply(Change::BgpAdvertisement(Event::Listed([].into())));
-    configuration.apply(Change::BgpPeer(Event::Listed([].into())));
+    configuration.apply(Change::BgpPeer(Box::new(Event::Listed([].into()))));
     configuration.apply(Change::BfdProfile(Event::Listed([].into())));
     configuration.apply(Change::Community(Event::Listed([].into())));
     configuration.apply(Change::Secret(Event::Listed([].into())));
