@@ -6,8 +6,10 @@ use std::net::IpAddr;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use kube::core::error_boundary::InvalidObject;
-use metallb_core::labels::Labels;
+use metallb_core::labels::{Labels, any_matches};
+use metallb_core::refusal::{Kind, ObjectRef};
 
+use super::selector;
 use crate::admission::Object;
 use crate::{BFDProfile, BGPAdvertisement, BGPPeer, Community, IPAddressPool, L2Advertisement};
 
@@ -82,6 +84,24 @@ impl Objects {
     /// Puts an object in place of the one of its name, or beside the others.
     pub fn put(&mut self, object: Object) {
         object.put_into(self);
+    }
+
+    /// Has `object` a say on a node with these labels? Peers and BGP advertisements name their nodes; where they do so
+    /// in a way that cannot be read, nobody knows.
+    pub fn may_concern(&self, object: &ObjectRef, node: &Labels) -> bool {
+        let selectors = match object.kind {
+            Kind::BgpPeer => match self.bgp_peers.get(&object.name) {
+                Some(Stored::Readable(peer)) => &peer.spec.node_selectors,
+                Some(Stored::Unreadable { .. }) | None => return true,
+            },
+            Kind::BgpAdvertisement => match self.bgp_advertisements.get(&object.name) {
+                Some(Stored::Readable(advertisement)) => &advertisement.spec.node_selectors,
+                Some(Stored::Unreadable { .. }) | None => return true,
+            },
+            Kind::IpAddressPool | Kind::L2Advertisement | Kind::BfdProfile | Kind::Community => return true,
+        };
+        let selectors = selector::list("spec.nodeSelectors", selectors);
+        selectors.map_or(true, |selectors| selectors.is_empty() || any_matches(&selectors, node))
     }
 }
 

@@ -15,7 +15,7 @@ use metallb_process::lease::Lease;
 use metallb_process::serve::debug::Question;
 use metallb_process::shutdown::Shutdown;
 use metallb_process::watch;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch as latest};
 use tokio::task::JoinSet;
 use tokio::time::{Duration, MissedTickBehavior};
 
@@ -26,7 +26,8 @@ use super::reporting::{Reporter, read_kept_back};
 use super::reservations::Lines;
 use super::row::Row;
 use super::writing::Outcome;
-use crate::kube::configuration::Configuration;
+use crate::kube::configuration::{Configuration, Scope};
+use crate::kube::configuration_state::{self, Component, publish};
 use metallb_crds::cluster::service::LoadBalancerClass;
 
 /// Changes that wait for the brain. When it is full the watches wait, and the API server keeps the changes.
@@ -47,6 +48,8 @@ pub struct Context {
     pub client: Client,
     /// MetalLB's namespace.
     pub namespace: String,
+    /// The Pod of this process.
+    pub pod: String,
     /// Which services are ours.
     pub class: LoadBalancerClass,
     /// Where events go.
@@ -66,6 +69,14 @@ pub async fn work(
     let (sender, mut inputs) = mpsc::channel(INPUTS);
     let mut watches = JoinSet::new(); // aborted when dropped
     start_watches(context, sender, &mut watches);
+    let (verdicts, verdict) = latest::channel(None);
+    watches.spawn(configuration_state::keep(
+        context.client.clone(),
+        context.namespace.clone(),
+        Component::Controller,
+        context.pod.clone(),
+        verdict,
+    ));
     let mut ledger = Ledger::new(context.class.clone());
     let Some(kept_back) = restore(context, &mut ledger, lease, shutdown).await else { return };
     let mut reporter = Reporter::new(context.client.clone(), context.namespace.clone(), kept_back);
@@ -103,7 +114,10 @@ pub async fn work(
         }
         if ledger.is_ready() {
             context.metrics.client.config_loaded.set(1);
-            context.metrics.client.config_stale.set(i64::from(ledger.any_set_aside()));
+        }
+        if let Some(verdict) = ledger.verdict() {
+            context.metrics.client.config_stale.set(i64::from(!verdict.is_valid()));
+            publish(&verdicts, verdict);
         }
         reporter.report(&ledger, &context.metrics, lease);
         while writes.len() < WRITES && lease.outlives(REQUEST_TIMEOUT) {
@@ -151,7 +165,14 @@ async fn restore(
 
 fn start_watches(context: &Context, sender: mpsc::Sender<Input>, watches: &mut JoinSet<()>) {
     let client = &context.client;
-    Configuration::watch(client, &context.namespace, &sender, Input::Configuration, watches);
+    Configuration::watch(
+        &Scope::Allocation,
+        client,
+        &context.namespace,
+        &sender,
+        Input::Configuration,
+        watches,
+    );
     watches.spawn(watch::watch(
         Api::<watch::Guarded<Namespace>>::all(client.clone()),
         watcher::Config::default(),

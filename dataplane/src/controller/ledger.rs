@@ -32,6 +32,7 @@ use super::reservations::Kept;
 use super::row::Row;
 use super::writing::{Ingress, Write};
 use crate::kube::configuration::{Change, Configuration};
+use crate::kube::configuration_state::Verdict;
 use metallb_crds::cluster::service::{LoadBalancerClass, key, reference};
 
 /// A change that a watch reports.
@@ -389,9 +390,9 @@ impl Ledger {
         &self.configuration.config().pools
     }
 
-    /// Is some object of the configuration set aside?
-    pub fn any_set_aside(&self) -> bool {
-        self.configuration.refusals().next().is_some()
+    /// What is to be said about the configuration; `None` until that is certain.
+    pub fn verdict(&self) -> Option<Verdict> {
+        self.configuration.verdict()
     }
 }
 

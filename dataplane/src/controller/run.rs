@@ -61,7 +61,8 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let (lease, released) =
         lease::keep(client.clone(), &namespace, LEASE, args.pod_name.clone(), lease_shutdown);
     let context = Context {
-        recorder: Recorder::start(client.clone(), COMPONENT, args.pod_name),
+        recorder: Recorder::start(client.clone(), COMPONENT, args.pod_name.clone()),
+        pod: args.pod_name,
         client,
         namespace,
         class: LoadBalancerClass::from_flag(&args.lb_class),

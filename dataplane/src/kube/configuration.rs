@@ -1,98 +1,201 @@
-//! Watching the objects of metallb.io that make up the configuration.
+//! The objects of metallb.io that make up the configuration, followed, and what they amount to.
+//!
+//! Controller and speaker follow the same kinds, since each tells what is wrong with all of them; they differ in what
+//! counts for them, see [`Scope`].
+
+mod follow;
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::runtime::watcher;
-use kube::{Api, Client, Resource as _};
-use metallb_core::config::Config;
-use metallb_core::refusal::{Kind, ObjectRef, ObjectRefusal};
+use kube::Resource;
+use metallb_core::config::{BgpAdvertisement, Config, Peer, share_a_node};
+use metallb_core::labels::Labels;
+use metallb_core::names::NodeName;
+use metallb_core::refusal::{Effect, Kind, ObjectRef, ObjectRefusal};
 use metallb_core::table::{Event, Table};
-use metallb_crds::config::{Objects, Parsed, Stored, parse};
+use metallb_crds::config::{Node, Objects, Parsed, Secret, Stored, parse};
 use metallb_crds::{BFDProfile, BGPAdvertisement, BGPPeer, Community, IPAddressPool, L2Advertisement};
-use metallb_process::watch::{self, ObjectKey};
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use metallb_process::watch::ObjectKey;
 
-/// A change to an object of the configuration.
+use super::configuration_state::Verdict;
+
+/// A change to an object of the configuration, or to one that it refers to.
 #[derive(Clone, Debug)]
 pub enum Change {
     /// Of an IPAddressPool.
     Pool(Event<ObjectKey, Stored<IPAddressPool>>),
     /// Of an L2Advertisement.
     L2Advertisement(Event<ObjectKey, Stored<L2Advertisement>>),
+    /// Of a BGPAdvertisement.
+    BgpAdvertisement(Event<ObjectKey, Stored<BGPAdvertisement>>),
+    /// Of a BGPPeer.
+    BgpPeer(Box<Event<ObjectKey, Stored<BGPPeer>>>),
+    /// Of a BFDProfile.
+    BfdProfile(Event<ObjectKey, Stored<BFDProfile>>),
+    /// Of a Community.
+    Community(Event<ObjectKey, Stored<Community>>),
+    /// Of a Secret in MetalLB's namespace.
+    Secret(Event<ObjectKey, Secret>),
+}
+
+/// For whom the configuration is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// Whoever allocates: pools count, and nothing else.
+    #[default]
+    Allocation,
+    /// Whoever announces from this node: everything counts that concerns the node. Secrets are followed too.
+    Announcement(NodeName),
 }
 
 /// The objects, and what they amount to.
 #[derive(Debug, Default)]
 pub struct Configuration {
+    scope: Scope,
     pools: Table<ObjectKey, Stored<IPAddressPool>>,
     l2_advertisements: Table<ObjectKey, Stored<L2Advertisement>>,
+    bgp_advertisements: Table<ObjectKey, Stored<BGPAdvertisement>>,
+    bgp_peers: Table<ObjectKey, Stored<BGPPeer>>,
+    bfd_profiles: Table<ObjectKey, Stored<BFDProfile>>,
+    communities: Table<ObjectKey, Stored<Community>>,
+    secrets: Table<ObjectKey, Secret>,
+    /// The labels of the node it is for, once that is known to be there.
+    node: Option<Labels>,
+    objects: Objects,
     parsed: Parsed,
 }
 
 impl Configuration {
-    /// Starts the watches in `namespace`; changes arrive through `sender`, made into its type by `wrap`.
-    pub fn watch<E: Send + 'static>(
-        client: &Client,
-        namespace: &str,
-        sender: &mpsc::Sender<E>,
-        wrap: impl Fn(Change) -> E + Copy + Send + 'static,
-        tasks: &mut JoinSet<()>,
-    ) {
-        tasks.spawn(watch::watch(
-            Api::namespaced(client.clone(), namespace),
-            watcher::Config::default(),
-            sender.clone(),
-            |read| Some(without_noise(read.into())),
-            move |event| wrap(Change::Pool(event)),
-        ));
-        tasks.spawn(watch::watch(
-            Api::namespaced(client.clone(), namespace),
-            watcher::Config::default(),
-            sender.clone(),
-            |read| Some(without_noise(read.into())),
-            move |event| wrap(Change::L2Advertisement(event)),
-        ));
+    /// An empty one.
+    pub fn new(scope: Scope) -> Self {
+        Self { scope, ..Self::default() }
     }
 
-    /// Takes in a change. True when the configuration or its refusals are now different.
+    /// Takes in a change. True when what counts in the configuration is now different.
     pub fn apply(&mut self, change: Change) -> bool {
         let touched = match change {
             Change::Pool(event) => self.pools.reduce(event),
             Change::L2Advertisement(event) => self.l2_advertisements.reduce(event),
+            Change::BgpAdvertisement(event) => self.bgp_advertisements.reduce(event),
+            Change::BgpPeer(event) => self.bgp_peers.reduce(*event),
+            Change::BfdProfile(event) => self.bfd_profiles.reduce(event),
+            Change::Community(event) => self.communities.reduce(event),
+            Change::Secret(event) => self.secrets.reduce(event),
         };
-        if touched.is_empty() {
-            return false;
-        }
-        let mut parsed = parse(&Objects {
-            pools: by_name(&self.pools),
-            l2_advertisements: by_name(&self.l2_advertisements),
-            ..Objects::default()
-        });
-        self.keep_last_good(&mut parsed);
-        if parsed == self.parsed {
-            return false;
-        }
-        self.parsed = parsed;
-        true
+        !touched.is_empty() && self.parse()
     }
 
-    /// An advertisement that was valid and is not any more stays in force as it was: a slip of the pen must not take
-    /// everything it announces off the air. It is told as set aside all the same, and a restart forgets it.
+    /// The labels of the node it is for are these; `None` when there is no such node. True when what counts in the
+    /// configuration is now different.
+    pub fn set_node(&mut self, labels: Option<Labels>) -> bool {
+        if self.node == labels {
+            return false;
+        }
+        self.node = labels;
+        self.parse()
+    }
+
+    fn parse(&mut self) -> bool {
+        let nodes = match &self.scope {
+            Scope::Allocation => None,
+            // Peers that contradict each other on other nodes are the business of those.
+            Scope::Announcement(name) => Some(
+                self.node
+                    .iter()
+                    .map(|labels| (name.to_string(), Node { labels: labels.clone(), ..Node::default() }))
+                    .collect(),
+            ),
+        };
+        self.objects = Objects {
+            pools: by_name(&self.pools),
+            l2_advertisements: by_name(&self.l2_advertisements),
+            bgp_advertisements: by_name(&self.bgp_advertisements),
+            bgp_peers: by_name(&self.bgp_peers),
+            bfd_profiles: by_name(&self.bfd_profiles),
+            communities: by_name(&self.communities),
+            nodes,
+            secrets: (self.scope != Scope::Allocation).then(|| by_name(&self.secrets)),
+        };
+        let mut parsed = parse(&self.objects);
+        self.keep_last_good(&mut parsed);
+        let before = std::mem::replace(&mut self.parsed, parsed);
+        match &self.scope {
+            Scope::Allocation => before.config.pools != self.parsed.config.pools,
+            Scope::Announcement(_) => before.config != self.parsed.config,
+        }
+    }
+
+    /// An object that was in force and is not any more stays in force as it was: a slip of the pen must not take
+    /// everything it announces off the air. It is told as set aside all the same, and a restart forgets it. Where it
+    /// contradicts what is in force by now it goes.
+    ///
+    /// Pools are not kept: what their services hold is held for them ([`Pools::set_aside`]).
+    ///
+    /// [`Pools::set_aside`]: metallb_core::config::Pools::set_aside
     fn keep_last_good(&self, parsed: &mut Parsed) {
-        for refusal in parsed.refusals.iter().filter(|refusal| refusal.object.kind == Kind::L2Advertisement) {
-            let name = refusal.object.name.as_str();
-            if let Some((name, last_good)) = self.parsed.config.l2_advertisements.get_key_value(name) {
-                parsed.config.l2_advertisements.insert(name.clone(), last_good.clone());
+        let last = &self.parsed.config;
+        let Parsed { config, refusals } = parsed;
+        for ObjectRefusal { object: ObjectRef { kind, name }, .. } in refusals {
+            let name = name.as_str();
+            // Pools are held, profiles and communities are copied into what uses them.
+            match kind {
+                Kind::L2Advertisement if !config.l2_advertisements.contains_key(name) => {
+                    let good = last.l2_advertisements.get_key_value(name);
+                    config.l2_advertisements.extend(good.map(|(name, good)| (name.clone(), good.clone())));
+                }
+                Kind::BgpAdvertisement if !config.bgp_advertisements.contains_key(name) => {
+                    let good = last.bgp_advertisements.get_key_value(name);
+                    let good = good.filter(|(_, good)| !self.is_contradicted(good, config));
+                    config.bgp_advertisements.extend(good.map(|(name, good)| (name.clone(), good.clone())));
+                }
+                Kind::BgpPeer if !config.peers.contains_key(name) => {
+                    let good = last.peers.get_key_value(name);
+                    let good = good.filter(|(_, good)| !self.is_in_conflict(good, config));
+                    config.peers.extend(good.map(|(name, good)| (name.clone(), good.clone())));
+                }
+                Kind::IpAddressPool
+                | Kind::BfdProfile
+                | Kind::Community
+                | Kind::L2Advertisement
+                | Kind::BgpAdvertisement
+                | Kind::BgpPeer => {}
             }
         }
     }
 
-    /// Has every watch delivered its list? Before that an absent object means nothing.
+    fn is_in_conflict(&self, peer: &Peer, config: &Config) -> bool {
+        config.peers.values().any(|other| {
+            !peer.conflicts(other).is_empty()
+                && share_a_node(&peer.node_selectors, &other.node_selectors, Some(&self.node))
+        })
+    }
+
+    fn is_contradicted(&self, advertisement: &BgpAdvertisement, config: &Config) -> bool {
+        config.bgp_advertisements.values().any(|other| {
+            let both = |pool: &&metallb_core::config::Pool| {
+                advertisement.covers_pool(&pool.name, &pool.labels)
+                    && other.covers_pool(&pool.name, &pool.labels)
+            };
+            config.pools.iter().filter(both).any(|pool| advertisement.contradicts(other, pool))
+                && share_a_node(&advertisement.node_selectors, &other.node_selectors, Some(&self.node))
+        })
+    }
+
+    /// Has every watch delivered its list that allocation and layer 2 need? Before that an absent object means nothing.
     pub fn is_listed(&self) -> bool {
         self.pools.is_listed() && self.l2_advertisements.is_listed()
+    }
+
+    /// Has every watch delivered its list? Before that nobody knows whether a name that is referred to is there.
+    pub fn is_complete(&self) -> bool {
+        self.is_listed()
+            && self.bgp_advertisements.is_listed()
+            && self.bgp_peers.is_listed()
+            && self.bfd_profiles.is_listed()
+            && self.communities.is_listed()
+            && (self.scope == Scope::Allocation || self.secrets.is_listed())
     }
 
     /// What is in force.
@@ -102,105 +205,65 @@ impl Configuration {
 
     /// What was set aside, each with the object that an event about it belongs to.
     pub fn refusals(&self) -> impl Iterator<Item = (&ObjectRefusal, ObjectReference)> {
-        let refusals = self.parsed.refusals.iter().filter(|refusal| refusal.effect().sets_aside());
+        let complete = self.is_complete();
+        let is_told = move |refusal: &&ObjectRefusal| match refusal.effect() {
+            Effect::SetsAside => true,
+            Effect::Dangling => complete,
+            Effect::Warning => false,
+        };
+        let refusals = self.parsed.refusals.iter().filter(is_told);
         refusals.map(|refusal| (refusal, self.reference(refusal)))
+    }
+
+    /// What is to be said in the ConfigurationState; `None` until that is certain.
+    pub fn verdict(&self) -> Option<Verdict> {
+        let certain = match &self.scope {
+            Scope::Allocation => self.is_listed(),
+            Scope::Announcement(_) => self.is_complete(),
+        };
+        let refusals = self.refusals().map(|(refusal, _)| refusal);
+        certain.then(|| Verdict::on(refusals.filter(|refusal| self.counts(&refusal.object))))
+    }
+
+    fn counts(&self, object: &ObjectRef) -> bool {
+        match &self.scope {
+            Scope::Allocation => object.kind == Kind::IpAddressPool,
+            Scope::Announcement(_) => {
+                self.node.as_ref().is_none_or(|labels| self.objects.may_concern(object, labels))
+            }
+        }
     }
 
     fn reference(&self, refusal: &ObjectRefusal) -> ObjectReference {
         let ObjectRef { kind, name } = &refusal.object;
-        let (metadata, mut reference) = match kind {
-            Kind::IpAddressPool => (metadata(&self.pools, name), IPAddressPool::default().object_ref(&())),
-            Kind::L2Advertisement => {
-                (metadata(&self.l2_advertisements, name), L2Advertisement::default().object_ref(&()))
-            }
-            Kind::BgpAdvertisement => (None, BGPAdvertisement::default().object_ref(&())),
-            Kind::BgpPeer => (None, BGPPeer::default().object_ref(&())),
-            Kind::BfdProfile => (None, BFDProfile::default().object_ref(&())),
-            Kind::Community => (None, Community::default().object_ref(&())),
-        };
-        reference.name = Some(name.clone());
-        reference.namespace = metadata.and_then(|metadata| metadata.namespace.clone());
-        reference.uid = metadata.and_then(|metadata| metadata.uid.clone());
-        reference
+        match kind {
+            Kind::IpAddressPool => reference(&self.pools, name),
+            Kind::L2Advertisement => reference(&self.l2_advertisements, name),
+            Kind::BgpAdvertisement => reference(&self.bgp_advertisements, name),
+            Kind::BgpPeer => reference(&self.bgp_peers, name),
+            Kind::BfdProfile => reference(&self.bfd_profiles, name),
+            Kind::Community => reference(&self.communities, name),
+        }
     }
 }
 
-fn metadata<'t, K: kube::Resource + PartialEq>(
-    table: &'t Table<ObjectKey, Stored<K>>,
+fn reference<K: Resource<DynamicType = ()> + Default>(
+    table: &Table<ObjectKey, Stored<K>>,
     name: &str,
-) -> Option<&'t ObjectMeta> {
-    table.rows().iter().find(|((_, row), _)| row == name).map(|(_, stored)| match stored {
-        Stored::Readable(object) => object.meta(),
-        Stored::Unreadable { metadata, .. } => metadata,
-    })
-}
-
-fn by_name<K: Clone + PartialEq>(table: &Table<ObjectKey, Stored<K>>) -> BTreeMap<String, Stored<K>> {
-    table.rows().iter().map(|((_, name), stored)| (name.clone(), stored.clone())).collect()
-}
-
-/// Drops what changes without the configuration changing, so that such changes touch nothing.
-fn without_noise<K: kube::Resource + HasStatus>(stored: Stored<K>) -> Stored<K> {
-    match stored {
-        Stored::Readable(mut object) => {
-            let metadata = object.meta_mut();
-            metadata.managed_fields = None;
-            metadata.resource_version = None;
-            object.drop_status();
-            Stored::Readable(object)
-        }
-        Stored::Unreadable { mut metadata, error } => {
-            metadata.managed_fields = None;
-            metadata.resource_version = None;
-            Stored::Unreadable { metadata, error }
-        }
+) -> ObjectReference {
+    let stored = table.rows().iter().find(|((_, row), _)| row == name);
+    let metadata: Option<&ObjectMeta> = stored.map(|(_, stored)| stored.metadata());
+    ObjectReference {
+        name: Some(name.to_owned()),
+        namespace: metadata.and_then(|metadata| metadata.namespace.clone()),
+        uid: metadata.and_then(|metadata| metadata.uid.clone()),
+        ..K::default().object_ref(&())
     }
 }
 
-/// Kinds whose status says nothing about the configuration.
-trait HasStatus {
-    fn drop_status(&mut self);
-}
-
-impl HasStatus for IPAddressPool {
-    fn drop_status(&mut self) {
-        self.status = None;
-    }
-}
-
-impl HasStatus for L2Advertisement {
-    fn drop_status(&mut self) {
-        self.status = None;
-    }
+fn by_name<V: Clone + PartialEq>(table: &Table<ObjectKey, V>) -> BTreeMap<String, V> {
+    table.rows().iter().map(|((_, name), value)| (name.clone(), value.clone())).collect()
 }
 
 #[cfg(test)]
-mod tests {
-    use metallb_core::refusal::Refusal;
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn advertisement(spec: &Value) -> Change {
-        let object = json!({ "metadata": { "name": "lab" }, "spec": spec });
-        let stored = Stored::Readable(serde_json::from_value(object).unwrap());
-        Change::L2Advertisement(Event::Applied(("metallb-system".into(), "lab".into()), stored))
-    }
-
-    #[test]
-    fn an_advertisement_that_becomes_invalid_stays_in_force_as_it_was_until_it_is_mended_or_gone() {
-        let valid = |interface: &str| advertisement(&json!({ "interfaces": [interface] }));
-        let mut configuration = Configuration::default();
-        configuration.apply(valid("eth0"));
-        let good = configuration.config().clone();
-        assert!(configuration.apply(advertisement(&json!({ "nodeSelectors": [{}, {}] }))));
-        assert_eq!(configuration.config(), &good);
-        let codes: Vec<_> = configuration.refusals().map(|(refusal, _)| refusal.code()).collect();
-        assert_eq!(codes, ["bad-selector"]);
-        assert!(configuration.apply(valid("eth1")));
-        assert_ne!(configuration.config(), &good);
-        assert_eq!(configuration.refusals().count(), 0);
-        configuration.apply(Change::L2Advertisement(Event::Deleted(("metallb-system".into(), "lab".into()))));
-        assert!(configuration.config().l2_advertisements.is_empty());
-    }
-}
+mod tests;

@@ -3,4 +3,5 @@
 //! Not here: decisions. What an object means for an address is decided from what these modules read.
 
 pub mod configuration;
+pub mod configuration_state;
 pub mod service_l2_status;

@@ -15,6 +15,7 @@ use super::facts::{Facts, Input, News, Peer, Row};
 use super::lane::Lane;
 use super::metrics::Metrics;
 use crate::kube::configuration::Configuration;
+use crate::kube::configuration_state::{Verdict, publish};
 use crate::kube::service_l2_status::Announced;
 use crate::net::links::Links;
 use metallb_crds::cluster::service::{LoadBalancerClass, key, reference};
@@ -41,13 +42,15 @@ pub struct Context {
     pub metrics: Metrics,
     /// Where statuses go.
     pub statuses: latest::Sender<Announced>,
+    /// Where it goes what is to be said about the configuration.
+    pub verdicts: latest::Sender<Option<Verdict>>,
 }
 
 /// Works until the lane ends, which it does only when something is badly wrong. Dropping the future stops it.
 pub async fn work(context: &Context, mut facts: Facts, lane: &Lane, mut links: latest::Receiver<Links>) {
     let (sender, mut inputs) = mpsc::channel(INPUTS);
     let mut watches = JoinSet::new(); // aborted when dropped
-    start_watches(context, sender, &mut watches);
+    start_watches(context, &facts, sender, &mut watches);
     let mut speakers = lane.speakers.clone();
     facts.set_speakers(speakers.borrow_and_update().clone());
     facts.set_links(links.borrow_and_update().clone());
@@ -91,17 +94,20 @@ fn tell(context: &Context, facts: &mut Facts) {
     }
     if facts.is_ready() {
         metrics.client.config_loaded.set(1);
-        metrics.client.config_stale.set(i64::from(facts.any_set_aside()));
+    }
+    if let Some(verdict) = facts.verdict() {
+        metrics.client.config_stale.set(i64::from(!verdict.is_valid()));
+        publish(&context.verdicts, verdict);
     }
     if let Some(statuses) = statuses {
         context.statuses.send_replace(statuses);
     }
 }
 
-fn start_watches(context: &Context, sender: mpsc::Sender<Input>, watches: &mut JoinSet<()>) {
+fn start_watches(context: &Context, facts: &Facts, sender: mpsc::Sender<Input>, watches: &mut JoinSet<()>) {
     let client = &context.client;
     let wrap = |change| Input::Configuration(Box::new(change));
-    Configuration::watch(client, &context.namespace, &sender, wrap, watches);
+    Configuration::watch(&facts.scope(), client, &context.namespace, &sender, wrap, watches);
     let class = context.class.clone();
     watches.spawn(watch::watch(
         Api::<watch::Guarded<Service>>::all(client.clone()),

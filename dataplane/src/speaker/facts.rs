@@ -19,7 +19,8 @@ use metallb_core::plan::{Node, Planner, Service, Speakers, Touched, World};
 use metallb_core::table::{Event, Table};
 use metallb_process::watch::ObjectKey;
 
-use crate::kube::configuration::{Change, Configuration};
+use crate::kube::configuration::{Change, Configuration, Scope};
+use crate::kube::configuration_state::Verdict;
 use crate::kube::service_l2_status::Announced;
 use crate::net::links::Links;
 use crate::speaker::lane::{Phase, Station, Tables};
@@ -106,7 +107,7 @@ impl Facts {
             slices: Slices::default(),
             nodes: Table::default(),
             pods: Table::default(),
-            configuration: Configuration::default(),
+            configuration: Configuration::new(Scope::Announcement(node.clone())),
             links: None,
             informed: false,
             heartbeats,
@@ -143,14 +144,17 @@ impl Facts {
             Input::Node(event) => {
                 for name in self.nodes.reduce(event) {
                     let node = self.nodes.get(&name).cloned();
+                    let labels = node.as_ref().map(|node| node.labels.clone());
+                    if name == *self.world.node() && self.configuration.set_node(labels) {
+                        self.set_config();
+                    }
                     let touched = self.world.set_node(name, node);
                     self.touch(touched);
                 }
             }
             Input::Configuration(change) => {
                 if self.configuration.apply(*change) {
-                    let touched = self.world.set_config(self.configuration.config().clone());
-                    self.touch(touched);
+                    self.set_config();
                 }
             }
             Input::Pod(event) => {
@@ -182,6 +186,11 @@ impl Facts {
         self.tables_changed = true;
         self.links = Some(links);
         let touched = self.world.set_interfaces(names);
+        self.touch(touched);
+    }
+
+    fn set_config(&mut self) {
+        let touched = self.world.set_config(self.configuration.config().clone());
         self.touch(touched);
     }
 
@@ -259,9 +268,14 @@ impl Facts {
         matches!(plan.services.get(service), Some(Ok(()))).then(|| plan.announce.clone())?
     }
 
-    /// Is some object of the configuration set aside?
-    pub fn any_set_aside(&self) -> bool {
-        self.configuration.refusals().next().is_some()
+    /// What is to be said about the configuration; `None` until that is certain.
+    pub fn verdict(&self) -> Option<Verdict> {
+        self.configuration.verdict()
+    }
+
+    /// The configuration that this node follows.
+    pub fn scope(&self) -> Scope {
+        Scope::Announcement(self.world.node().clone())
     }
 
     /// The node it is seen from.

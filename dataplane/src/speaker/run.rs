@@ -22,6 +22,7 @@ use super::excluded;
 use super::facts::Facts;
 use super::lane::{Heartbeats, Lane};
 use super::metrics::Metrics;
+use crate::kube::configuration_state::{self, Component};
 use crate::kube::service_l2_status::{self, Announced};
 use crate::net::links;
 use metallb_crds::cluster::service::LoadBalancerClass;
@@ -65,6 +66,14 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let (statuses, wanted) = watch::channel(Announced::new());
     let owner = cluster::owned_by(&pod)?;
     tokio::spawn(service_l2_status::keep(client.clone(), namespace.clone(), node.clone(), owner, wanted));
+    let (verdicts, verdict) = watch::channel(None);
+    tokio::spawn(configuration_state::keep(
+        client.clone(),
+        namespace.clone(),
+        Component::Speaker(node.clone()),
+        args.pod_name.clone(),
+        verdict,
+    ));
     let context = Context {
         recorder: Recorder::start(client.clone(), COMPONENT, args.node_name),
         client,
@@ -73,6 +82,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         speaker_labels,
         metrics,
         statuses,
+        verdicts,
     };
     tokio::select! {
         () = shutdown.requested() => {}

@@ -89,7 +89,10 @@ fn grants() -> [Grant; 3] {
                     rule(CORE, &["secrets"], &["create"]),
                     named_rule(CORE, "secrets", render::MEMBERLIST_SECRET, &["get"]),
                     named_rule("apps", "deployments", CONTROLLER, &["get"]),
+                    // Its own, which owns what it reports.
+                    rule(CORE, &["pods"], &["get"]),
                 ],
+                configuration_state(),
                 lease("metallb-controller"),
             ]
             .concat(),
@@ -107,12 +110,17 @@ fn grants() -> [Grant; 3] {
             ]
             .concat(),
             names: [SPEAKER, SPEAKER],
-            in_namespace: vec![
-                rule(METALLB, &CONFIGURATION, &READ),
-                rule(METALLB, &["servicel2statuses"], &["get", "list", "watch", "create", "delete"]),
-                rule(METALLB, &["servicel2statuses/status"], &["patch"]),
-                rule(CORE, &["pods"], &READ),
-            ],
+            in_namespace: [
+                vec![
+                    rule(METALLB, &CONFIGURATION, &READ),
+                    rule(METALLB, &["servicel2statuses"], &["get", "list", "watch", "create", "delete"]),
+                    rule(METALLB, &["servicel2statuses/status"], &["patch"]),
+                    // Passwords of BGP sessions are among the Secrets.
+                    rule(CORE, &["pods", "secrets"], &READ),
+                ],
+                configuration_state(),
+            ]
+            .concat(),
         },
     ]
 }
@@ -122,6 +130,14 @@ fn metrics_access() -> Vec<PolicyRule> {
     vec![
         rule("authentication.k8s.io", &["tokenreviews"], &["create"]),
         rule("authorization.k8s.io", &["subjectaccessreviews"], &["create"]),
+    ]
+}
+
+/// To report what is wrong with the configuration. Server-side apply of an object that is not there creates it.
+fn configuration_state() -> Vec<PolicyRule> {
+    vec![
+        rule(METALLB, &["configurationstates"], &["get", "list", "watch", "create", "patch"]),
+        rule(METALLB, &["configurationstates/status"], &["patch"]),
     ]
 }
 

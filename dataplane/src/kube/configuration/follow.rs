@@ -1,0 +1,105 @@
+//! The watches of the configuration: one a kind, all alike.
+
+use kube::runtime::watcher;
+use kube::{Api, Client, Resource};
+use metallb_core::table::Event;
+use metallb_crds::config::{Secret, Stored};
+use metallb_crds::{BFDProfile, BGPAdvertisement, BGPPeer, Community, IPAddressPool, L2Advertisement};
+use metallb_process::watch::{self, ObjectKey};
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::{Change, Configuration, Scope};
+
+impl Configuration {
+    /// Starts the watches of `scope` in `namespace`; changes arrive through `sender`, made into its type by `wrap`.
+    pub fn watch<E: Send + 'static>(
+        scope: &Scope,
+        client: &Client,
+        namespace: &str,
+        sender: &mpsc::Sender<E>,
+        wrap: impl Fn(Change) -> E + Copy + Send + 'static,
+        tasks: &mut JoinSet<()>,
+    ) {
+        follow(client, namespace, sender, move |event| wrap(Change::Pool(event)), tasks);
+        follow(client, namespace, sender, move |event| wrap(Change::L2Advertisement(event)), tasks);
+        follow(client, namespace, sender, move |event| wrap(Change::BgpAdvertisement(event)), tasks);
+        follow(client, namespace, sender, move |event| wrap(Change::BgpPeer(Box::new(event))), tasks);
+        follow(client, namespace, sender, move |event| wrap(Change::BfdProfile(event)), tasks);
+        follow(client, namespace, sender, move |event| wrap(Change::Community(event)), tasks);
+        match scope {
+            Scope::Allocation => {}
+            Scope::Announcement(_) => drop(tasks.spawn(watch::watch(
+                Api::namespaced(client.clone(), namespace),
+                watcher::Config::default(),
+                sender.clone(),
+                |read| Some(secret(&read.ok()?)),
+                move |event| wrap(Change::Secret(event)),
+            ))),
+        }
+    }
+}
+
+fn follow<K, E>(
+    client: &Client,
+    namespace: &str,
+    sender: &mpsc::Sender<E>,
+    wrap: impl Fn(Event<ObjectKey, Stored<K>>) -> E + Send + 'static,
+    tasks: &mut JoinSet<()>,
+) where
+    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
+    K: HasStatus + Clone + std::fmt::Debug + DeserializeOwned + Send + 'static,
+    E: Send + 'static,
+{
+    tasks.spawn(watch::watch(
+        Api::<watch::Guarded<K>>::namespaced(client.clone(), namespace),
+        watcher::Config::default(),
+        sender.clone(),
+        |read| Some(without_noise(read.into())),
+        wrap,
+    ));
+}
+
+/// Never its values: they are read by whoever opens the session, when it opens.
+fn secret(secret: &k8s_openapi::api::core::v1::Secret) -> Secret {
+    Secret {
+        kind: secret.type_.clone().unwrap_or_default(),
+        keys: secret.data.iter().flatten().map(|(key, _)| key.clone()).collect(),
+    }
+}
+
+/// Drops what changes without the configuration changing, so that such changes touch nothing.
+fn without_noise<K: Resource + HasStatus>(stored: Stored<K>) -> Stored<K> {
+    match stored {
+        Stored::Readable(mut object) => {
+            let metadata = object.meta_mut();
+            metadata.managed_fields = None;
+            metadata.resource_version = None;
+            object.drop_status();
+            Stored::Readable(object)
+        }
+        Stored::Unreadable { mut metadata, error } => {
+            metadata.managed_fields = None;
+            metadata.resource_version = None;
+            Stored::Unreadable { metadata, error }
+        }
+    }
+}
+
+/// Kinds whose status says nothing about the configuration.
+trait HasStatus {
+    fn drop_status(&mut self);
+}
+
+macro_rules! has_status {
+    ($($kind:ty),+) => {
+        $(impl HasStatus for $kind {
+            fn drop_status(&mut self) {
+                self.status = None;
+            }
+        })+
+    };
+}
+
+has_status!(BFDProfile, BGPAdvertisement, BGPPeer, Community, IPAddressPool, L2Advertisement);
