@@ -7,12 +7,15 @@
 //! | [`wanted`] | a `MetalLB` object, checked |
 //! | [`render`] | the objects it comes to: pure |
 //! | [`reconcile`] | watches in, writes and status out |
+//! | [`webhooks`] | what the API server asks before it stores an object, and to convert one |
+//! | [`certs`] | the certificate that it trusts them by |
 //! | [`metrics`] | what is counted |
 //! | [`generate`] | files of the repository that follow from the Rust types |
 //!
 //! Not here: what controller and speakers do.
 
 pub mod args;
+pub mod certs;
 pub mod environment;
 pub mod generate;
 pub mod metrics;
@@ -20,5 +23,6 @@ pub mod reconcile;
 pub mod render;
 mod run;
 pub mod wanted;
+pub mod webhooks;
 
 pub use run::run;
