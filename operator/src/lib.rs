@@ -25,4 +25,4 @@ mod run;
 pub mod wanted;
 pub mod webhooks;
 
-pub use run::run;
+pub use run::{run, run_webhooks};

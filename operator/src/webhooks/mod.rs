@@ -3,6 +3,7 @@
 //! | room | holds |
 //! |---|---|
 //! | [`paths`] | which path is about which kind: upstream's |
+//! | [`start()`] | the webhooks as a process runs them |
 //! | [`server`] | listening, and leaving without a request being lost |
 //! | [`admission`] | AdmissionReview in and out; start here |
 //! | [`gather`] | the objects that an edit is judged beside, read live |
@@ -18,6 +19,8 @@ pub mod gather;
 pub mod metallb;
 pub mod paths;
 pub mod server;
+mod start;
 
 pub use admission::Reviewer;
 pub use server::{Server, serve};
+pub use start::{Webhooks, start};
