@@ -16,6 +16,7 @@ use kube::runtime::watcher::{self, watch_object};
 use kube::{Client, ResourceExt as _};
 use metallb_process::serve::tls::HeldCertificate;
 use metallb_process::shutdown::Shutdown;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::issue::Issued;
@@ -51,8 +52,15 @@ enum Seen {
     Definition(Option<CustomResourceDefinition>),
 }
 
-/// Keeps the certificate until `shutdown`, and `held` in line with it.
-pub async fn keep(client: Client, certificates: Certificates, held: HeldCertificate, shutdown: Shutdown) {
+/// Keeps the certificate until `shutdown`, and `held` in line with it. `trusted` becomes true when the API server knows
+/// by whom it is signed, for the first time.
+pub async fn keep(
+    client: Client,
+    certificates: Certificates,
+    held: HeldCertificate,
+    trusted: watch::Sender<bool>,
+    shutdown: Shutdown,
+) {
     let mut seen = watches(&client, &certificates);
     let mut keeper = Keeper::new(client, certificates, held);
     let mut wake = None;
@@ -68,7 +76,11 @@ pub async fn keep(client: Client, certificates: Certificates, held: HeldCertific
             }
             () = until(wake) => {}
         }
-        wake = Some(match keeper.act().await {
+        let acted = keeper.act().await;
+        if keeper.published.is_some() {
+            trusted.send_replace(true);
+        }
+        wake = Some(match acted {
             Ok(wait) => Instant::now() + wait,
             Err(error) => {
                 tracing::warn!(event = "certificateNotKept", error = format!("{error:#}"), "will retry");

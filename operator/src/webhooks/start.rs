@@ -6,6 +6,7 @@ use kube::Client;
 use metallb_process::serve::http::On;
 use metallb_process::serve::tls::{CertificateSource, HeldCertificate};
 use metallb_process::shutdown::Shutdown;
+use tokio::sync::watch;
 
 use super::metallb::Rules;
 use super::{Reviewer, Server, paths, serve};
@@ -17,7 +18,8 @@ use crate::environment::WebhookEnvironment;
 pub struct Webhooks {
     /// The server.
     pub server: Server,
-    held: Option<HeldCertificate>,
+    /// Our own certificate is trusted; `None`: others provide one.
+    trusted: Option<watch::Receiver<bool>>,
     shutdown: Shutdown,
 }
 
@@ -31,14 +33,15 @@ pub fn start(
     let WebhookEnvironment { namespace, external_frrk8s_namespace, tls } = environment;
     let options = tls.options()?;
     let options = if args.webhook_http2 { options } else { options.without_http2() };
-    let mut held = None;
+    let mut trusted = None;
     let source = if args.disable_cert_rotation {
         CertificateSource::Directory(args.cert_dir.clone())
     } else {
         let certificate = HeldCertificate::default();
-        held = Some(certificate.clone());
+        let (tell, told) = watch::channel(false);
+        trusted = Some(told);
         let kept = certificates(args, &namespace);
-        tokio::spawn(certs::keep(client.clone(), kept, certificate.clone(), shutdown.clone()));
+        tokio::spawn(certs::keep(client.clone(), kept, certificate.clone(), tell, shutdown.clone()));
         CertificateSource::Held(certificate)
     };
     let reviewer = Reviewer { client, rules: Rules { namespace, external_frrk8s_namespace } };
@@ -46,7 +49,7 @@ pub fn start(
     let server =
         serve(On::Everything(args.webhook_port), source, &options, reviewer, shutdown.clone(), drain)?;
     tracing::info!(event = "webhooks", address = %server.address, rotation = !args.disable_cert_rotation, "listening");
-    Ok(Webhooks { server, held, shutdown: shutdown.clone() })
+    Ok(Webhooks { server, trusted, shutdown: shutdown.clone() })
 }
 
 fn certificates(args: &Args, namespace: &str) -> Certificates {
@@ -67,13 +70,15 @@ fn certificates(args: &Args, namespace: &str) -> Certificates {
 impl Webhooks {
     /// For `/readyz`: can a request be sent here? On the way out it no longer can, while it would still be served.
     pub fn readiness(&self) -> impl Fn() -> Result<(), &'static str> + Clone + Send + Sync + 'static + use<> {
-        let (held, shutdown) = (self.held.clone(), self.shutdown.clone());
+        let (trusted, shutdown) = (self.trusted.clone(), self.shutdown.clone());
         move || {
             if shutdown.is_requested() {
                 return Err("on its way out");
             }
-            match &held {
-                Some(held) if !held.is_there() => Err("no webhook certificate yet"),
+            match &trusted {
+                Some(trusted) if !*trusted.borrow() => {
+                    Err("no webhook certificate that the API server trusts yet")
+                }
                 Some(_) | None => Ok(()),
             }
         }

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::file::{NAMESPACE, named, value};
 use crate::generate::yaml;
 use crate::render;
+use crate::webhooks::paths;
 
 /// The operator's ServiceAccount.
 pub(super) const OPERATOR: &str = "manager-account";
@@ -25,6 +26,13 @@ const KEEP: [&str; 6] = ["get", "list", "watch", "create", "patch", "delete"];
 /// The kinds that users configure MetalLB with.
 const CONFIGURATION: [&str; 6] =
     ["bfdprofiles", "bgpadvertisements", "bgppeers", "communities", "ipaddresspools", "l2advertisements"];
+/// What it takes to keep one field of an object right.
+const PUBLISH: [&str; 3] = ["list", "watch", "patch"];
+const WEBHOOKS: [&str; 3] =
+    [paths::CONFIGURATION, paths::OPERATOR_CONFIGURATION, paths::DELETION_CONFIGURATION];
+/// The Secret of the webhooks' certificate, upstream's.
+const CERTIFICATE: &str = "metallb-webhook-cert";
+const REGISTRATION: &str = "admissionregistration.k8s.io";
 const METALLB: &str = "metallb.io";
 const CORE: &str = "";
 
@@ -49,6 +57,16 @@ fn grants() -> [Grant; 3] {
                 rule(METALLB, &["metallbs"], &READ),
                 rule(METALLB, &["metallbs/status"], &["patch"]),
                 rule(CORE, &["events"], &["create", "patch"]),
+                // What webhooks judge an edit beside, and whom they warn of.
+                rule(CORE, &["namespaces", "nodes", "services"], &["list"]),
+                // By whom the API server trusts the webhooks.
+                named_rules(REGISTRATION, "validatingwebhookconfigurations", &WEBHOOKS, &PUBLISH),
+                named_rules(
+                    "apiextensions.k8s.io",
+                    "customresourcedefinitions",
+                    &[paths::CONVERTED],
+                    &PUBLISH,
+                ),
             ],
             names: ["metallb-manager-role", "metallb-manager-rolebinding"],
             in_namespace: [
@@ -57,6 +75,10 @@ fn grants() -> [Grant; 3] {
                     rule("apps", &["daemonsets", "deployments"], &KEEP),
                     rule("networking.k8s.io", &["networkpolicies"], &KEEP),
                     rule("monitoring.coreos.com", &["servicemonitors"], &KEEP),
+                    rule(METALLB, &CONFIGURATION, &["list"]),
+                    // The certificate of the webhooks. Creating cannot be limited to a name.
+                    rule(CORE, &["secrets"], &["create"]),
+                    named_rule(CORE, "secrets", CERTIFICATE, &["list", "watch", "update"]),
                     // To own things in a way that their owner's deletion waits for them, where the admission plugin
                     // OwnerReferencesPermissionEnforcement is on.
                     rule(METALLB, &["metallbs/finalizers"], &["update"]),
@@ -137,7 +159,12 @@ fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> PolicyRule {
 }
 
 fn named_rule(group: &str, resource: &str, name: &str, verbs: &[&str]) -> PolicyRule {
-    PolicyRule { resource_names: Some(vec![name.to_owned()]), ..rule(group, &[resource], verbs) }
+    named_rules(group, resource, &[name], verbs)
+}
+
+fn named_rules(group: &str, resource: &str, names: &[&str], verbs: &[&str]) -> PolicyRule {
+    let names = names.iter().map(|name| (*name).to_owned()).collect();
+    PolicyRule { resource_names: Some(names), ..rule(group, &[resource], verbs) }
 }
 
 pub(super) fn objects() -> Result<Vec<Value>, yaml::Error> {
