@@ -17,6 +17,7 @@ pub mod admission;
 pub mod bfd_profile;
 pub mod bgp_advertisement;
 pub mod bgp_peer;
+pub mod cluster;
 pub mod community;
 pub mod config;
 pub mod configuration_state;

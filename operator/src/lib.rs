@@ -9,6 +9,7 @@
 //! | [`reconcile`] | watches in, writes and status out |
 //! | [`webhooks`] | what the API server asks before it stores an object, and to convert one |
 //! | [`certs`] | the certificate that it trusts them by |
+//! | [`cli`] | `kubectl metallb`: validate, plan, explain |
 //! | [`metrics`] | what is counted |
 //! | [`generate`] | files of the repository that follow from the Rust types |
 //!
@@ -16,6 +17,7 @@
 
 pub mod args;
 pub mod certs;
+pub mod cli;
 pub mod environment;
 pub mod generate;
 pub mod metrics;

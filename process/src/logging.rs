@@ -5,17 +5,18 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry, reload};
 
 /// How much to log: upstream's `--log-level`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,10 +70,20 @@ impl LogLevel {
     }
 }
 
+/// Replaces the filter of the running process.
+static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
 /// Starts logging. Once a process.
 pub fn init(level: LogLevel) {
+    let (filter, handle) = reload::Layer::new(level.filter());
     let lines = tracing_subscriber::fmt::layer().event_format(JsonLine);
-    tracing_subscriber::registry().with(level.filter()).with(lines).init();
+    tracing_subscriber::registry().with(filter).with(lines).init();
+    let _ = FILTER.set(handle); // `init` above has refused a second time
+}
+
+/// Logs at `level` from now on. False when logging was never started.
+pub fn set_level(level: LogLevel) -> bool {
+    FILTER.get().is_some_and(|filter| filter.reload(level.filter()).is_ok())
 }
 
 /// One event, one line, one JSON object.

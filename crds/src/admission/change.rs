@@ -107,7 +107,7 @@ impl Object {
     }
 
     /// Puts it among `objects`, in place of the one of its name.
-    pub(super) fn put_into(self, objects: &mut Objects) {
+    pub(crate) fn put_into(self, objects: &mut Objects) {
         let name = self.reference().name;
         match self {
             Self::Pool(stored) => drop(objects.pools.insert(name, stored)),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use metallb_core::refusal::{Kind, ObjectRef, ObjectRefusal, Refusal};
+use metallb_core::refusal::{Effect, Kind, ObjectRef, ObjectRefusal, Refusal};
 
 use super::change::remove;
 use super::{Change, RunningService};
@@ -164,8 +164,8 @@ fn bounded(names: &[String]) -> String {
 
 /// Does a refusal keep the object out of the configuration? A reference to what is not there (yet) must not be in
 /// the way of an edit: objects come in any order.
-const fn denies(_: &ObjectRefusal) -> bool {
-    true // every refusal that the parser knows so far sets its object aside
+fn denies(refusal: &ObjectRefusal) -> bool {
+    refusal.effect() == Effect::SetsAside
 }
 
 /// For each refusal `after` an edit: is it new?

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
 use kube::core::error_boundary::InvalidObject;
 use metallb_core::labels::Labels;
 
+use crate::admission::Object;
 use crate::{BFDProfile, BGPAdvertisement, BGPPeer, Community, IPAddressPool, L2Advertisement};
 
 /// An object as it is stored: readable as its kind, or not. The API server may hold ones that predate its schema.
@@ -21,6 +23,27 @@ pub enum Stored<K> {
         /// What the decoder says.
         error: String,
     },
+}
+
+impl<K: Resource> Stored<K> {
+    /// Its `metadata`, as far as it could be read.
+    pub fn metadata(&self) -> &ObjectMeta {
+        match self {
+            Self::Readable(object) => object.meta(),
+            Self::Unreadable { metadata, .. } => metadata,
+        }
+    }
+}
+
+/// The objects, the oldest first; by name where that does not tell them apart. One that the API server has not seen yet
+/// is the youngest.
+pub(super) fn by_age<K: Resource>(objects: &BTreeMap<String, Stored<K>>) -> Vec<(&str, &Stored<K>)> {
+    let mut by_age: Vec<_> = objects.iter().map(|(name, stored)| (name.as_str(), stored)).collect();
+    by_age.sort_by_key(|(name, stored)| {
+        let created = stored.metadata().creation_timestamp.clone();
+        (created.is_none(), created, *name)
+    });
+    by_age
 }
 
 impl<K> From<Result<K, InvalidObject>> for Stored<K> {
@@ -53,6 +76,13 @@ pub struct Objects {
     pub nodes: Option<BTreeMap<String, Node>>,
     /// The Secrets of MetalLB's namespace; `None` when the caller does not know them.
     pub secrets: Option<BTreeMap<String, Secret>>,
+}
+
+impl Objects {
+    /// Puts an object in place of the one of its name, or beside the others.
+    pub fn put(&mut self, object: Object) {
+        object.put_into(self);
+    }
 }
 
 /// What the rules ask of a Node.

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use metallb_core::labels::{Requirement, Selector};
-use metallb_core::refusal::{BadSelector, ConfigRefusal};
+use metallb_core::refusal::{AnyRefusal, BadSelector};
 
 /// Reads the list in `field`. Refused: unknown operators, values where none belong, and anything that stands twice, as
 /// upstream refuses it.
-pub(super) fn list(field: &'static str, selectors: &[LabelSelector]) -> Result<Vec<Selector>, ConfigRefusal> {
-    let refused = |cause| ConfigRefusal::Selector { field, cause };
+pub(super) fn list(field: &'static str, selectors: &[LabelSelector]) -> Result<Vec<Selector>, AnyRefusal> {
+    let refused = |cause| AnyRefusal::Selector { field, cause };
     let mut parsed = Vec::with_capacity(selectors.len());
     for selector in selectors {
         let selector = one(selector).map_err(refused)?;

@@ -1,4 +1,11 @@
 //! What is accepted, what is set aside and why, and that one bad object disables nothing else.
+//!
+//! Pools and layer 2 here; the rest by noun.
+
+mod bgp_advertisement;
+mod every_code;
+mod peer;
+mod properties;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use metallb_core::address::Family;
@@ -32,11 +39,22 @@ fn with_advertisement(advertisement: Stored<L2Advertisement>) -> Objects {
     Objects { l2_advertisements: [("lab".to_owned(), advertisement)].into(), ..Objects::default() }
 }
 
-/// The only refusal: its code, and what it tells the user.
+/// What is not in force, and why.
+fn set_aside(objects: &Objects) -> Vec<ObjectRefusal> {
+    parse(objects).refusals.into_iter().filter(|refusal| refusal.effect().sets_aside()).collect()
+}
+
+/// The only refusal that sets something aside: its code, and what it tells the user.
 fn refused(objects: &Objects) -> (&'static str, String) {
-    let refusals = parse(objects).refusals;
+    let refusals = set_aside(objects);
     assert_eq!(refusals.len(), 1, "{refusals:?}");
     (refusals[0].code(), refusals[0].explain())
+}
+
+/// The codes of everything that is said, as `Kind name: code`.
+fn codes(objects: &Objects) -> Vec<String> {
+    let refusals = parse(objects).refusals;
+    refusals.iter().map(|refusal| format!("{}: {}", refusal.object, refusal.code())).collect()
 }
 
 #[test]
@@ -52,8 +70,9 @@ fn a_complete_pool_is_read_field_by_field() {
             "serviceSelectors": [{ "matchExpressions": [{ "key": "tier", "operator": "NotIn", "values": ["db"] }] }],
         },
     });
-    let parsed = parse(&with_pool("lab", pool(&spec)));
-    assert_eq!(parsed.refusals, []);
+    let objects = with_pool("lab", pool(&spec));
+    assert_eq!(set_aside(&objects), []);
+    let parsed = parse(&objects);
     let pool = parsed.config.pools.get(&"lab".into()).unwrap();
     assert_eq!((pool.capacity(Family::V4), pool.capacity(Family::V6)), (15, 16));
     assert_eq!((pool.auto_assign, pool.avoid_buggy_ips), (false, true));
@@ -93,6 +112,77 @@ fn every_fault_of_a_pool_has_its_code_and_names_the_value() {
         assert_eq!(found, code, "{spec}");
         assert!(text.contains(named) && text.starts_with("IPAddressPool lab: "), "{text}");
     }
+}
+
+#[test]
+fn all_that_is_wrong_with_an_object_is_told_at_once() {
+    let spec = json!({
+        "addresses": ["10.0.0.1", "10.1.0.0/24", "10.1.0.7/32", "224.0.0.0/24", "nonsense"],
+        "serviceAllocation": { "namespaces": ["a", "a"], "serviceSelectors": [{}, {}], "namespaceSelectors": [{}, {}] },
+    });
+    let codes: Vec<_> = set_aside(&with_pool("lab", pool(&spec))).iter().map(Refusal::code).collect();
+    let expected = [
+        "pool-bad-addresses",
+        "pool-bad-addresses",
+        "pool-ranges-overlap",
+        "pool-unusable-range",
+        "duplicate-namespace",
+        "bad-selector",
+        "bad-selector",
+    ];
+    assert_eq!(codes, expected);
+}
+
+#[test]
+fn a_pool_without_any_usable_entry_is_not_called_empty_too() {
+    assert_eq!(refused(&with_pool("lab", pool(&json!({ "addresses": ["lab"] })))).0, "pool-bad-addresses");
+}
+
+#[test]
+fn a_pool_that_overlaps_several_is_told_about_each() {
+    let mut objects = with_pool("a", pool(&json!({ "addresses": ["10.0.0.0/24"] })));
+    objects.pools.insert("b".into(), pool(&json!({ "addresses": ["10.1.0.0/24"] })));
+    objects.pools.insert("c".into(), pool(&json!({ "addresses": ["10.0.0.0/8"] })));
+    let told: Vec<_> =
+        set_aside(&objects).iter().map(|refusal| format!("{}: {}", refusal.object, refusal.code())).collect();
+    assert_eq!(told, ["IPAddressPool c: pools-overlap", "IPAddressPool c: pools-overlap"]);
+}
+
+#[test]
+fn an_object_that_the_api_server_has_not_seen_yet_is_the_youngest() {
+    let addresses = json!({ "addresses": ["10.0.0.0/24"] });
+    let mut new = pool(&addresses);
+    if let Stored::Readable(object) = &mut new {
+        object.metadata.creation_timestamp = None;
+    }
+    let mut objects = with_pool("a", new);
+    objects.pools.insert("b".into(), pool(&addresses));
+    assert!(refused(&objects).1.starts_with("IPAddressPool a: "));
+}
+
+#[test]
+fn a_pool_that_holds_the_address_of_a_node_is_warned_about_and_in_force() {
+    let mut objects = with_pool("lab", pool(&json!({ "addresses": ["10.0.0.0/24"] })));
+    objects.l2_advertisements.insert("lab".into(), advertisement(&json!({})));
+    assert_eq!(codes(&objects), [""; 0]);
+    let node = |address: &str| Node { addresses: [address.parse().unwrap()].into(), ..Node::default() };
+    objects.nodes = Some([("n1".to_owned(), node("10.0.1.1"))].into());
+    assert_eq!(codes(&objects), [""; 0]);
+    objects.nodes = Some([("n1".to_owned(), node("10.0.0.1"))].into());
+    assert_eq!(codes(&objects), ["IPAddressPool lab: pool-holds-node-address"]);
+    let parsed = parse(&objects);
+    assert!(!parsed.any_set_aside());
+    assert!(parsed.config.pools.get(&"lab".into()).is_some());
+}
+
+#[test]
+fn a_pool_that_nothing_advertises_is_warned_about_unless_a_broken_advertisement_may_be_meant_to() {
+    let mut objects = with_pool("lab", pool(&json!({ "addresses": ["10.0.0.0/24"] })));
+    assert_eq!(codes(&objects), ["IPAddressPool lab: pool-not-advertised"]);
+    objects
+        .l2_advertisements
+        .insert("lab".into(), advertisement(&json!({ "ipAddressPools": ["lab", "lab"] })));
+    assert_eq!(codes(&objects), ["L2Advertisement lab: duplicate-pool"]);
 }
 
 #[test]
@@ -152,8 +242,9 @@ fn a_complete_l2_advertisement_is_read_field_by_field() {
         "interfaces": ["eth0", "eth1"],
         "preferredNodeSelectors": [{ "weight": 100, "preference": { "matchLabels": { "rack": "1" } } }],
     });
-    let parsed = parse(&with_advertisement(advertisement(&spec)));
-    assert_eq!(parsed.refusals, []);
+    let objects = with_advertisement(advertisement(&spec));
+    assert_eq!(codes(&objects), ["L2Advertisement lab: advertises-unknown-pool"]);
+    let parsed = parse(&objects);
     let advertisement = &parsed.config.l2_advertisements["lab"];
     assert_eq!(advertisement.pools.names, ["lab".into()].into());
     assert_eq!(advertisement.interfaces, Interfaces::Only(["eth0".into(), "eth1".into()].into()));

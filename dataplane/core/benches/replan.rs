@@ -26,8 +26,11 @@ fn world(nodes: usize, services: usize) -> World {
     let mut pools = Pools::default();
     let range = AddressRange::parse("10.0.0.0/8").expect("a range");
     pools.insert(Pool::new("lab".into(), vec![range]).expect("a pool")).expect("the only one");
-    world
-        .set_config(Config { pools, l2_advertisements: [("lab".into(), L2Advertisement::default())].into() });
+    world.set_config(Config {
+        pools,
+        l2_advertisements: [("lab".into(), L2Advertisement::default())].into(),
+        ..Config::default()
+    });
     for n in 0..nodes {
         world.set_node(node(n), Some(Node::default()));
     }

@@ -38,7 +38,39 @@ impl Requirement {
     }
 }
 
+impl Requirement {
+    fn key(&self) -> &str {
+        match self {
+            Self::In(key, _) | Self::NotIn(key, _) | Self::Exists(key) | Self::DoesNotExist(key) => key,
+        }
+    }
+
+    /// Are there labels for which both hold?
+    fn could_hold_with(&self, other: &Self) -> bool {
+        if self.key() != other.key() {
+            return true;
+        }
+        match (self, other) {
+            (Self::In(_, ours), Self::In(_, theirs)) => !ours.is_disjoint(theirs),
+            (Self::In(_, wanted), Self::NotIn(_, not)) | (Self::NotIn(_, not), Self::In(_, wanted)) => {
+                !wanted.is_subset(not)
+            }
+            (Self::In(..) | Self::Exists(_), Self::DoesNotExist(_))
+            | (Self::DoesNotExist(_), Self::In(..) | Self::Exists(_)) => false,
+            (Self::In(..), Self::Exists(_))
+            | (Self::Exists(_), Self::In(..) | Self::Exists(_) | Self::NotIn(..))
+            | (Self::NotIn(..), Self::NotIn(..) | Self::Exists(_) | Self::DoesNotExist(_))
+            | (Self::DoesNotExist(_), Self::NotIn(..) | Self::DoesNotExist(_)) => true,
+        }
+    }
+}
+
 impl Selector {
+    /// May there be labels that both match? False only where it is certain that there are none.
+    pub fn could_match_with(&self, other: &Self) -> bool {
+        self.0.iter().all(|ours| other.0.iter().all(|theirs| ours.could_hold_with(theirs)))
+    }
+
     /// Does every requirement hold for `labels`?
     pub fn matches(&self, labels: &Labels) -> bool {
         self.0.iter().all(|requirement| requirement.holds(labels))
@@ -116,5 +148,30 @@ mod tests {
         let complete = labels(&[("zone", "a"), ("rack", "1")]);
         assert!(!any_matches([&both, &other], &only_zone));
         assert!(any_matches([&both, &other], &complete));
+    }
+
+    #[test]
+    fn selectors_that_no_labels_fit_together_are_found() {
+        let one = |requirement: Requirement| Selector::from_iter([requirement]);
+        let is_in = |values: &[&str]| one(Requirement::In("zone".into(), set(values)));
+        let not_in = |values: &[&str]| one(Requirement::NotIn("zone".into(), set(values)));
+        let exists = || one(Requirement::Exists("zone".into()));
+        let absent = || one(Requirement::DoesNotExist("zone".into()));
+        for (ours, theirs, together) in [
+            (is_in(&["a"]), is_in(&["b"]), false),
+            (is_in(&["a", "b"]), is_in(&["b"]), true),
+            (is_in(&["a"]), not_in(&["a", "b"]), false),
+            (is_in(&["a", "c"]), not_in(&["a", "b"]), true),
+            (is_in(&["a"]), absent(), false),
+            (exists(), absent(), false),
+            (exists(), is_in(&["a"]), true),
+            (not_in(&["a"]), absent(), true),
+            (not_in(&["a"]), not_in(&["b"]), true),
+            (is_in(&["a"]), one(Requirement::DoesNotExist("rack".into())), true),
+            (Selector::default(), absent(), true),
+        ] {
+            assert_eq!(ours.could_match_with(&theirs), together, "{ours:?} and {theirs:?}");
+            assert_eq!(theirs.could_match_with(&ours), together, "{theirs:?} and {ours:?}");
+        }
     }
 }

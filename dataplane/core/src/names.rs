@@ -62,6 +62,22 @@ name!(
     NamespaceName
 );
 name!(
+    /// `metadata.name` of a BGPPeer.
+    PeerName
+);
+name!(
+    /// `metadata.name` of a BFDProfile.
+    BfdProfileName
+);
+name!(
+    /// `metadata.name` of a Secret in MetalLB's namespace.
+    SecretName
+);
+name!(
+    /// A VRF, by the name of its network device on the node.
+    VrfName
+);
+name!(
     /// A network interface of a node, such as `eth0`.
     InterfaceName
 );

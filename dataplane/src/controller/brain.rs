@@ -3,25 +3,31 @@
 //! It works only while the lease is held. Its world begins with lists read after the lease was acquired, so whatever
 //! the holder before wrote is in it.
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, Service};
 use kube::runtime::watcher;
 use kube::{Api, Client};
 use metallb_core::names::ServiceKey;
+use metallb_crds::IPAddressPool;
 use metallb_process::cluster::REQUEST_TIMEOUT;
 use metallb_process::events::Recorder;
 use metallb_process::lease::Lease;
+use metallb_process::serve::debug::Question;
 use metallb_process::shutdown::Shutdown;
 use metallb_process::watch;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Duration, MissedTickBehavior};
 
-use super::claim::Row;
 use super::ledger::{Input, Ledger};
 use super::metrics::Metrics;
+use super::pool_row::PoolRow;
+use super::reporting::{Reporter, read_kept_back};
+use super::reservations::Lines;
+use super::row::Row;
 use super::writing::Outcome;
 use crate::kube::configuration::Configuration;
-use crate::kube::service::LoadBalancerClass;
+use metallb_crds::cluster::service::LoadBalancerClass;
 
 /// Changes that wait for the brain. When it is full the watches wait, and the API server keeps the changes.
 const INPUTS: usize = 256;
@@ -29,7 +35,8 @@ const INPUTS: usize = 256;
 const BATCH: usize = 1024;
 /// Writes under way at a time.
 const WRITES: usize = 16;
-/// How often to look whether writes that waited for a renewal of the lease may go.
+/// How often to look whether writes that waited for a renewal of the lease may go, what is kept back has passed its
+/// time, and the last round of reports left something to tell.
 const PATROL: Duration = Duration::from_secs(1);
 /// How often to try again what the API server refused: a role may have been completed.
 const RETRY_REFUSED: Duration = Duration::from_secs(30);
@@ -50,11 +57,18 @@ pub struct Context {
 
 /// Works until the lease is lost or the process is to end. Then every write that is under way has its outcome, or at
 /// least the time in which it could have had one.
-pub async fn work(context: &Context, lease: &Lease, shutdown: &Shutdown) {
+pub async fn work(
+    context: &Context,
+    lease: &Lease,
+    shutdown: &Shutdown,
+    questions: &mut mpsc::Receiver<Question>,
+) {
     let (sender, mut inputs) = mpsc::channel(INPUTS);
     let mut watches = JoinSet::new(); // aborted when dropped
     start_watches(context, sender, &mut watches);
     let mut ledger = Ledger::new(context.class.clone());
+    let Some(kept_back) = restore(context, &mut ledger, lease, shutdown).await else { return };
+    let mut reporter = Reporter::new(context.client.clone(), context.namespace.clone(), kept_back);
     let mut writes: JoinSet<(ServiceKey, Outcome)> = JoinSet::new();
     let mut patrol = tokio::time::interval(PATROL);
     patrol.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -76,17 +90,22 @@ pub async fn work(context: &Context, lease: &Lease, shutdown: &Shutdown) {
                     ledger.apply(input);
                 }
             }
+            news = reporter.reported() => news.into_iter().for_each(|input| ledger.apply(input)),
+            Some(question) = questions.recv() => {
+                let _ = question.send(ledger.state()); // who asked is gone: nobody to tell
+            }
             _ = patrol.tick() => {}
             _ = retries.tick() => ledger.retry_refused(),
         }
+        ledger.tell_time(Timestamp::now().as_second());
         for happening in ledger.plan() {
             context.recorder.record(happening);
         }
         if ledger.is_ready() {
             context.metrics.client.config_loaded.set(1);
             context.metrics.client.config_stale.set(i64::from(ledger.any_set_aside()));
-            context.metrics.show(ledger.pools(), ledger.books());
         }
+        reporter.report(&ledger, &context.metrics, lease);
         while writes.len() < WRITES && lease.outlives(REQUEST_TIMEOUT) {
             let Some(write) = ledger.take_write() else { break };
             let (client, lease, service) = (context.client.clone(), lease.clone(), write.service.clone());
@@ -96,6 +115,38 @@ pub async fn work(context: &Context, lease: &Lease, shutdown: &Shutdown) {
     // A request that was sent cannot be called back. The lease must outlive it: nobody else may start before.
     let all_done = async { while writes.join_next().await.is_some() {} };
     let _ = tokio::time::timeout(REQUEST_TIMEOUT, all_done).await;
+    let _ = tokio::time::timeout(REQUEST_TIMEOUT, reporter.end(&ledger, lease)).await;
+}
+
+/// Reads what was kept back before, until that succeeds. `None` when it is over before.
+async fn restore(
+    context: &Context,
+    ledger: &mut Ledger,
+    lease: &Lease,
+    shutdown: &Shutdown,
+) -> Option<Lines> {
+    loop {
+        let read = read_kept_back(&context.client, &context.namespace).await;
+        let error = match read {
+            Ok((kept, lines)) => {
+                ledger.tell_time(Timestamp::now().as_second());
+                ledger.apply(Input::Restored(kept));
+                return Some(lines);
+            }
+            Err(error) => error,
+        };
+        let error = &error as &dyn std::error::Error;
+        tracing::warn!(
+            event = "reservationsUnknown",
+            error,
+            "nothing is given out before they are read; will retry"
+        );
+        tokio::select! {
+            () = lease.lost() => return None,
+            () = shutdown.requested() => return None,
+            () = tokio::time::sleep(PATROL) => {}
+        }
+    }
 }
 
 fn start_watches(context: &Context, sender: mpsc::Sender<Input>, watches: &mut JoinSet<()>) {
@@ -107,6 +158,13 @@ fn start_watches(context: &Context, sender: mpsc::Sender<Input>, watches: &mut J
         sender.clone(),
         |read| Some(read.ok()?.metadata.labels.unwrap_or_default()),
         |event| Input::Namespace(event.map_keys(|(_, name)| name.into())),
+    ));
+    watches.spawn(watch::watch(
+        Api::<watch::Guarded<IPAddressPool>>::namespaced(client.clone(), &context.namespace),
+        watcher::Config::default(),
+        sender.clone(),
+        |read| Some(PoolRow::of(&read)),
+        |event| Input::Pool(event.map_keys(|(_, name)| name.into())),
     ));
     let class = context.class.clone();
     watches.spawn(watch::watch(

@@ -8,6 +8,8 @@
 //!
 //! Start at [`Ledger::plan`].
 
+mod pools;
+mod state;
 #[cfg(test)]
 mod tests;
 
@@ -16,18 +18,20 @@ use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::Service;
 use metallb_core::config::Pools;
-use metallb_core::ipam::{Books, Note, Settlement, Vips};
+use metallb_core::ipam::{Books, Note, Openings, Settlement, Vips, Waiting};
 use metallb_core::labels::Labels;
 use metallb_core::names::{NamespaceName, PoolName, ServiceKey};
 use metallb_core::refusal::{ObjectRefusal, Refusal};
 use metallb_core::table::{Event, Table};
 use metallb_process::events::Happening;
 
-use super::claim::Row;
 use super::notes;
+use super::pool_row::PoolRow;
+use super::reservations::Kept;
+use super::row::Row;
 use super::writing::{Ingress, Write};
 use crate::kube::configuration::{Change, Configuration};
-use crate::kube::service::{LoadBalancerClass, key, reference};
+use metallb_crds::cluster::service::{LoadBalancerClass, key, reference};
 
 /// A change that a watch reports.
 #[derive(Debug)]
@@ -38,6 +42,10 @@ pub enum Input {
     Configuration(Change),
     /// Of a Namespace: its labels.
     Namespace(Event<NamespaceName, Labels>),
+    /// Of an IPAddressPool, beside what is configuration.
+    Pool(Event<PoolName, PoolRow>),
+    /// What a process before this one kept back.
+    Restored(Vec<Kept>),
 }
 
 /// The controller's world.
@@ -49,11 +57,17 @@ pub struct Ledger {
     in_status: BTreeMap<IpAddr, BTreeSet<ServiceKey>>,
     namespaces: Table<NamespaceName, Labels>,
     configuration: Configuration,
+    pool_rows: Table<PoolName, PoolRow>,
+    is_restored: bool,
     books: Books,
     adopted: bool,
     touched: BTreeSet<ServiceKey>,
-    /// Services that did not get all they asked for.
-    waiting: BTreeSet<ServiceKey>,
+    /// Services that did not get all they asked for, and what for.
+    waiting: Waiting,
+    /// What they may find free by now.
+    openings: Openings,
+    /// Services settled so far: how much work the changes made.
+    settled: u64,
     /// What is to be written, and not yet under way.
     wanted: BTreeMap<ServiceKey, Wanted>,
     /// What is being written.
@@ -67,6 +81,7 @@ pub struct Ledger {
     /// The bad news that a service's events show already.
     told: BTreeMap<ServiceKey, Vec<Note>>,
     told_refusals: Vec<ObjectRefusal>,
+    told_problems: BTreeMap<PoolName, Vec<String>>,
 }
 
 /// A write whose outcome is not known yet. It may be made at any moment.
@@ -106,10 +121,12 @@ impl Ledger {
                 self.reduce(event);
             }
             Input::Namespace(event) => {
-                if !self.namespaces.reduce(event).is_empty() {
-                    self.touch_all();
-                }
+                let changed = self.namespaces.reduce(event);
+                let services = self.services.rows().keys();
+                self.touched.extend(services.filter(|key| changed.contains(&key.namespace)).cloned());
             }
+            Input::Pool(event) => self.apply_pool(event),
+            Input::Restored(kept) => self.restore(kept),
             Input::Configuration(change) => {
                 if self.configuration.apply(change) {
                     self.touch_all();
@@ -188,9 +205,11 @@ impl Ledger {
         }
     }
 
-    /// Have all watches delivered their list? Before that, nothing is decided: absence means nothing yet.
+    /// Have all watches delivered their list, and is it known what was kept back? Before that, nothing is decided: absence means nothing yet.
     pub fn is_ready(&self) -> bool {
-        self.services.is_listed() && self.namespaces.is_listed() && self.configuration.is_listed()
+        let are_listed =
+            self.services.is_listed() && self.namespaces.is_listed() && self.pool_rows.is_listed();
+        are_listed && self.configuration.is_listed() && self.is_restored
     }
 
     /// Settles every service that something touched, and those that waited for what that freed. Returns what happened;
@@ -209,22 +228,22 @@ impl Ledger {
             self.touch_all();
         }
         let mut happenings = self.tell_refusals();
+        happenings.extend(self.tell_problems());
         let mut queue: BTreeSet<_> =
             std::mem::take(&mut self.touched).into_iter().map(|key| self.turn(key)).collect();
-        let mut anything_freed = false;
         loop {
             while let Some((_, _, key)) = queue.pop_first() {
                 if self.unseen.contains(&key) {
                     continue; // its event touches it again
                 }
-                let (freed, evicted) = self.settle(&key, &mut happenings);
-                anything_freed |= freed;
+                let evicted = self.settle(&key, &mut happenings);
                 queue.extend(evicted.into_iter().map(|key| self.turn(key)));
             }
-            if !std::mem::take(&mut anything_freed) {
+            let pools = &self.configuration.config().pools;
+            let Some(key) = self.waiting.next(&mut self.openings, &self.books, pools) else {
                 return happenings;
-            }
-            queue.extend(self.waiting.iter().map(|key| self.turn(key.clone())));
+            };
+            queue.insert(self.turn(key));
         }
     }
 
@@ -241,15 +260,17 @@ impl Ledger {
         }
     }
 
-    /// Did it free something, and whom did it evict?
-    fn settle(&mut self, key: &ServiceKey, happenings: &mut Vec<Happening>) -> (bool, BTreeSet<ServiceKey>) {
+    /// Settles one service, and says whom it evicted.
+    fn settle(&mut self, key: &ServiceKey, happenings: &mut Vec<Happening>) -> BTreeSet<ServiceKey> {
+        self.settled += 1;
         let Some(row) = self.services.get(key) else {
             self.forget(key);
-            let freed = self.books.release(key).is_some();
-            if freed {
+            let opened = self.books.delete(key);
+            if !opened.is_empty() {
                 tracing::info!(event = "serviceDeleted", service = %key, "address released");
             }
-            return (freed, BTreeSet::new());
+            self.openings.extend(opened);
+            return BTreeSet::new();
         };
         let mut claim = row.claim.clone();
         if let Some(expected) = self.expected(key) {
@@ -257,7 +278,9 @@ impl Ledger {
         }
         let pools = &self.configuration.config().pools;
         let settlement = self.books.settle(key, &claim, pools, self.namespaces.rows());
-        let Settlement { vips, pool, refusal, notes, evicted, freed } = settlement;
+        let Settlement { vips, pool, refusal, notes, evicted, opened } = settlement;
+        self.openings.extend(opened);
+        self.waiting.note(key, claim.created, &claim.sharing, refusal.as_ref());
 
         let (news, bad): (Vec<_>, Vec<_>) =
             notes.into_iter().partition(|note| matches!(note, Note::Allocated(_)));
@@ -270,12 +293,8 @@ impl Ledger {
             }
             self.told.insert(key.clone(), bad);
         }
-        match refusal {
-            Some(_) => self.waiting.insert(key.clone()),
-            None => self.waiting.remove(key),
-        };
         self.want(key, Wanted { vips, pool, news });
-        (freed, evicted)
+        evicted
     }
 
     /// What the status will say once what is wanted or under way has been written.
@@ -402,7 +421,7 @@ impl Ledger {
     }
 
     fn forget(&mut self, key: &ServiceKey) {
-        self.waiting.remove(key);
+        self.waiting.forget(key);
         self.wanted.remove(key);
         self.told.remove(key);
         self.floors.remove(key);
@@ -431,11 +450,6 @@ impl Ledger {
     /// The pools in force.
     pub fn pools(&self) -> &Pools {
         &self.configuration.config().pools
-    }
-
-    /// Who holds what.
-    pub fn books(&self) -> &Books {
-        &self.books
     }
 
     /// Is some object of the configuration set aside?

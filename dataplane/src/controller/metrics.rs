@@ -1,7 +1,7 @@
 //! How full the pools are, and how the controller is doing.
 
-use metallb_core::config::Pools;
-use metallb_core::ipam::Books;
+use metallb_core::ipam::Usage;
+use metallb_core::names::PoolName;
 use prometheus::{IntGaugeVec, Opts, Registry};
 
 use crate::observe::ClientMetrics;
@@ -61,38 +61,33 @@ impl Metrics {
         })
     }
 
-    /// Shows the pools and the books as they are now. Pools that are gone are shown no more.
-    pub fn show(&self, pools: &Pools, books: &Books) {
+    /// Shows the pools as they are now. Pools that are gone are shown no more.
+    pub fn show<'p>(&self, usages: impl Iterator<Item = (&'p PoolName, Usage)>) {
         self.capacity.reset();
         self.in_use.reset();
-        for pool in pools.iter() {
-            let usage = books.usage(pool);
-            self.capacity.set(pool.name.as_str(), usage.capacity);
-            self.in_use.set(pool.name.as_str(), usage.in_use);
+        for (pool, usage) in usages {
+            self.capacity.set(pool.as_str(), usage.capacity);
+            self.in_use.set(pool.as_str(), usage.in_use);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use metallb_core::address::AddressRange;
-    use metallb_core::config::Pool;
-
     use super::*;
 
     #[test]
     fn huge_pools_saturate_and_vanished_ones_vanish() {
         let registry = Registry::new();
         let metrics = Metrics::register(&registry).unwrap();
-        let mut pools = Pools::default();
-        let ranges = ["10.0.0.0/30", "fd00::/32"].map(|text| AddressRange::parse(text).unwrap());
-        pools.insert(Pool::new("lab".into(), ranges.to_vec()).unwrap()).unwrap();
-        metrics.show(&pools, &Books::default());
+        let usage = Usage { capacity: (4, 1 << 96), in_use: (1, 2), kept_back: (0, 0) };
+        metrics.show([(&"lab".into(), usage)].into_iter());
         assert_eq!(metrics.capacity.both.with_label_values(&["lab"]).get(), i64::MAX);
         assert_eq!(metrics.capacity.v4.with_label_values(&["lab"]).get(), 4);
+        assert_eq!(metrics.in_use.both.with_label_values(&["lab"]).get(), 3);
         let shown = || registry.gather().iter().filter(|family| family.name().contains("allocator")).count();
         assert_eq!(shown(), 6);
-        metrics.show(&Pools::default(), &Books::default());
+        metrics.show(std::iter::empty());
         assert_eq!(shown(), 0);
     }
 }

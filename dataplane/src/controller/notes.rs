@@ -53,6 +53,16 @@ pub fn set_aside(regarding: ObjectReference, refusal: &ObjectRefusal) -> Happeni
     Happening { regarding, severity: Severity::Warning, reason: "ConfigurationError", message }
 }
 
+/// The event for an annotation of a pool that cannot be read.
+pub fn bad_annotation(regarding: ObjectReference, problem: &str) -> Happening {
+    Happening {
+        regarding,
+        severity: Severity::Warning,
+        reason: "InvalidAnnotation",
+        message: problem.to_owned(),
+    }
+}
+
 fn quoted(addresses: &[IpAddr]) -> String {
     let quoted = addresses.iter().map(|address| format!("\"{address}\""));
     format!("[{}]", quoted.collect::<Vec<_>>().join(" "))

@@ -5,16 +5,17 @@ use metallb_process::events::Recorder;
 use metallb_process::serve::access::Gate;
 use metallb_process::serve::http::On;
 use metallb_process::serve::tls::CertificateSource;
-use metallb_process::serve::{http, metrics as metrics_server};
+use metallb_process::serve::{debug, http, metrics as metrics_server};
 use metallb_process::shutdown::Shutdown;
 use metallb_process::{cluster, lease};
 use prometheus::Registry;
+use serde_json::json;
 
 use super::args::{Args, WebhookMode};
 use super::brain::{Context, work};
 use super::memberlist_secret;
 use super::metrics::Metrics;
-use crate::kube::service::LoadBalancerClass;
+use metallb_crds::cluster::service::LoadBalancerClass;
 
 /// The Lease that the replicas of the controller share.
 const LEASE: &str = "metallb-controller";
@@ -34,13 +35,18 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     http::serve(On::Everything(args.health_probe_port), http::probes(), shutdown.clone())?;
     let certificate = CertificateSource::from_flag(&args.metrics_cert_dir);
     let gate = Gate::new(client.clone());
-    metrics_server::serve(On::Everything(args.port), registry, gate, certificate, &tls, shutdown.clone())?;
-
+    let (state, mut questions) = debug::state();
+    let guarded = metrics_server::metrics(registry).merge(state).merge(debug::log_level());
+    metrics_server::serve_with(
+        On::Everything(args.port),
+        guarded,
+        gate,
+        certificate,
+        &tls,
+        shutdown.clone(),
+    )?;
+    warn_of_what_is_elsewhere(&args);
     if args.webhook_mode == WebhookMode::OnlyWebhook {
-        tracing::info!(
-            event = "idle",
-            "webhooks are served by the operator: there is nothing to do in this mode"
-        );
         shutdown.requested().await;
         return Ok(());
     }
@@ -64,10 +70,37 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     loop {
         tokio::select! {
             () = shutdown.requested() => break,
-            () = lease.held() => work(&context, &lease, &shutdown).await,
+            () = lease.held() => work(&context, &lease, &shutdown, &mut questions).await,
+            Some(question) = questions.recv() => {
+                let _ = question.send(json!({ "role": "standby" })); // who asked is gone: nobody to tell
+            }
         }
     }
     drop(stop_lease);
     released.await;
     Ok(())
+}
+
+/// Flags of upstream's controller that ask for what is not in this process.
+fn warn_of_what_is_elsewhere(args: &Args) {
+    match args.webhook_mode {
+        WebhookMode::OnlyWebhook => tracing::warn!(
+            event = "idle",
+            "--webhook-mode=onlywebhook: webhooks are served by the operator, so this process does nothing; take its \
+             Deployment away"
+        ),
+        WebhookMode::Enabled => tracing::info!(
+            event = "noWebhooks",
+            "--webhook-mode=enabled: webhooks are served by the operator; this process gives out addresses"
+        ),
+        WebhookMode::Disabled => {}
+    }
+    if !args.pprof_bind_address.is_empty() {
+        let address = &args.pprof_bind_address;
+        tracing::warn!(
+            event = "noProfiler",
+            address,
+            "--pprof-bind-address: there is no Go profiler in this process; /debug/state says what it thinks"
+        );
+    }
 }

@@ -1,6 +1,9 @@
 //! One write of one Service's status, until its outcome is certain.
 
-use std::time::Duration;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Service;
 use kube::api::{Patch, PatchParams};
@@ -11,7 +14,7 @@ use metallb_process::cluster::REQUEST_TIMEOUT;
 use metallb_process::lease::Lease;
 use serde_json::{Value, json};
 
-use crate::kube::annotations::Annotation;
+use metallb_crds::cluster::annotations::Annotation;
 
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
@@ -87,7 +90,9 @@ impl Write {
                 return Outcome::Abandoned;
             }
             let request = services.patch_status(&self.service.name, &params, &patch);
-            match tokio::time::timeout(REQUEST_TIMEOUT, request).await {
+            match tokio::time::timeout(REQUEST_TIMEOUT, fenced(Instant::now() + REQUEST_TIMEOUT, request))
+                .await
+            {
                 Ok(Ok(service)) => return Outcome::Written(Box::new(service)),
                 Ok(Err(kube::Error::Api(status))) if status.code == 409 => return Outcome::Conflict,
                 Ok(Err(kube::Error::Api(status))) if status.code == 404 => return Outcome::Gone,
@@ -110,9 +115,26 @@ impl Write {
     }
 }
 
+/// Lets `request` go on until `deadline`, and not a step after it: a process that was stopped in between must not send
+/// when it wakes what it made before. (A timeout looks at the clock only after the request has gone on.)
+async fn fenced<T>(deadline: Instant, request: impl Future<Output = T>) -> T {
+    let mut request = pin!(request);
+    poll_fn(|task| if Instant::now() < deadline { request.as_mut().poll(task) } else { Poll::Pending }).await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_that_was_made_before_a_stop_is_not_sent_after_it() {
+        let mut task = std::task::Context::from_waker(std::task::Waker::noop());
+        let now = Instant::now();
+        let in_time = pin!(fenced(now + REQUEST_TIMEOUT, async { "sent" }));
+        assert_eq!(in_time.poll(&mut task), Poll::Ready("sent"));
+        let too_late = pin!(fenced(now, async { "sent" }));
+        assert_eq!(too_late.poll(&mut task), Poll::Pending);
+    }
 
     #[test]
     fn releasing_writes_an_explicit_empty_list_and_takes_the_annotation_away() {

@@ -102,7 +102,8 @@ impl Configuration {
 
     /// What was set aside, each with the object that an event about it belongs to.
     pub fn refusals(&self) -> impl Iterator<Item = (&ObjectRefusal, ObjectReference)> {
-        self.parsed.refusals.iter().map(|refusal| (refusal, self.reference(refusal)))
+        let refusals = self.parsed.refusals.iter().filter(|refusal| refusal.effect().sets_aside());
+        refusals.map(|refusal| (refusal, self.reference(refusal)))
     }
 
     fn reference(&self, refusal: &ObjectRefusal) -> ObjectReference {

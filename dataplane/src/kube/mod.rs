@@ -2,9 +2,5 @@
 //!
 //! Not here: decisions. What an object means for an address is decided from what these modules read.
 
-pub mod annotations;
 pub mod configuration;
-pub mod endpoints;
-pub mod node;
-pub mod service;
 pub mod service_l2_status;

@@ -6,7 +6,6 @@ use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::runtime::watcher;
 use kube::{Api, Client};
 use metallb_core::names::ServiceKey;
-use metallb_core::plan;
 use metallb_process::events::Recorder;
 use metallb_process::watch;
 use tokio::sync::{mpsc, watch as latest};
@@ -15,12 +14,11 @@ use tokio::task::JoinSet;
 use super::facts::{Facts, Input, News, Peer, Row};
 use super::lane::Lane;
 use super::metrics::Metrics;
-use crate::kube::annotations::Annotation;
 use crate::kube::configuration::Configuration;
-use crate::kube::service::{LoadBalancerClass, ingress_addresses, key, reference};
 use crate::kube::service_l2_status::Announced;
-use crate::kube::{endpoints, node};
 use crate::net::links::Links;
+use metallb_crds::cluster::service::{LoadBalancerClass, key, reference};
+use metallb_crds::cluster::{endpoints, node, service};
 
 /// Changes that wait for the brain. When it is full the watches wait, and the API server keeps the changes.
 const INPUTS: usize = 256;
@@ -138,25 +136,11 @@ fn start_watches(context: &Context, sender: mpsc::Sender<Input>, watches: &mut J
 }
 
 /// What matters of a Service; `None` for one that is no load balancer of ours.
-fn read_service(service: &Service, class: &LoadBalancerClass) -> Option<Row> {
-    if !class.owns(service) {
-        return None;
-    }
-    let annotations = service.metadata.annotations.as_ref();
-    let spec = service.spec.as_ref();
-    let addresses = ingress_addresses(service).unwrap_or_else(|problem| {
-        tracing::warn!(event = "invalidIP", service = %key(service), problem, "not announced");
-        Vec::new()
-    });
-    let local = spec.and_then(|spec| spec.external_traffic_policy.as_deref()) == Some("Local");
-    let allocated_from = Annotation::IpAllocatedFromPool.of(annotations).filter(|pool| !pool.is_empty());
-    let reference = reference(service);
-    let service = plan::Service {
-        addresses,
-        labels: service.metadata.labels.clone().unwrap_or_default(),
-        traffic_policy: if local { plan::TrafficPolicy::Local } else { plan::TrafficPolicy::Cluster },
-        shares: Annotation::AllowSharedIp.of(annotations).is_some(),
-        allocated_from: allocated_from.map(Into::into),
-    };
-    Some(Row { service, reference })
+fn read_service(object: &Service, class: &LoadBalancerClass) -> Option<Row> {
+    let service = service::announced(object, class)?
+        .inspect_err(|problem| {
+            tracing::warn!(event = "invalidIP", service = %key(object), problem, "not announced");
+        })
+        .ok()?;
+    Some(Row { service, reference: reference(object) })
 }

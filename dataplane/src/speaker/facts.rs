@@ -20,10 +20,10 @@ use metallb_core::table::{Event, Table};
 use metallb_process::watch::ObjectKey;
 
 use crate::kube::configuration::{Change, Configuration};
-use crate::kube::endpoints::Slice;
 use crate::kube::service_l2_status::Announced;
 use crate::net::links::Links;
 use crate::speaker::lane::{Phase, Station, Tables};
+use metallb_crds::cluster::endpoints::Slice;
 use slices::Slices;
 pub use told::News;
 use told::Told;

@@ -9,7 +9,7 @@ use metallb_process::events::Recorder;
 use metallb_process::serve::access::Gate;
 use metallb_process::serve::http::On;
 use metallb_process::serve::tls::CertificateSource;
-use metallb_process::serve::{http, metrics as metrics_server};
+use metallb_process::serve::{debug, http, metrics as metrics_server};
 use metallb_process::shutdown::Shutdown;
 use prometheus::Registry;
 use rand::TryRngCore as _;
@@ -22,9 +22,9 @@ use super::excluded;
 use super::facts::Facts;
 use super::lane::{Heartbeats, Lane};
 use super::metrics::Metrics;
-use crate::kube::service::LoadBalancerClass;
 use crate::kube::service_l2_status::{self, Announced};
 use crate::net::links;
+use metallb_crds::cluster::service::LoadBalancerClass;
 
 /// `source.component` of events.
 const COMPONENT: &str = "metallb-speaker";
@@ -48,7 +48,15 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     http::serve(On::Loopback(args.health_probe_port), http::probes(), shutdown.clone())?;
     let certificate = CertificateSource::from_flag(&args.metrics_cert_dir);
     let gate = Gate::new(client.clone());
-    metrics_server::serve(On::Everything(args.port), registry, gate, certificate, &tls, shutdown.clone())?;
+    let guarded = metrics_server::metrics(registry).merge(debug::log_level());
+    metrics_server::serve_with(
+        On::Everything(args.port),
+        guarded,
+        gate,
+        certificate,
+        &tls,
+        shutdown.clone(),
+    )?;
 
     let links = links::follow(excluded).await?;
     let facts = Facts::new(node.clone(), args.ignore_exclude_lb, heartbeats.is_some());

@@ -4,11 +4,15 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
 
-use super::{crds, manifest, yaml};
+use super::{bundle, crds, manifest, refusals, yaml};
 
 /// The first line of every generated file.
 pub const HEADER: &str =
     "# Generated from the Rust types; change those and run `cargo run --bin generate`.\n";
+
+/// The first line of a generated file of Markdown.
+pub const MARKDOWN_HEADER: &str =
+    "<!-- Generated from the Rust types; change those and run `cargo run --bin generate`. -->\n";
 
 /// A generated file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +57,8 @@ pub enum Error {
 
 /// Every generated file.
 pub fn all() -> Result<Vec<Artifact>, Error> {
-    Ok([crds::artifacts()?, manifest::artifacts()?].concat())
+    let refusals = vec![refusals::artifact()];
+    Ok([crds::artifacts()?, manifest::artifacts()?, bundle::artifacts()?, refusals].concat())
 }
 
 /// What in the checkout at `root` is not as it would be generated.
@@ -106,13 +111,17 @@ fn left_behind(root: &Path, artifacts: &[Artifact]) -> Result<BTreeSet<PathBuf>,
         for entry in entries {
             let entry = entry.map_err(error)?;
             let path = directory.join(entry.file_name());
-            let ours = || fs::read(entry.path()).is_ok_and(|content| content.starts_with(HEADER.as_bytes()));
+            let ours = || fs::read(entry.path()).is_ok_and(|content| is_generated(&content));
             if !made.contains(path.as_path()) && entry.path().is_file() && ours() {
                 left.insert(path);
             }
         }
     }
     Ok(left)
+}
+
+fn is_generated(content: &[u8]) -> bool {
+    [HEADER, MARKDOWN_HEADER].into_iter().any(|header| content.starts_with(header.as_bytes()))
 }
 
 impl Stale {

@@ -2,14 +2,16 @@
 //! test.
 //!
 //! [`all`] is the list, one module per group of files. [`write()`] and [`stale`] compare it with a checkout. Every file
-//! begins with [`HEADER`], which is also how a file that is no longer made is recognised.
+//! begins with [`HEADER`] (Markdown: [`MARKDOWN_HEADER`]), which is also how a file that is no longer made is recognised.
 
+mod bundle;
 mod crds;
 mod files;
 mod manifest;
+mod refusals;
 #[cfg(test)]
 mod tests;
 mod yaml;
 
-pub use files::{Artifact, Error, HEADER, Stale, all, stale, write};
+pub use files::{Artifact, Error, HEADER, MARKDOWN_HEADER, Stale, all, stale, write};
 pub use manifest::{Images, manifest};

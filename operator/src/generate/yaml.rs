@@ -15,11 +15,19 @@ pub enum Error {
     /// It is no YAML.
     #[error(transparent)]
     Yaml(#[from] serde_saphyr::ser::Error),
+    /// A text that was to be an object is none.
+    #[error(transparent)]
+    Read(#[from] Box<serde_saphyr::Error>),
 }
 
 /// One object as one document, header included.
 pub(super) fn document(object: &impl Serialize) -> Result<String, Error> {
     documents(&[serde_json::to_value(object)?])
+}
+
+/// One object from its text.
+pub(super) fn read(text: &str) -> Result<Value, Error> {
+    Ok(serde_saphyr::from_str(text).map_err(Box::new)?)
 }
 
 /// Several objects as one file, header included.

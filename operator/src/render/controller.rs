@@ -4,7 +4,8 @@ use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy}
 use k8s_openapi::api::core::v1::{Container, PodSecurityContext, PodSpec};
 
 use super::pod::{
-    bgp_type, confined, field, first_args, label_selector, port, probe, seccomp, template, tls_args, variable,
+    bgp_type, confined, field, first_args, label_selector, liveness, port, readiness, seccomp, template,
+    tls_args, variable,
 };
 use super::scene::{Scene, selector};
 use super::{CONTROLLER, MEMBERLIST_SECRET};
@@ -31,8 +32,8 @@ pub(super) fn deployment(scene: &Scene<'_>, wanted: &Wanted) -> Deployment {
         args: Some(args),
         env: Some(env),
         ports: Some(vec![port("metricshttps", environment.ports.metrics, "TCP")]),
-        liveness_probe: Some(probe("/healthz", environment, None)),
-        readiness_probe: Some(probe("/readyz", environment, None)),
+        liveness_probe: Some(liveness(environment, None)),
+        readiness_probe: Some(readiness(environment, None)),
         security_context: Some(confined(&[])),
         ..Container::default()
     };

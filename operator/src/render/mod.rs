@@ -10,6 +10,7 @@
 //! * `command` is always set, so one image with both programs will do.
 //! * The controller does not mount the webhooks' certificate. Nothing in it needs that, and without the Secret the
 //!   pod would not start.
+//! * Readiness is asked every 2 s from the start, not every 10 s after 10 s.
 //! * Both pods have the seccomp profile of the container runtime. The controller fits the Pod Security Standard
 //!   `restricted`.
 //! * The NetworkPolicy lets the controller reach the API server on port 443 too.

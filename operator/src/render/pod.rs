@@ -126,8 +126,22 @@ pub(super) enum Access {
     Default,
 }
 
-/// Asks `path` on the port of the probes. `host` is for pods on the host's network that listen on loopback only.
-pub(super) fn probe(path: &str, environment: &Environment, host: Option<&str>) -> Probe {
+/// Is the process alive? `host` is for pods on the host's network that listen on loopback only.
+pub(super) fn liveness(environment: &Environment, host: Option<&str>) -> Probe {
+    Probe {
+        initial_delay_seconds: Some(10),
+        period_seconds: Some(10),
+        ..probe("/healthz", environment, host)
+    }
+}
+
+/// May a roll-out go on to the next pod? Asked at once and often: every second of doubt is one that a roll-out, and the
+/// condition Available, wait for nothing.
+pub(super) fn readiness(environment: &Environment, host: Option<&str>) -> Probe {
+    Probe { period_seconds: Some(2), ..probe("/readyz", environment, host) }
+}
+
+fn probe(path: &str, environment: &Environment, host: Option<&str>) -> Probe {
     Probe {
         http_get: Some(HTTPGetAction {
             path: Some(path.to_owned()),
@@ -135,8 +149,6 @@ pub(super) fn probe(path: &str, environment: &Environment, host: Option<&str>) -
             host: host.map(ToOwned::to_owned),
             ..HTTPGetAction::default()
         }),
-        initial_delay_seconds: Some(10),
-        period_seconds: Some(10),
         timeout_seconds: Some(1),
         success_threshold: Some(1),
         failure_threshold: Some(3),

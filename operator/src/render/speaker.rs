@@ -7,8 +7,8 @@ use k8s_openapi::api::core::v1::{
 };
 
 use super::pod::{
-    Access, bgp_type, confined, field, first_args, label_selector, mount, port, probe, seccomp, template,
-    tls_args, variable,
+    Access, bgp_type, confined, field, first_args, label_selector, liveness, mount, port, readiness, seccomp,
+    template, tls_args, variable,
 };
 use super::scene::{Scene, selector};
 use super::{MEMBERLIST_SECRET, SPEAKER, excluded_interfaces};
@@ -33,8 +33,8 @@ pub(super) fn daemon_set(scene: &Scene<'_>, wanted: &Wanted) -> DaemonSet {
             port("memberlist-tcp", ports.memberlist, "TCP"),
             port("memberlist-udp", ports.memberlist, "UDP"),
         ]),
-        liveness_probe: Some(probe("/healthz", environment, Some(LOOPBACK))),
-        readiness_probe: Some(probe("/readyz", environment, Some(LOOPBACK))),
+        liveness_probe: Some(liveness(environment, Some(LOOPBACK))),
+        readiness_probe: Some(readiness(environment, Some(LOOPBACK))),
         volume_mounts: Some(vec![
             mount("memberlist-config", "/etc/metallb/memberlist", Access::ReadOnly),
             mount("memberlist", SECRET_PATH, Access::Default),

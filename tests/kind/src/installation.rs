@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use metallb_crds::{IPAddressPool, MetalLB, ServiceL2Status};
-use metallb_lab::{Cluster, ClusterOptions, User, Verdict, eventually};
+use metallb_lab::{Cluster, ClusterOptions, HELLO, User, Verdict, eventually};
 use serde_json::json;
 
 /// Where the manifest installs everything.
@@ -132,6 +132,21 @@ impl Installation {
         });
         self.admin.apply_yaml(&pool.to_string()).await?;
         self.admin.apply_yaml(&advertisement.to_string()).await?;
+        Ok(())
+    }
+
+    /// On every node a pod of app `hello` that is ready.
+    pub async fn run_hello(&self) -> anyhow::Result<()> {
+        self.user.apply_yaml(HELLO).await?;
+        let api: Api<DaemonSet> = Api::default_namespaced(self.user.client());
+        eventually(ROLLED_OUT, "hello runs on every node", async || {
+            let found = api.get("hello").await.ok()?;
+            let status = found.status.unwrap_or_default();
+            let runs =
+                status.desired_number_scheduled > 0 && status.number_ready == status.desired_number_scheduled;
+            runs.then_some(())
+        })
+        .await;
         Ok(())
     }
 

@@ -21,9 +21,11 @@ pub async fn forget(client: &Host) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The hardware address of a node.
+/// The hardware address of a node. By netlink: a host of the lab sees the machine's /sys.
 pub async fn mac(node: &Host) -> anyhow::Result<String> {
-    Ok(node.exec(["cat", "/sys/class/net/eth0/address"]).await?.success()?.trim().to_owned())
+    let link = node.exec(["ip", "-brief", "link", "show", "eth0"]).await?.success()?;
+    let mac = link.split_whitespace().nth(2).with_context(|| format!("no hardware address in {link:?}"))?;
+    Ok(mac.to_owned())
 }
 
 /// Every node that answers for `address` when asked by broadcast. More than one is a split.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Service;
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, ResourceExt};
-use metallb_lab::{Cluster, HELLO, eventually, load_balancer};
+use metallb_lab::{Cluster, eventually, load_balancer};
 use metallb_scenarios::installation::{Installation, options};
 use metallb_scenarios::layer2;
 use metallb_scenarios::outage::{Watch, ask};
@@ -24,7 +24,7 @@ async fn metallb_on_a_whole_cluster() {
     metallb.install_operator().await.unwrap();
     metallb.apply_metallb(&json!({ "logLevel": "debug" })).await.unwrap();
     metallb.pool("lab", &["10.77.0.200-10.77.0.250", "10.77.1.0/24"]).await.unwrap();
-    metallb.user.apply_yaml(HELLO).await.unwrap();
+    metallb.run_hello().await.unwrap();
 
     let scenario = Scenario { cluster: &cluster, metallb: &metallb };
     scenario.two_hundred_services_get_distinct_addresses_and_answer_through_our_arp().await;
@@ -174,7 +174,10 @@ impl Scenario<'_> {
         assert!(!before.is_empty());
         self.metallb.delete_metallb().await.unwrap();
         let client = self.cluster.host("client");
-        assert_eq!(layer2::answering(&client, before[0].1).await.unwrap(), Vec::<String>::new());
+        // Their grace period is 0: the pods go from the API server first, then the kubelets end their processes.
+        let silence =
+            async || layer2::answering(&client, before[0].1).await.is_ok_and(|macs| macs.is_empty());
+        eventually(Duration::from_secs(20), "nobody answers any more", silence).await;
         self.metallb.apply_metallb(&json!({})).await.unwrap();
         self.answers(before[0].1).await;
         assert_eq!(self.given().await, before);

@@ -20,7 +20,7 @@ pub(super) fn admits(pool: &Pool, service: &ServiceKey, claim: &Claim, namespace
 /// An address for `service` from whatever pool may serve it.
 ///
 /// Pools pinned to it go first, by priority; then, only when none of those can, the pools open to all. Among equals
-/// the order is by name. (Upstream's is random.)
+/// the order is by name. (Upstream's is random.) Before all of them goes a pool that keeps an address back for it.
 pub(super) fn from_any_pool<'p>(
     books: &Books,
     pools: &'p Pools,
@@ -38,7 +38,11 @@ pub(super) fn from_any_pool<'p>(
     let pinned: Vec<_> = pinned.into_iter().map(|(_, pool)| pool).collect();
     let open: Vec<_> = automatic().filter(|pool| pool.allocation.is_none()).collect();
 
-    best_of(books, &pinned, service, claim, demand)
+    let expected: Vec<_> =
+        pinned.iter().chain(&open).copied().filter(|pool| books.expects(service, pool)).collect();
+
+    best_of(books, &expected, service, claim, demand)
+        .or_else(|| best_of(books, &pinned, service, claim, demand))
         .or_else(|| best_of(books, &open, service, claim, demand))
         .ok_or_else(|| {
             let tried: Vec<_> = pinned.iter().chain(&open).map(|pool| pool.name.clone()).collect();

@@ -17,6 +17,8 @@ pub struct Claim {
     pub created: i64,
     /// `spec.type` is LoadBalancer, and the class is ours.
     pub is_load_balancer: bool,
+    /// An annotation says from which pool it got what it holds, so it got it from a MetalLB.
+    pub is_marked: bool,
     /// `metadata.labels`.
     pub labels: Labels,
     /// The addresses in `status.loadBalancer.ingress`, or what is wrong with them.

@@ -11,8 +11,10 @@ mod books;
 mod choose;
 mod claim;
 mod intervals;
+mod reservations;
 mod settle;
 mod vips;
+mod waiting;
 
 #[cfg(test)]
 mod tests;
@@ -20,5 +22,7 @@ mod tests;
 pub use books::{Assignment, Books, Usage};
 pub use choose::Namespaces;
 pub use claim::{Claim, FamilyDemand, Port, Protocol, SharingTerms};
+pub use reservations::{Reservation, Reservations, Retention};
 pub use settle::{Note, Settlement};
 pub use vips::{BadVips, Vips};
+pub use waiting::{Openings, Waiting};

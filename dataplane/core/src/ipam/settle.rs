@@ -1,6 +1,6 @@
 //! The rule: what a service should hold, given what it claims, what it holds, and the pools.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::choose::{self, Namespaces, admits};
@@ -23,8 +23,8 @@ pub struct Settlement {
     pub notes: Vec<Note>,
     /// Younger services that lost an address to this one, which held it in its status too: settle them next.
     pub evicted: BTreeSet<ServiceKey>,
-    /// Something that others may wait for was given up: an address, a port of it, or the terms of sharing it.
-    pub freed: bool,
+    /// Addresses that others may be able to use now: given up, or free for other ports or on other terms than before.
+    pub opened: BTreeSet<IpAddr>,
 }
 
 /// Something that happened to a service's address.
@@ -67,9 +67,14 @@ impl Books {
     /// Of services whose status claims one address that they may not share the older keeps it: strikes out the others
     /// if `service` is older than all of them. Not where it is in the books with `vips` already and only changed its
     /// terms: then it is this one that has to go.
-    fn make_room(&mut self, service: &ServiceKey, claim: &Claim, vips: Vips) -> BTreeSet<ServiceKey> {
+    fn make_room(
+        &mut self,
+        service: &ServiceKey,
+        claim: &Claim,
+        vips: Vips,
+    ) -> BTreeMap<ServiceKey, Assignment> {
         if self.assignment(service).is_some_and(|assignment| assignment.vips == vips) {
-            return BTreeSet::new();
+            return BTreeMap::new();
         }
         let conflicts = vips.iter().flat_map(|address| self.conflicts(address, service, claim));
         let holders: BTreeSet<_> = conflicts.map(|(holder, _)| holder.clone()).collect();
@@ -77,12 +82,9 @@ impl Books {
         let younger =
             |holder: &ServiceKey| self.assignment(holder).is_some_and(|it| (it.created, holder) > we);
         if !holders.iter().all(younger) {
-            return BTreeSet::new();
+            return BTreeMap::new();
         }
-        for holder in &holders {
-            self.release(holder);
-        }
-        holders
+        holders.into_iter().filter_map(|holder| Some((holder.clone(), self.release(&holder)?))).collect()
     }
 
     /// Brings the books in line with what `service` claims. Total: whatever the claim, the outcome says what the
@@ -103,38 +105,50 @@ impl Books {
             namespaces,
             notes: Vec::new(),
             evicted: BTreeSet::new(),
+            opened: BTreeSet::new(),
+            given_up: None,
             forgot: false,
         };
         let outcome = settling.run();
-        let (notes, evicted) = (settling.notes, settling.evicted);
-        let freed = before.is_some_and(|before| gave_up(&before, self.assignment(service)));
-        match outcome {
-            Outcome::Holds(refusal) => {
-                let holding = self.assignment(service);
-                Settlement {
-                    vips: holding.map(|assignment| assignment.vips),
-                    pool: holding.and_then(|assignment| assignment.pool.clone()),
-                    refusal,
-                    notes,
-                    evicted,
-                    freed,
-                }
-            }
+        let Settling { notes, evicted, mut opened, given_up, .. } = settling;
+        let refusal = match outcome {
+            Outcome::Holds(refusal) => refusal,
             Outcome::Clear(refusal) => {
-                let freed = freed || self.release(service).is_some();
-                Settlement { vips: None, pool: None, refusal, notes, evicted, freed }
+                self.release(service);
+                refusal
             }
+        };
+        let after = self.assignment(service).cloned();
+        if let Some(after) = after.as_ref().filter(|after| !after.terms.key.is_empty()) {
+            let is_new =
+                |address: &IpAddr| before.as_ref().is_none_or(|before| !before.vips.contains(*address));
+            opened.extend(after.vips.iter().filter(is_new)); // others may join it there
+        }
+        // Before this it may have held something by its status alone, which the books did not know yet.
+        for before in [before, given_up].into_iter().flatten() {
+            opened.extend(opened_by(&before, after.as_ref()));
+            let gone = |address: &IpAddr| after.as_ref().is_none_or(|after| !after.vips.contains(*address));
+            self.cool_down(service, &before, before.vips.iter().filter(gone));
+        }
+        Settlement {
+            vips: after.as_ref().map(|assignment| assignment.vips),
+            pool: after.and_then(|assignment| assignment.pool),
+            refusal,
+            notes,
+            evicted,
+            opened,
         }
     }
 }
 
-/// Could somebody else now use what `before` kept from them?
-fn gave_up(before: &Assignment, after: Option<&Assignment>) -> bool {
-    after.is_none_or(|after| {
-        before.vips.iter().any(|address| !after.vips.contains(address))
-            || before.terms != after.terms
-            || !before.ports.is_subset(&after.ports)
-    })
+/// Of what `before` had, and of what is shared from now on, the addresses that somebody else may be able to use now.
+fn opened_by(before: &Assignment, after: Option<&Assignment>) -> Vec<IpAddr> {
+    let Some(after) = after else { return before.vips.to_vec() };
+    let left = before.vips.iter().filter(|address| !after.vips.contains(*address));
+    if before.terms != after.terms || !before.ports.is_subset(&after.ports) {
+        return left.chain(after.vips.iter()).collect();
+    }
+    left.collect()
 }
 
 enum Outcome {
@@ -152,7 +166,11 @@ struct Settling<'a> {
     namespaces: &'a Namespaces,
     notes: Vec<Note>,
     evicted: BTreeSet<ServiceKey>,
-    /// It has given up what it held.
+    /// What those had beside what this one wants, and what this one is the first to share.
+    opened: BTreeSet<IpAddr>,
+    /// What it held when it gave that up.
+    given_up: Option<Assignment>,
+    /// It has given up what its status shows.
     forgot: bool,
 }
 
@@ -161,6 +179,11 @@ impl<'a> Settling<'a> {
         let claim = self.claim;
         if !claim.is_load_balancer {
             return Outcome::Clear(None);
+        }
+        if self.pools.is_empty() && !claim.is_marked && claim.held.as_ref().is_ok_and(|held| !held.is_empty())
+        {
+            // Nobody has set MetalLB up, and somebody else gave this service its address: leave it.
+            return self.keep(Note::Held(Refused::NoPools));
         }
         if self.pools.is_empty() {
             return self.clear(Note::AllocationFailed(Refused::NoPools));
@@ -224,7 +247,10 @@ impl<'a> Settling<'a> {
     /// Records what the service holds. `Err` ends the settling: its addresses are held until the pools are known.
     fn reassert(&mut self, vips: Vips) -> Result<(), Outcome> {
         if self.owner(vips).is_ok() || self.pools.any_set_aside() {
-            self.evicted.extend(self.books.make_room(self.service, self.claim, vips));
+            for (holder, assignment) in self.books.make_room(self.service, self.claim, vips) {
+                self.opened.extend(assignment.vips.iter().filter(|address| !vips.contains(*address)));
+                self.evicted.insert(holder);
+            }
         }
         match self.assign(vips) {
             Ok(pool) => match &self.claim.requested_pool {
@@ -369,7 +395,7 @@ impl<'a> Settling<'a> {
 
     /// Gives up what it holds and goes on.
     fn forget(&mut self, note: Note) {
-        self.books.release(self.service);
+        self.given_up = self.books.release(self.service).or(self.given_up.take());
         self.notes.push(note);
         self.forgot = true;
     }

@@ -39,7 +39,7 @@ fn config(advertisements: impl IntoIterator<Item = L2Advertisement>) -> Config {
     let numbered = advertisements.into_iter().enumerate();
     let l2_advertisements =
         numbered.map(|(n, advertisement)| (n.to_string().into(), advertisement)).collect();
-    Config { pools, l2_advertisements }
+    Config { pools, l2_advertisements, ..Config::default() }
 }
 
 fn service() -> Service {

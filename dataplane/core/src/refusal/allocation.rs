@@ -41,6 +41,13 @@ pub enum AllocationRefusal {
         /// Why the two may not share.
         why: CannotShare,
     },
+    /// The address is kept for a service that was deleted, in case it comes back.
+    AddressReserved {
+        /// The address.
+        address: IpAddr,
+        /// The name of the service that may have it.
+        service: ServiceKey,
+    },
     /// The annotation names a pool that does not exist.
     UnknownPool {
         /// The pool.
@@ -133,6 +140,7 @@ impl Refusal for AllocationRefusal {
             Self::AddressTaken { why: CannotShare::Keys, .. } => "address-taken",
             Self::AddressTaken { why: CannotShare::Backends, .. } => "backends-differ",
             Self::AddressTaken { why: CannotShare::Port(_), .. } => "port-taken",
+            Self::AddressReserved { .. } => "address-reserved",
             Self::UnknownPool { .. } => "unknown-pool",
             Self::NotAdmitted { .. } => "not-admitted",
             Self::RequestContradicts { .. } => "request-contradicts",
@@ -178,6 +186,11 @@ impl Refusal for AllocationRefusal {
                     CannotShare::Port(port) => format!("which uses port {port} of it too"),
                 };
                 format!("{address} is held by service {holder}, {why}")
+            }
+            Self::AddressReserved { address, service } => {
+                format!(
+                    "{address} is reserved for service {service}, which was deleted, in case it comes back"
+                )
             }
             Self::UnknownPool { pool, set_aside: false } => format!("unknown pool {pool:?}"),
             Self::UnknownPool { pool, set_aside: true } => format!("pool {pool:?} is invalid and set aside"),
@@ -231,6 +244,11 @@ impl Refusal for AllocationRefusal {
             Self::AddressTaken { why: CannotShare::Port(_), .. } => "use another port or another address".to_owned(),
             Self::AddressTaken { .. } => {
                 "ask for another address, or give both services the same metallb.io/allow-shared-ip".to_owned()
+            }
+            Self::AddressReserved { .. } => {
+                "ask for another address, or wait: the ConfigMap metallb-reservations says until when; removing \
+                 metallb.io/reserve-for from the pool ends its reservations"
+                    .to_owned()
             }
             Self::UnknownPool { set_aside: false, .. } => "create it, or name another".to_owned(),
             Self::UnknownPool { set_aside: true, .. } => "correct the pool, which has an event saying what is wrong".to_owned(),

@@ -1,37 +1,64 @@
-//! Why an object of the configuration was set aside.
+//! What is wrong with an object of the configuration, and what that does to it.
+//!
+//! One file for the refusals of a noun. Start at [`ObjectRefusal`].
+
+mod advertisement;
+mod codes;
+mod community;
+mod peer;
+mod pool;
+mod selector;
 
 use std::fmt;
 
 use super::Refusal;
-use crate::address::{AddressRange, BadRange};
-use crate::names::{NamespaceName, PoolName};
+use codes::codes;
 
-/// The kinds of object that make up the configuration.
+pub use advertisement::AdvertisementRefusal;
+pub use community::CommunityRefusal;
+pub use peer::{BadRouterId, PeerRefusal};
+pub use pool::PoolRefusal;
+pub use selector::BadSelector;
+
+/// The kinds of object that make up the configuration. Their order is that in which upstream judges them, and ours in
+/// which refusals are told: those that others refer to come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
+    /// BFDProfile.
+    BfdProfile,
+    /// BGPPeer.
+    BgpPeer,
+    /// Community.
+    Community,
     /// IPAddressPool.
     IpAddressPool,
     /// L2Advertisement.
     L2Advertisement,
     /// BGPAdvertisement.
     BgpAdvertisement,
-    /// BGPPeer.
-    BgpPeer,
-    /// BFDProfile.
-    BfdProfile,
-    /// Community.
-    Community,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::IpAddressPool,
+        Self::L2Advertisement,
+        Self::BgpAdvertisement,
+        Self::BgpPeer,
+        Self::BfdProfile,
+        Self::Community,
+    ];
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::BfdProfile => "BFDProfile",
+            Self::BgpPeer => "BGPPeer",
+            Self::Community => "Community",
             Self::IpAddressPool => "IPAddressPool",
             Self::L2Advertisement => "L2Advertisement",
             Self::BgpAdvertisement => "BGPAdvertisement",
-            Self::BgpPeer => "BGPPeer",
-            Self::BfdProfile => "BFDProfile",
-            Self::Community => "Community",
         })
     }
 }
@@ -51,13 +78,73 @@ impl fmt::Display for ObjectRef {
     }
 }
 
-/// An object that was set aside, and why. The rest of the configuration is in force.
+/// What a refusal does to its object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effect {
+    /// The object is in force. Admission warns; a ConfigurationState stays Valid.
+    Warning,
+    /// The object refers to one that is not there, and is set aside until it is: objects arrive in any order, so
+    /// admission only warns.
+    Dangling,
+    /// The object is set aside, or that part of it which the sentence names. Admission denies an edit that brings this
+    /// about.
+    SetsAside,
+}
+
+impl Effect {
+    /// Is something of the configuration not in force because of it?
+    pub const fn sets_aside(self) -> bool {
+        match self {
+            Self::Warning => false,
+            Self::Dangling | Self::SetsAside => true,
+        }
+    }
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Warning => "warning",
+            Self::Dangling => "set aside until what is missing is there; admission warns",
+            Self::SetsAside => "set aside; admission denies",
+        })
+    }
+}
+
+/// Something wrong with an object. An object may have several; the rest of the configuration is in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectRefusal {
     /// The object.
     pub object: ObjectRef,
-    /// Why.
+    /// What is wrong with it.
     pub refusal: ConfigRefusal,
+}
+
+impl ObjectRefusal {
+    /// What it does to the object.
+    pub fn effect(&self) -> Effect {
+        self.refusal.effect()
+    }
+
+    /// The text by which `ConfigurationState.status.errorSummary` tells it, without its prefix: upstream's where tools
+    /// compare it as a whole, else [`Refusal::sentence`].
+    pub fn summary(&self) -> String {
+        self.refusal.summary(&self.object).unwrap_or_else(|| self.sentence())
+    }
+
+    /// Sort key in a summary: where tools expect one error of several, it is the one that upstream meets first. It
+    /// compares peers with each other before it looks at anything by itself.
+    pub fn rank(&self) -> (bool, &ObjectRef) {
+        let of_a_pair = matches!(
+            &self.refusal,
+            ConfigRefusal::Peer(
+                PeerRefusal::SameEndpoint { .. }
+                    | PeerRefusal::RouterIdsDiffer { .. }
+                    | PeerRefusal::OwnAsnsDiffer { .. }
+            )
+        );
+        (!of_a_pair, &self.object)
+    }
 }
 
 impl Refusal for ObjectRefusal {
@@ -74,90 +161,85 @@ impl Refusal for ObjectRefusal {
     }
 }
 
-/// Why a label selector is none.
+/// What is wrong with an object of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BadSelector {
-    /// The operator is not one of In, NotIn, Exists, DoesNotExist.
-    UnknownOperator(String),
-    /// In and NotIn want values.
-    NeedsValues(String),
-    /// Exists and DoesNotExist take none.
-    TakesNoValues(String),
-    /// The same value twice in one expression.
-    RepeatedValue(String),
-    /// The same expression twice in one selector.
-    RepeatedExpression(String),
-    /// The same selector twice in the list.
-    RepeatedSelector,
+#[non_exhaustive] // callers print refusals; only this room matches on them
+pub enum ConfigRefusal {
+    /// Wrong with any kind of object.
+    Object(AnyRefusal),
+    /// Wrong with a pool.
+    Pool(PoolRefusal),
+    /// Wrong with an advertisement.
+    Advertisement(AdvertisementRefusal),
+    /// Wrong with a peer.
+    Peer(PeerRefusal),
+    /// Wrong with a community.
+    Community(CommunityRefusal),
 }
 
-impl fmt::Display for BadSelector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl ConfigRefusal {
+    /// Every code there is, in the order of the document that lists them.
+    pub fn codes() -> impl Iterator<Item = &'static str> {
+        let by_noun = [
+            AnyRefusal::CODES,
+            PoolRefusal::CODES,
+            AdvertisementRefusal::CODES,
+            PeerRefusal::CODES,
+            CommunityRefusal::CODES,
+        ];
+        by_noun.into_iter().flatten().copied()
+    }
+
+    /// What it does to the object.
+    pub fn effect(&self) -> Effect {
         match self {
-            Self::UnknownOperator(operator) => {
-                write!(f, "{operator:?} is not a valid label selector operator")
-            }
-            Self::NeedsValues(key) => write!(f, "the expression on {key:?} needs at least one value"),
-            Self::TakesNoValues(key) => write!(f, "the expression on {key:?} takes no values"),
-            Self::RepeatedValue(value) => write!(f, "the value {value:?} stands twice in one expression"),
-            Self::RepeatedExpression(key) => write!(f, "the same expression on {key:?} stands twice"),
-            Self::RepeatedSelector => {
-                f.write_str("duplicate label selector: the same one stands twice in the list")
-            }
+            Self::Object(_) | Self::Community(_) => Effect::SetsAside,
+            Self::Pool(refusal) => refusal.effect(),
+            Self::Advertisement(refusal) => refusal.effect(),
+            Self::Peer(refusal) => refusal.effect(),
+        }
+    }
+
+    fn summary(&self, object: &ObjectRef) -> Option<String> {
+        match self {
+            Self::Object(_) | Self::Pool(_) | Self::Community(_) => None,
+            Self::Advertisement(refusal) => refusal.summary(),
+            Self::Peer(refusal) => refusal.summary(&object.name),
+        }
+    }
+
+    fn inner(&self) -> &dyn Refusal {
+        match self {
+            Self::Object(refusal) => refusal,
+            Self::Pool(refusal) => refusal,
+            Self::Advertisement(refusal) => refusal,
+            Self::Peer(refusal) => refusal,
+            Self::Community(refusal) => refusal,
         }
     }
 }
 
-/// Why an object of the configuration was set aside.
+impl Refusal for ConfigRefusal {
+    fn code(&self) -> &'static str {
+        self.inner().code()
+    }
+
+    fn sentence(&self) -> String {
+        self.inner().sentence()
+    }
+
+    fn fix(&self) -> String {
+        self.inner().fix()
+    }
+}
+
+/// What can be wrong with an object of any kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive] // callers print refusals; only this file matches on them
-pub enum ConfigRefusal {
+pub enum AnyRefusal {
     /// The object does not have the shape of its kind (a field of the wrong type, say).
     Unreadable {
         /// What the decoder says.
         error: String,
-    },
-    /// `spec.addresses` is empty.
-    NoAddresses,
-    /// An entry of `spec.addresses` is neither CIDR nor range.
-    BadAddresses {
-        /// The entry as written.
-        entry: String,
-        /// What is wrong with it.
-        cause: BadRange,
-    },
-    /// An entry of `spec.addresses` that no network carries.
-    UnusableRange {
-        /// The range.
-        range: AddressRange,
-        /// Why nobody could reach it.
-        why: &'static str,
-    },
-    /// Two entries of one pool share addresses.
-    RangesOverlap {
-        /// One.
-        range: AddressRange,
-        /// The other, which stands before it.
-        other: AddressRange,
-    },
-    /// Two pools share addresses. The older one stays in force.
-    PoolsOverlap {
-        /// This pool's range.
-        range: AddressRange,
-        /// The older pool.
-        other: PoolName,
-        /// The older pool's range.
-        theirs: AddressRange,
-    },
-    /// A namespace stands twice in `spec.serviceAllocation.namespaces`.
-    DuplicateNamespace {
-        /// The namespace.
-        namespace: NamespaceName,
-    },
-    /// A pool stands twice in `spec.ipAddressPools`.
-    DuplicatePool {
-        /// The pool.
-        pool: PoolName,
     },
     /// A label selector that cannot be used.
     Selector {
@@ -166,56 +248,36 @@ pub enum ConfigRefusal {
         /// What is wrong with it.
         cause: BadSelector,
     },
-    /// A weight outside 1..100.
-    Weight {
-        /// The weight.
-        weight: i64,
+    /// A number outside its range.
+    OutOfRange {
+        /// The field, from `spec` on.
+        field: &'static str,
+        /// The number.
+        value: i64,
+        /// The smallest that is allowed.
+        min: i64,
+        /// The largest that is allowed.
+        max: i64,
     },
 }
 
-impl Refusal for ConfigRefusal {
+codes!(AnyRefusal {
+    Unreadable => "unreadable",
+    Selector => "bad-selector",
+    OutOfRange => "out-of-range",
+});
+
+impl Refusal for AnyRefusal {
     fn code(&self) -> &'static str {
-        match self {
-            Self::Unreadable { .. } => "unreadable",
-            Self::NoAddresses => "pool-empty",
-            Self::BadAddresses { .. } => "pool-bad-addresses",
-            Self::UnusableRange { .. } => "pool-unusable-range",
-            Self::RangesOverlap { .. } => "pool-ranges-overlap",
-            Self::PoolsOverlap { .. } => "pools-overlap",
-            Self::DuplicateNamespace { .. } => "duplicate-namespace",
-            Self::DuplicatePool { .. } => "duplicate-pool",
-            Self::Selector { .. } => "bad-selector",
-            Self::Weight { .. } => "bad-weight",
-        }
+        self.own_code()
     }
 
     fn sentence(&self) -> String {
         match self {
             Self::Unreadable { error } => format!("the object cannot be read: {error}"),
-            Self::NoAddresses => "spec.addresses is empty".to_owned(),
-            Self::BadAddresses { entry, cause } => {
-                format!("invalid CIDR or range {entry:?} in spec.addresses: {cause}")
-            }
-            Self::UnusableRange { range, why } => {
-                format!("the range {range} in spec.addresses cannot be used: {why}")
-            }
-            Self::RangesOverlap { range, other } => {
-                format!(
-                    "the range {range} in spec.addresses overlaps with already defined CIDR {other} of the same pool"
-                )
-            }
-            Self::PoolsOverlap { range, other, theirs } => {
-                format!(
-                    "the range {range} in spec.addresses overlaps with already defined CIDR {theirs} of pool {other}"
-                )
-            }
-            Self::DuplicateNamespace { namespace } => {
-                format!("namespace {namespace} stands twice in spec.serviceAllocation.namespaces")
-            }
-            Self::DuplicatePool { pool } => format!("pool {pool} stands twice in spec.ipAddressPools"),
             Self::Selector { field, cause } => format!("{field}: {cause}"),
-            Self::Weight { weight } => {
-                format!("weight {weight} in spec.preferredNodeSelectors is outside 1 to 100")
+            Self::OutOfRange { field, value, min, max } => {
+                format!("{field} is {value}, which is outside {min} to {max}")
             }
         }
     }
@@ -223,30 +285,38 @@ impl Refusal for ConfigRefusal {
     fn fix(&self) -> String {
         match self {
             Self::Unreadable { .. } => "compare it with `kubectl explain`, and apply it again".to_owned(),
-            Self::NoAddresses => {
-                "add a CIDR such as 192.0.2.0/28, or a range such as 192.0.2.10-192.0.2.20".to_owned()
-            }
-            Self::BadAddresses { entry, cause } => match cause {
-                BadRange::BareAddress => {
-                    let length = if entry.contains(':') { 128 } else { 32 };
-                    format!("write {}/{length} for this one address", entry.trim())
-                }
-                BadRange::Reversed(first, last) => format!("write {last}-{first}"),
-                BadRange::MixedFamilies(..) => "write one range for each family".to_owned(),
-                BadRange::Syntax => "write address/length, or first-last".to_owned(),
-            },
-            Self::UnusableRange { .. } => {
-                "choose addresses that your network routes to these nodes".to_owned()
-            }
-            Self::RangesOverlap { .. } => "remove one of the two".to_owned(),
-            Self::PoolsOverlap { other, .. } => {
-                format!("give each address to one pool only; {other} is older and stays in force")
-            }
-            Self::DuplicateNamespace { .. } | Self::DuplicatePool { .. } => {
-                "remove one of the two".to_owned()
-            }
             Self::Selector { .. } => "correct or remove the selector".to_owned(),
-            Self::Weight { .. } => "choose a weight from 1 to 100".to_owned(),
+            Self::OutOfRange { min, max, .. } => format!("choose a number from {min} to {max}"),
         }
+    }
+}
+
+impl From<AnyRefusal> for ConfigRefusal {
+    fn from(refusal: AnyRefusal) -> Self {
+        Self::Object(refusal)
+    }
+}
+
+impl From<PoolRefusal> for ConfigRefusal {
+    fn from(refusal: PoolRefusal) -> Self {
+        Self::Pool(refusal)
+    }
+}
+
+impl From<AdvertisementRefusal> for ConfigRefusal {
+    fn from(refusal: AdvertisementRefusal) -> Self {
+        Self::Advertisement(refusal)
+    }
+}
+
+impl From<PeerRefusal> for ConfigRefusal {
+    fn from(refusal: PeerRefusal) -> Self {
+        Self::Peer(refusal)
+    }
+}
+
+impl From<CommunityRefusal> for ConfigRefusal {
+    fn from(refusal: CommunityRefusal) -> Self {
+        Self::Community(refusal)
     }
 }

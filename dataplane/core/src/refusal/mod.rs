@@ -7,11 +7,15 @@
 
 mod allocation;
 mod announcement;
+pub mod catalogue;
 mod configuration;
 
 pub use allocation::{AllocationRefusal, CannotShare};
 pub use announcement::AnnouncementRefusal;
-pub use configuration::{BadSelector, ConfigRefusal, Kind, ObjectRef, ObjectRefusal};
+pub use configuration::{
+    AdvertisementRefusal, AnyRefusal, BadRouterId, BadSelector, CommunityRefusal, ConfigRefusal, Effect,
+    Kind, ObjectRef, ObjectRefusal, PeerRefusal, PoolRefusal,
+};
 
 /// An answer "no".
 pub trait Refusal {

@@ -1,5 +1,8 @@
 //! The ledger against an API server that delivers late, refuses stale writes, and loses answers.
 
+mod pools;
+mod waiting;
+
 use std::collections::VecDeque;
 
 use proptest::collection::vec;
@@ -59,6 +62,8 @@ impl World {
         self.ledger.apply(Input::Namespace(Event::Listed(BTreeMap::new())));
         self.ledger.apply(Input::Configuration(pool(addresses)));
         self.ledger.apply(Input::Configuration(Change::L2Advertisement(Event::Listed(BTreeMap::new()))));
+        self.ledger.apply(Input::Pool(Event::Listed(BTreeMap::new())));
+        self.ledger.apply(Input::Restored(Vec::new()));
         self.watch.clear();
         self.sent.clear();
         self.answers.clear();
@@ -191,7 +196,7 @@ impl World {
     }
 
     fn status(&self, name: &str) -> Vec<IpAddr> {
-        crate::kube::service::ingress_addresses(&self.objects[name]).unwrap()
+        metallb_crds::cluster::service::ingress_addresses(&self.objects[name]).unwrap()
     }
 
     fn reasons(&mut self) -> Vec<&'static str> {
@@ -227,6 +232,8 @@ fn before_every_watch_has_delivered_its_list_nothing_is_decided() {
     let mut ledger = Ledger::default();
     ledger.apply(Input::Configuration(pool("10.0.0.1-10.0.0.9")));
     ledger.apply(Input::Namespace(Event::Listed(BTreeMap::new())));
+    ledger.apply(Input::Pool(Event::Listed(BTreeMap::new())));
+    ledger.apply(Input::Restored(Vec::new()));
     let mut world = World::new("10.0.0.1-10.0.0.9");
     world.create("web", &json!({}));
     let Some(Event::Applied(key, row)) = world.watch.pop_front() else { panic!("no event") };

@@ -7,7 +7,7 @@ use metallb_core::plan::Endpoints;
 use metallb_core::table::{Event, Table};
 use metallb_process::watch::ObjectKey;
 
-use crate::kube::endpoints::{Slice, merge};
+use metallb_crds::cluster::endpoints::{Slice, merge};
 
 /// All slices, indexed by service.
 #[derive(Debug, Default)]

@@ -13,3 +13,5 @@ mod webhooks;
 
 pub(super) use file::artifacts;
 pub use file::{Images, manifest};
+pub(super) use operator::deployment;
+pub(super) use rbac::{Accounts, accounts};

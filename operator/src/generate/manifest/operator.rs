@@ -31,7 +31,7 @@ fn selector() -> LabelSelector {
     LabelSelector { match_labels: Some(labels()), match_expressions: None }
 }
 
-pub(super) fn deployment(images: &Images) -> Deployment {
+pub(in crate::generate) fn deployment(images: &Images) -> Deployment {
     let metadata = ObjectMeta { labels: Some(labels()), ..named(NAME) };
     Deployment {
         metadata,

@@ -7,7 +7,7 @@ use k8s_openapi::api::rbac::v1::{
     ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::file::{NAMESPACE, named, value};
 use crate::generate::yaml;
@@ -103,6 +103,10 @@ fn grants() -> [Grant; 3] {
             in_namespace: [
                 vec![
                     rule(METALLB, &CONFIGURATION, &READ),
+                    rule(METALLB, &["ipaddresspools/status"], &["patch"]),
+                    // What pools keep back for services that were deleted. Creating cannot be limited to a name.
+                    rule(CORE, &["configmaps"], &["create"]),
+                    named_rule(CORE, "configmaps", "metallb-reservations", &["get", "patch"]),
                     // The Secret that speakers share. Creating cannot be limited to a name.
                     rule(CORE, &["secrets"], &["create"]),
                     named_rule(CORE, "secrets", render::MEMBERLIST_SECRET, &["get"]),
@@ -165,6 +169,23 @@ fn named_rule(group: &str, resource: &str, name: &str, verbs: &[&str]) -> Policy
 fn named_rules(group: &str, resource: &str, names: &[&str], verbs: &[&str]) -> PolicyRule {
     let names = names.iter().map(|name| (*name).to_owned()).collect();
     PolicyRule { resource_names: Some(names), ..rule(group, &[resource], verbs) }
+}
+
+/// The rules per account, as a ClusterServiceVersion lists them. Its reader makes the accounts and bindings.
+pub(in crate::generate) struct Accounts {
+    /// In the whole cluster.
+    pub(in crate::generate) cluster_permissions: Vec<Value>,
+    /// In the namespace of the operator.
+    pub(in crate::generate) permissions: Vec<Value>,
+}
+
+pub(in crate::generate) fn accounts() -> Accounts {
+    let mut accounts = Accounts { cluster_permissions: Vec::new(), permissions: Vec::new() };
+    for Grant { account, in_cluster, in_namespace, .. } in grants() {
+        accounts.cluster_permissions.push(json!({ "serviceAccountName": account, "rules": in_cluster }));
+        accounts.permissions.push(json!({ "serviceAccountName": account, "rules": in_namespace }));
+    }
+    accounts
 }
 
 pub(super) fn objects() -> Result<Vec<Value>, yaml::Error> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use clap::Parser;
-use metallb_lab::{Cluster, HELLO, Host, eventually, load_balancer};
+use metallb_lab::{Cluster, Host, eventually, load_balancer};
 use metallb_scenarios::installation::{Installation, NAMESPACE, options};
 use metallb_scenarios::layer2;
 use metallb_scenarios::outage::{Watch, ask};
@@ -68,7 +68,8 @@ async fn tell(keep: bool) -> anyhow::Result<()> {
     metallb.pool("lab", &["10.77.0.200-10.77.0.250"]).await?;
     story.tell("an IPAddressPool (10.77.0.200-10.77.0.250) and an L2Advertisement are applied");
 
-    metallb.user.apply_yaml(HELLO).await?;
+    metallb.run_hello().await?;
+    story.tell("a web server runs on every node");
     let client = cluster.host("client");
     let asked = Instant::now();
     // With policy Local only the node that announces serves, so a lost node loses no connection on the others.

@@ -1,68 +1,43 @@
-//! A Service, read as what it claims. The only place that looks at its spec.
+//! A Service, read as what it claims: all of its spec that decides its address.
 
 use std::net::IpAddr;
 
-use k8s_openapi::api::core::v1::{ObjectReference, Service, ServicePort, ServiceSpec};
+use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use metallb_core::address::{Family, parse_address};
 use metallb_core::ipam::{Claim, FamilyDemand, Port, Protocol, SharingTerms, Vips};
-use metallb_core::names::PoolName;
 use metallb_core::refusal::AllocationRefusal;
 
-use crate::kube::annotations::{self, Annotation};
-use crate::kube::service::{LoadBalancerClass, ingress_addresses, is_load_balancer, reference};
+use super::annotations::Annotation;
+use super::service::{LoadBalancerClass, ingress_addresses, is_load_balancer, recorded_pool};
 
-/// A Service as the brain keeps it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Row {
-    /// What it claims.
-    pub claim: Claim,
-    /// The pool that its annotation says its address came from.
-    pub recorded_pool: Option<PoolName>,
-    /// Annotations with the deprecated prefix.
-    pub deprecated: Vec<String>,
-    /// `metadata.resourceVersion`: a write is based on it.
-    pub resource_version: String,
-    /// For events.
-    pub reference: ObjectReference,
-}
-
-impl Row {
-    /// What matters of `service`; `None` when it is none of our business: no load balancer of ours, and nothing of
-    /// ours left on it.
-    pub fn of(service: &Service, class: &LoadBalancerClass) -> Option<Self> {
-        let annotations = service.metadata.annotations.as_ref();
-        let recorded_pool = Annotation::IpAllocatedFromPool.of(annotations).filter(|pool| !pool.is_empty());
-        let is_ours = class.owns(service);
-        let was_ours = recorded_pool.is_some() && !is_load_balancer(service);
-        // A load balancer of another class is another controller's, also when that one is a MetalLB too.
-        if !is_ours && !was_ours {
-            return None;
-        }
-        let empty = ServiceSpec::default();
-        let spec = service.spec.as_ref().unwrap_or(&empty);
-        let created = service.metadata.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second());
-        let claim = Claim {
-            created,
-            is_load_balancer: is_ours,
-            labels: service.metadata.labels.clone().unwrap_or_default(),
-            held: ingress_addresses(service),
-            families: families(spec),
-            requested: requested(service, spec),
-            requested_pool: Annotation::AddressPool
-                .of(annotations)
-                .filter(|pool| !pool.is_empty())
-                .map(Into::into),
-            sharing: sharing(service, spec),
-            ports: spec.ports.iter().flatten().filter_map(port).collect(),
-        };
-        Some(Self {
-            claim,
-            recorded_pool: recorded_pool.map(Into::into),
-            deprecated: annotations::deprecated(annotations),
-            resource_version: service.metadata.resource_version.clone().unwrap_or_default(),
-            reference: reference(service),
-        })
+/// What `service` claims; `None` when it is none of our business: no load balancer of ours, and nothing of ours left
+/// on it.
+pub fn of(service: &Service, class: &LoadBalancerClass) -> Option<Claim> {
+    let annotations = service.metadata.annotations.as_ref();
+    let is_ours = class.owns(service);
+    let was_ours = recorded_pool(service).is_some() && !is_load_balancer(service);
+    // A load balancer of another class is another controller's, also when that one is a MetalLB too.
+    if !is_ours && !was_ours {
+        return None;
     }
+    let empty = ServiceSpec::default();
+    let spec = service.spec.as_ref().unwrap_or(&empty);
+    let created = service.metadata.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second());
+    Some(Claim {
+        created,
+        is_load_balancer: is_ours,
+        is_marked: recorded_pool(service).is_some(),
+        labels: service.metadata.labels.clone().unwrap_or_default(),
+        held: ingress_addresses(service),
+        families: families(spec),
+        requested: requested(service, spec),
+        requested_pool: Annotation::AddressPool
+            .of(annotations)
+            .filter(|pool| !pool.is_empty())
+            .map(Into::into),
+        sharing: sharing(service, spec),
+        ports: spec.ports.iter().flatten().filter_map(port).collect(),
+    })
 }
 
 fn families(spec: &ServiceSpec) -> Result<FamilyDemand, AllocationRefusal> {
@@ -149,17 +124,17 @@ mod tests {
 
     use super::*;
 
-    fn row(mut service: Value, class: &str) -> Option<Row> {
+    fn read(mut service: Value, class: &str) -> Option<Claim> {
         for (field, value) in [("name", "web"), ("namespace", "default"), ("resourceVersion", "7")] {
             service["metadata"][field] = value.into();
         }
-        Row::of(&serde_json::from_value(service).unwrap(), &LoadBalancerClass::from_flag(class))
+        of(&serde_json::from_value(service).unwrap(), &LoadBalancerClass::from_flag(class))
     }
 
     fn claim(spec: &Value, annotations: &Value) -> Claim {
         let mut service = json!({ "metadata": { "annotations": annotations }, "spec": spec });
         service["spec"]["type"] = "LoadBalancer".into();
-        row(service, "").unwrap().claim
+        read(service, "").unwrap()
     }
 
     #[test]
@@ -246,11 +221,15 @@ mod tests {
             (json!(null), "mine", false),
             (json!("mine"), "mine", true),
         ] {
-            assert_eq!(row(service(class.clone()), flag).is_some(), ours, "{class} with --lb-class={flag:?}");
+            assert_eq!(
+                read(service(class.clone()), flag).is_some(),
+                ours,
+                "{class} with --lb-class={flag:?}"
+            );
             let mut held = service(class.clone());
             held["metadata"]["annotations"] = json!({ "metallb.io/ip-allocated-from-pool": "lab" });
             assert_eq!(
-                row(held, flag).is_some(),
+                read(held, flag).is_some(),
                 ours,
                 "{class} with --lb-class={flag:?}, held by a MetalLB"
             );
@@ -260,12 +239,10 @@ mod tests {
     #[test]
     fn what_is_no_load_balancer_matters_only_as_long_as_something_of_ours_is_left_on_it() {
         let plain = json!({ "metadata": {}, "spec": { "type": "ClusterIP" } });
-        assert_eq!(row(plain.clone(), ""), None);
+        assert_eq!(read(plain.clone(), ""), None);
         let mut left = plain;
         left["metadata"]["annotations"] = json!({ "metallb.io/ip-allocated-from-pool": "lab" });
-        let row = row(left, "a-class-that-the-api-server-wiped").unwrap();
-        assert!(!row.claim.is_load_balancer);
-        assert_eq!(row.recorded_pool, Some("lab".into()));
+        assert!(!read(left, "a-class-that-the-api-server-wiped").unwrap().is_load_balancer);
     }
 
     #[test]
@@ -273,8 +250,8 @@ mod tests {
         let mut service = json!({ "metadata": {}, "spec": { "type": "LoadBalancer" } });
         service["status"] =
             json!({ "loadBalancer": { "ingress": [{ "hostname": "lb.example" }, { "ip": "10.0.0.1" }] } });
-        assert_eq!(row(service.clone(), "").unwrap().claim.held, Ok(vec!["10.0.0.1".parse().unwrap()]));
+        assert_eq!(read(service.clone(), "").unwrap().held, Ok(vec!["10.0.0.1".parse().unwrap()]));
         service["status"]["loadBalancer"]["ingress"][1]["ip"] = "nonsense".into();
-        assert!(row(service, "").unwrap().claim.held.unwrap_err().contains("nonsense"));
+        assert!(read(service, "").unwrap().held.unwrap_err().contains("nonsense"));
     }
 }

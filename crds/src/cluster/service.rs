@@ -5,7 +5,10 @@ use std::net::IpAddr;
 use k8s_openapi::api::core::v1::{ObjectReference, Service};
 use kube::{Resource, ResourceExt};
 use metallb_core::address::parse_address;
-use metallb_core::names::ServiceKey;
+use metallb_core::names::{PoolName, ServiceKey};
+use metallb_core::plan;
+
+use super::annotations::Annotation;
 
 /// Which services are ours: the flag `--lb-class`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,6 +46,29 @@ pub fn ingress_addresses(service: &Service) -> Result<Vec<IpAddr>, String> {
     let texts =
         ingress.into_iter().flatten().filter_map(|entry| entry.ip.as_deref()).filter(|ip| !ip.is_empty());
     texts.map(|text| parse_address(text).ok_or_else(|| format!("{text:?} is not an IP address"))).collect()
+}
+
+/// The pool that its annotation says its address came from.
+pub fn recorded_pool(service: &Service) -> Option<PoolName> {
+    let pool = Annotation::IpAllocatedFromPool.of(service.metadata.annotations.as_ref())?;
+    (!pool.is_empty()).then(|| pool.into())
+}
+
+/// What decides where it is announced; `None` when it is no load balancer of ours, and what is wrong with its status
+/// when that is no list of addresses.
+pub fn announced(service: &Service, class: &LoadBalancerClass) -> Option<Result<plan::Service, String>> {
+    if !class.owns(service) {
+        return None;
+    }
+    let spec = service.spec.as_ref();
+    let local = spec.and_then(|spec| spec.external_traffic_policy.as_deref()) == Some("Local");
+    Some(ingress_addresses(service).map(|addresses| plan::Service {
+        addresses,
+        labels: service.metadata.labels.clone().unwrap_or_default(),
+        traffic_policy: if local { plan::TrafficPolicy::Local } else { plan::TrafficPolicy::Cluster },
+        shares: Annotation::AllowSharedIp.of(service.metadata.annotations.as_ref()).is_some(),
+        allocated_from: recorded_pool(service),
+    }))
 }
 
 /// For events about it.

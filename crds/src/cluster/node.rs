@@ -1,7 +1,10 @@
-//! What a speaker reads from a Node.
+//! What is read of a Node.
 
 use k8s_openapi::api::core::v1::Node;
+use metallb_core::address::parse_address;
 use metallb_core::plan;
+
+use crate::config;
 
 /// Labels, and whether the network is unavailable. Readiness, taints and cordons do not matter, as upstream.
 pub fn read(node: &Node) -> plan::Node {
@@ -10,6 +13,15 @@ pub fn read(node: &Node) -> plan::Node {
     plan::Node {
         labels: node.metadata.labels.clone().unwrap_or_default(),
         network_unavailable: network.any(|condition| condition.status == "True"),
+    }
+}
+
+/// What the rules of the configuration ask of it.
+pub fn configured(node: &Node) -> config::Node {
+    let addresses = node.status.iter().flat_map(|status| status.addresses.iter().flatten());
+    config::Node {
+        labels: node.metadata.labels.clone().unwrap_or_default(),
+        addresses: addresses.filter_map(|address| parse_address(&address.address)).collect(),
     }
 }
 

@@ -1,0 +1,116 @@
+//! Which node announces an address on layer 2, and why the others do not.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use kube::ResourceExt;
+use metallb_core::config::{Config, Interfaces};
+use metallb_core::names::{InterfaceName, NodeName, ServiceKey};
+use metallb_core::plan::{AddressPlan, Endpoints, Planner, Speakers, Touched, World};
+use metallb_crds::cluster::service::{self, LoadBalancerClass};
+use metallb_crds::cluster::{endpoints, node};
+
+use super::allocation::Allocation;
+use super::inventory::Inventory;
+
+/// The speakers' world, to be seen from any node.
+pub(super) struct Announcements<'i> {
+    inventory: &'i Inventory,
+    config: &'i Config,
+    services: BTreeMap<ServiceKey, metallb_core::plan::Service>,
+    endpoints: BTreeMap<ServiceKey, Endpoints>,
+    speakers: Speakers,
+}
+
+impl<'i> Announcements<'i> {
+    /// Services as they will be after `allocations`. Without any EndpointSlice of a service it is taken to have
+    /// endpoints on every node, unless `inventory` is that of a cluster.
+    pub(super) fn after(
+        inventory: &'i Inventory,
+        config: &'i Config,
+        allocations: &[Allocation],
+        class: &LoadBalancerClass,
+    ) -> Self {
+        let mut slices: BTreeMap<ServiceKey, Vec<endpoints::Slice>> = BTreeMap::new();
+        for slice in inventory.slices.iter().filter_map(endpoints::read) {
+            slices.entry(slice.service.clone()).or_default().push(slice);
+        }
+        let everywhere = Endpoints {
+            anywhere: true,
+            nodes: inventory.nodes.iter().map(|node| node.name_any().as_str().into()).collect(),
+        };
+        let (mut services, mut known) = (BTreeMap::new(), BTreeMap::new());
+        for object in &inventory.services {
+            let key = service::key(object);
+            let allocation = allocations.iter().find(|allocation| allocation.service == key);
+            let (Some(allocation), Some(service)) = (allocation, service::announced(object, class)) else {
+                continue;
+            };
+            let mut service = service.unwrap_or_default();
+            service.addresses.clone_from(&allocation.after);
+            service.allocated_from.clone_from(&allocation.pool);
+            let endpoints = match slices.get(&key) {
+                Some(slices) => endpoints::merge(slices),
+                None if inventory.is_live() => Endpoints::default(),
+                None => everywhere.clone(),
+            };
+            services.insert(key.clone(), service);
+            known.insert(key, endpoints);
+        }
+        let speakers = inventory.speakers.clone().map_or(Speakers::EveryNode, Speakers::Alive);
+        Self { inventory, config, services, endpoints: known, speakers }
+    }
+
+    /// What the speaker on `node` decides about every address.
+    fn seen_from(&self, node: &NodeName) -> Planner {
+        let mut world = World::new(node.clone(), false);
+        world.set_config(self.config.clone());
+        for object in &self.inventory.nodes {
+            world.set_node(object.name_any().as_str().into(), Some(node::read(object)));
+        }
+        for (key, service) in &self.services {
+            world.set_service(key.clone(), Some(service.clone()));
+        }
+        for (key, endpoints) in &self.endpoints {
+            world.set_endpoints(key.clone(), endpoints.clone());
+        }
+        world.set_speakers(self.speakers.clone());
+        world.set_interfaces(self.interfaces());
+        let mut planner = Planner::default();
+        planner.replan(&world, &Touched::Everything);
+        planner
+    }
+
+    /// Only a speaker knows which interfaces its node has; here it has all that an advertisement asks for.
+    fn interfaces(&self) -> BTreeSet<InterfaceName> {
+        let asked = self.config.l2_advertisements.values().map(|advertisement| &advertisement.interfaces);
+        asked
+            .filter_map(|interfaces| match interfaces {
+                Interfaces::Only(names) => Some(names.clone()),
+                Interfaces::All => None,
+            })
+            .flatten()
+            .collect()
+    }
+
+    fn nodes(&self) -> impl Iterator<Item = NodeName> {
+        self.inventory.nodes.iter().map(|node| node.name_any().as_str().into())
+    }
+
+    /// The node elected to announce each address.
+    pub(super) fn owners(&self) -> BTreeMap<IpAddr, NodeName> {
+        let Some(node) = self.nodes().next() else { return BTreeMap::new() };
+        let planner = self.seen_from(&node);
+        planner.plan().iter().filter_map(|(address, plan)| Some((*address, plan.owner.clone()?))).collect()
+    }
+
+    /// What each node decides about `address`.
+    pub(super) fn verdicts(&self, address: IpAddr) -> Vec<(NodeName, Option<AddressPlan>)> {
+        self.nodes()
+            .map(|node| {
+                let plan = self.seen_from(&node).plan().get(&address).cloned();
+                (node, plan)
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,162 @@
+//! The whole story of one service.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use anyhow::Context as _;
+use metallb_core::names::ServiceKey;
+use metallb_core::refusal::Refusal;
+use metallb_crds::cluster::service::{LoadBalancerClass, key};
+use metallb_crds::config::parse;
+use serde::Serialize;
+
+use super::allocation::settle_all;
+use super::announcement::Announcements;
+use super::inventory::Inventory;
+use super::output::{Answer, table};
+use super::plan::list;
+
+/// The story of a service.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Story {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The addresses its status shows.
+    pub addresses: Vec<IpAddr>,
+    /// The addresses it should have, by the rules and what is there now.
+    pub expected: Vec<IpAddr>,
+    /// The pool they come from.
+    pub pool: Option<String>,
+    /// Why it has not all that it asks for.
+    pub refusal: Option<Why>,
+    /// For each of its addresses, what each node does.
+    pub layer2: Vec<OnLayer2>,
+    /// What speakers have written: the node that says it announces the service on layer 2.
+    pub reported_nodes: Vec<String>,
+}
+
+/// A refusal, said in full.
+#[derive(Debug, PartialEq, Serialize)]
+pub(super) struct Why {
+    /// Its code.
+    pub code: String,
+    /// What is the case.
+    pub sentence: String,
+    /// What to do about it.
+    pub fix: String,
+}
+
+/// An address on layer 2.
+#[derive(Debug, Serialize)]
+pub(super) struct OnLayer2 {
+    /// The address.
+    pub address: IpAddr,
+    /// The node that announces it.
+    pub owner: Option<String>,
+    /// What each node does about it.
+    pub nodes: Vec<OnNode>,
+}
+
+/// What a node does about an address.
+#[derive(Debug, Serialize)]
+pub(super) struct OnNode {
+    /// The node.
+    pub node: String,
+    /// Why it does not announce the address for the service; absent where it does.
+    pub refusal: Option<Why>,
+}
+
+impl Why {
+    fn of(refusal: &impl Refusal) -> Self {
+        Self { code: refusal.code().to_owned(), sentence: refusal.sentence(), fix: refusal.fix() }
+    }
+}
+
+/// Tells the story of `service`, a `NAMESPACE/NAME` or a name in the namespace `default`.
+pub(super) fn service(
+    inventory: &Inventory,
+    service: &str,
+    class: &LoadBalancerClass,
+) -> anyhow::Result<Story> {
+    let (namespace, name) = service.split_once('/').unwrap_or(("default", service));
+    let wanted = ServiceKey::new(namespace, name);
+    anyhow::ensure!(
+        inventory.services.iter().any(|service| key(service) == wanted),
+        "there is no Service {wanted}"
+    );
+    let parsed = parse(&inventory.objects);
+    let allocations = settle_all(inventory, class, &parsed.config.pools);
+    let allocation =
+        allocations.iter().find(|allocation| allocation.service == wanted).with_context(|| {
+            format!(
+                "Service {wanted} is none of MetalLB's: it is not of type LoadBalancer, or of another class"
+            )
+        })?;
+    let announcements = Announcements::after(inventory, &parsed.config, &allocations, class);
+    let layer2 =
+        allocation.after.iter().map(|address| on_layer2(&announcements, *address, &wanted)).collect();
+    Ok(Story {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        addresses: allocation.before.clone(),
+        expected: allocation.after.clone(),
+        pool: allocation.pool.as_ref().map(ToString::to_string),
+        refusal: allocation.refusal.as_ref().map(Why::of),
+        layer2,
+        reported_nodes: inventory.announcers_of(&wanted),
+    })
+}
+
+fn on_layer2(announcements: &Announcements<'_>, address: IpAddr, service: &ServiceKey) -> OnLayer2 {
+    let mut owner = None;
+    let mut nodes = Vec::new();
+    for (node, plan) in announcements.verdicts(address) {
+        let Some(plan) = plan else { continue };
+        owner = owner.or_else(|| plan.owner.as_ref().map(ToString::to_string));
+        let refusal = plan.services.get(service).and_then(|verdict| verdict.as_ref().err()).map(Why::of);
+        nodes.push(OnNode { node: node.to_string(), refusal });
+    }
+    OnLayer2 { address, owner, nodes }
+}
+
+impl Answer for Story {
+    fn text(&self) -> String {
+        let mut text = format!("Service {}/{}\n", self.namespace, self.name);
+        let mut line = |label: &str, value: &str| {
+            let _ = writeln!(text, "  {label:<12} {value}"); // into a String: cannot fail
+        };
+        line("address", &list(&self.addresses));
+        if self.expected != self.addresses {
+            line("should have", &list(&self.expected));
+        }
+        if let Some(pool) = &self.pool {
+            line("pool", pool);
+        }
+        if let Some(why) = &self.refusal {
+            line("because", &format!("{} ({})", why.sentence, why.code));
+            line("fix", &why.fix);
+        }
+        if !self.reported_nodes.is_empty() {
+            line("reported by", &self.reported_nodes.join(", "));
+        }
+        for layer2 in &self.layer2 {
+            let by = layer2.owner.clone().unwrap_or_else(|| "no node".to_owned());
+            line("layer 2", &format!("{} is announced by {by}", layer2.address));
+        }
+        for layer2 in &self.layer2 {
+            let rows = layer2.nodes.iter().map(|on| {
+                let said = match &on.refusal {
+                    None => "announces it".to_owned(),
+                    Some(why) => format!("{}; {}", why.sentence, why.fix),
+                };
+                [on.node.clone(), said]
+            });
+            text.push('\n');
+            text.push_str(&table(["NODE", &layer2.address.to_string()], rows));
+        }
+        text
+    }
+}

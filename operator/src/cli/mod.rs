@@ -1,0 +1,30 @@
+//! `kubectl metallb`: the same rules as admission, controller and speaker, evaluated where the user sits.
+//!
+//! | room | holds |
+//! |---|---|
+//! | [`args`] | commands and flags |
+//! | [`documents`] | files, directories and standard input into objects |
+//! | [`inventory`] | objects by kind; the world that the commands ask about |
+//! | [`live`] | the inventory of a cluster |
+//! | [`validate`] | what admission would refuse |
+//! | [`allocation`] | who holds which address, once all is settled |
+//! | [`announcement`] | which node announces an address, and why the others do not |
+//! | [`plan`], [`explain`] | the answers, for people and for programs |
+//!
+//! Not here: rules. Every verdict comes from `metallb-crds` and `metallb-core`.
+
+mod allocation;
+mod announcement;
+pub mod args;
+mod documents;
+mod explain;
+mod inventory;
+mod live;
+mod output;
+mod plan;
+mod run;
+#[cfg(test)]
+mod tests;
+mod validate;
+
+pub use run::run;

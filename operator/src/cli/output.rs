@@ -1,0 +1,51 @@
+//! Answers, for people and for programs.
+
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::args::Format;
+
+/// What a command answers.
+pub(super) trait Answer: Serialize {
+    /// For people.
+    fn text(&self) -> String;
+
+    /// The status of the process.
+    fn exit(&self) -> ExitCode {
+        ExitCode::SUCCESS
+    }
+}
+
+/// The answer as asked for.
+pub(super) fn render(answer: &impl Answer, format: Format) -> anyhow::Result<String> {
+    Ok(match format {
+        Format::Table => answer.text(),
+        Format::Json => serde_json::to_string_pretty(answer)? + "\n",
+    })
+}
+
+/// Rows under their headings, in columns; nothing when there is no row. The last column may be long.
+pub(super) fn table<const N: usize>(
+    headings: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
+    let rows: Vec<[String; N]> = rows.into_iter().collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let all = || std::iter::once(headings.map(str::to_owned)).chain(rows.iter().cloned());
+    let mut widths = [0; N];
+    for row in all() {
+        for (width, cell) in widths.iter_mut().zip(&row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    for row in all() {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        text.push_str(cells.collect::<Vec<_>>().join("   ").trim_end());
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,47 @@
+//! A command, from its arguments to its answer.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use metallb_crds::cluster::service::LoadBalancerClass;
+
+use super::args::{Cli, Command, Common, Explain};
+use super::documents;
+use super::inventory::Inventory;
+use super::output::{Answer, render};
+use super::{explain, live, plan, validate};
+
+/// Does what `cli` asks for, and prints the answer.
+pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let Cli { command, common } = cli;
+    let class = LoadBalancerClass::from_flag(&common.lb_class);
+    match command {
+        Command::Validate { filename } => {
+            answer(&validate::validate(&documents::read_all(&filename)?, &common)?, &common)
+        }
+        Command::Plan { filename, live } => {
+            anyhow::ensure!(live || !filename.is_empty(), "name files with -f, or a cluster with --live");
+            answer(&plan::plan(&inventory(&filename, live, &common).await?, &class), &common)
+        }
+        Command::Explain { what: Explain::Service { service, filename } } => {
+            let inventory = inventory(&filename, filename.is_empty(), &common).await?;
+            answer(&explain::service(&inventory, &service, &class)?, &common)
+        }
+    }
+}
+
+async fn inventory(files: &[PathBuf], is_live: bool, common: &Common) -> anyhow::Result<Inventory> {
+    let documents = documents::read_all(files)?;
+    let mut inventory = if is_live {
+        live::inventory(common.kubeconfig.as_deref(), &common.namespace).await?
+    } else {
+        Inventory::default()
+    };
+    inventory.apply(&documents, &common.namespace)?;
+    Ok(inventory)
+}
+
+fn answer(answer: &impl Answer, common: &Common) -> anyhow::Result<ExitCode> {
+    print!("{}", render(answer, common.output)?);
+    Ok(answer.exit())
+}
