@@ -147,7 +147,9 @@ fn a_service_whose_address_no_pool_owns_changes_and_one_of_another_class_is_not_
 
 #[test]
 fn without_pools_a_holder_loses_its_address_and_is_told_why() {
-    let plan = planned(&holding("a", "192.0.2.7"));
+    let ours = holding("a", "192.0.2.7")
+        .replace("{name: a}", "{name: a, annotations: {metallb.io/ip-allocated-from-pool: gone}}");
+    let plan = planned(&ours);
     let text = plan.text();
     assert_eq!(outline(&plan)[0][1], "loses");
     assert!(text.contains("default/a") && text.contains("loses"), "{text}");

@@ -2,6 +2,7 @@
 //! for, and what is kept back. There are no secrets in it.
 
 use metallb_core::ipam::Vips;
+use metallb_core::names::PoolName;
 use metallb_core::refusal::Refusal;
 use serde_json::{Value, json};
 
@@ -67,7 +68,7 @@ impl Ledger {
                 "namespace": key.namespace.as_str(),
                 "name": &*key.name,
                 "holds": texts(held.map(|held| held.vips)),
-                "pool": held.and_then(|held| held.pool.as_ref()).map(|pool| pool.as_str()),
+                "pool": held.and_then(|held| held.pool.as_ref()).map(PoolName::as_str),
                 "status": in_status,
                 "sharingKey": row.claim.sharing.key,
                 "ports": row.claim.ports.iter().map(ToString::to_string).collect::<Vec<_>>(),

@@ -14,4 +14,5 @@ mod webhooks;
 pub(super) use file::artifacts;
 pub use file::{Images, manifest};
 pub(super) use operator::deployment;
-pub(super) use rbac::{Accounts, accounts};
+pub(super) use rbac::{Accounts, Certificates, accounts};
+pub(super) use webhooks::definitions;

@@ -12,6 +12,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as extens
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use metallb_core::refusal::Kind;
+use serde_json::{Value, json};
 
 use super::file::{NAMESPACE, named};
 use super::operator;
@@ -20,6 +21,8 @@ use crate::webhooks::paths::{self, VALIDATED};
 /// Where the operator's pods listen.
 pub(super) const PORT: i32 = 9443;
 const SERVICE_PORT: i32 = 443;
+/// Versions of ConversionReview, the one to use first. (Upstream lists versions of BGPPeer.)
+const REVIEWS: [&str; 2] = ["v1", "v1beta1"];
 /// The API server's own default.
 const TIMEOUT: i32 = 10;
 /// Nobody waits long for a warning.
@@ -67,6 +70,40 @@ pub(super) fn configurations() -> [ValidatingWebhookConfiguration; 3] {
         configuration(paths::OPERATOR_CONFIGURATION, vec![metallb]),
         configuration(paths::DELETION_CONFIGURATION, vec![deletions]),
     ]
+}
+
+/// The same for OLM, which makes Services, configurations and certificates of its own.
+pub(in crate::generate) fn definitions(deployment: &str) -> Vec<Value> {
+    let validating = configurations().into_iter().flat_map(|it| it.webhooks.unwrap_or_default());
+    let mut definitions: Vec<Value> = validating
+        .map(|webhook| {
+            json!({
+                "type": "ValidatingAdmissionWebhook",
+                "generateName": webhook.name,
+                "deploymentName": deployment,
+                "containerPort": SERVICE_PORT,
+                "targetPort": PORT,
+                "webhookPath": webhook.client_config.service.and_then(|service| service.path),
+                "rules": webhook.rules,
+                "failurePolicy": webhook.failure_policy,
+                "sideEffects": webhook.side_effects,
+                "timeoutSeconds": webhook.timeout_seconds,
+                "admissionReviewVersions": webhook.admission_review_versions,
+            })
+        })
+        .collect();
+    definitions.push(json!({
+        "type": "ConversionWebhook",
+        "generateName": "cbgppeers.kb.io",
+        "deploymentName": deployment,
+        "containerPort": SERVICE_PORT,
+        "targetPort": PORT,
+        "webhookPath": paths::CONVERSION,
+        "conversionCRDs": [paths::CONVERTED],
+        "sideEffects": "None",
+        "admissionReviewVersions": REVIEWS,
+    }));
+    definitions
 }
 
 fn configuration(name: &str, webhooks: Vec<ValidatingWebhook>) -> ValidatingWebhookConfiguration {
@@ -129,7 +166,7 @@ pub(super) fn with_conversion(
                     service: Some(service),
                     ..extensions::WebhookClientConfig::default()
                 }),
-                conversion_review_versions: vec!["v1".to_owned(), "v1beta1".to_owned()],
+                conversion_review_versions: REVIEWS.map(str::to_owned).into(),
             }),
         });
     }
