@@ -114,10 +114,10 @@ async fn nobody_asks(admin: &User) -> Result<()> {
     let api: Api<ValidatingWebhookConfiguration> = Api::all(admin.client());
     for configuration in api.list(&ListParams::default()).await?.items {
         for index in 0..configuration.webhooks.as_ref().map_or(0, Vec::len) {
-            let path = format!("/webhooks/{index}/rules");
-            let patch = json!([{ "op": "replace", "path": path, "value": [] }]);
-            let patch = Patch::Json::<()>(serde_json::from_value(patch)?);
-            api.patch(&configuration.name_any(), &PatchParams::default(), &patch).await?;
+            let rules = format!("/webhooks/{index}/rules");
+            let none = json!([{ "op": "replace", "path": rules, "value": [] }]);
+            let none = Patch::Json::<()>(serde_json::from_value(none)?);
+            api.patch(&configuration.name_any(), &PatchParams::default(), &none).await?;
         }
     }
     Ok(())

@@ -44,12 +44,21 @@ pub struct Certificates {
     pub timing: Timing,
 }
 
-/// An object that is watched, as it is now; `None`: there is none.
+/// An object that is watched, as it is now.
+#[derive(Clone, Debug)]
+enum Watched<K> {
+    /// Nobody has looked yet.
+    Unknown,
+    Absent,
+    There(Box<K>),
+}
+
+/// What a watch says.
 #[derive(Debug)]
 enum Seen {
-    Secret(Option<Secret>),
-    Configuration(String, Option<ValidatingWebhookConfiguration>),
-    Definition(Option<CustomResourceDefinition>),
+    Secret(Watched<Secret>),
+    Configuration(String, Watched<ValidatingWebhookConfiguration>),
+    Definition(Watched<CustomResourceDefinition>),
 }
 
 /// Keeps the certificate until `shutdown`, and `held` in line with it. `trusted` becomes true when the API server knows
@@ -111,14 +120,15 @@ fn watches(client: &Client, certificates: &Certificates) -> SelectAll<BoxStream<
 fn one<K>(
     api: Api<K>,
     name: &str,
-    wrap: impl Fn(Option<K>) -> Seen + Send + 'static,
+    wrap: impl Fn(Watched<K>) -> Seen + Send + 'static,
 ) -> BoxStream<'static, Seen>
 where
     K: kube::Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned + Send + 'static,
 {
     let named = name.to_owned();
     let read = move |it: Result<Option<K>, watcher::Error>| match it {
-        Ok(object) => Some(wrap(object)),
+        Ok(Some(object)) => Some(wrap(Watched::There(Box::new(object)))),
+        Ok(None) => Some(wrap(Watched::Absent)),
         Err(error) => {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(event = "watchInterrupted", name = named, error, "will retry");
@@ -136,10 +146,9 @@ struct Keeper {
     serving: Option<Issued>,
     /// What the Secret held when it last served us: to be written again if somebody deletes it.
     last_good: Material,
-    /// `None`: nobody has looked yet.
-    secret: Option<Option<Secret>>,
-    configurations: BTreeMap<String, Option<ValidatingWebhookConfiguration>>,
-    definition: Option<Option<CustomResourceDefinition>>,
+    secret: Watched<Secret>,
+    configurations: BTreeMap<String, Watched<ValidatingWebhookConfiguration>>,
+    definition: Watched<CustomResourceDefinition>,
     /// The authorities that are known everywhere, and since when.
     published: Option<(String, Instant)>,
 }
@@ -152,25 +161,29 @@ impl Keeper {
             held,
             serving: None,
             last_good: Material::default(),
-            secret: None,
+            secret: Watched::Unknown,
             configurations: BTreeMap::new(),
-            definition: None,
+            definition: Watched::Unknown,
             published: None,
         }
     }
 
     fn take_in(&mut self, seen: Seen) {
         match seen {
-            Seen::Secret(object) => self.secret = Some(object),
+            Seen::Secret(object) => self.secret = object,
             Seen::Configuration(name, object) => drop(self.configurations.insert(name, object)),
-            Seen::Definition(object) => self.definition = Some(object),
+            Seen::Definition(object) => self.definition = object,
         }
     }
 
     /// Serves, publishes, and takes the next step. Says when to look again.
     async fn act(&mut self) -> anyhow::Result<Duration> {
         let timing = self.certificates.timing;
-        let Some(secret) = self.secret.clone() else { return Ok(positive(timing.look)) };
+        let secret = match self.secret.clone() {
+            Watched::Unknown => return Ok(positive(timing.look)),
+            Watched::Absent => None,
+            Watched::There(secret) => Some(*secret),
+        };
         let now = Timestamp::now();
         let material = match &secret {
             Some(secret) => Material::read(secret.data.as_ref()),
@@ -210,14 +223,16 @@ impl Keeper {
     /// Makes the authorities known where they are not, and says how far they are.
     async fn publish(&mut self, material: &Material) -> anyhow::Result<Published> {
         let bundle = material.bundle();
-        let all_seen = self.configurations.len() == self.certificates.configurations.len();
-        let (Some(definition), true) = (&self.definition, all_seen) else { return Ok(Published::No) };
-        if bundle.is_empty() {
+        let all_seen = self.configurations.len() == self.certificates.configurations.len()
+            && !matches!(self.definition, Watched::Unknown);
+        if bundle.is_empty() || !all_seen {
             return Ok(Published::No);
         }
         let mut complete = true;
-        for object in self.configurations.values().flatten() {
-            if let Some(patch) = publish::to_configuration(object, &bundle) {
+        for object in self.configurations.values() {
+            if let Watched::There(object) = object
+                && let Some(patch) = publish::to_configuration(object, &bundle)
+            {
                 complete = false; // it is when we see it
                 let name = object.name_any();
                 publish::apply::<ValidatingWebhookConfiguration>(&self.client, &name, &patch)
@@ -228,7 +243,7 @@ impl Keeper {
                 tracing::info!(event = "caBundleWritten", configuration = name, "published");
             }
         }
-        if let Some(object) = definition
+        if let Watched::There(object) = &self.definition
             && let Some(patch) = publish::to_definition(object, &bundle)
         {
             complete = false;

@@ -178,6 +178,6 @@ fn respond(
     );
     let mut response = response.deny(denials.join("\n"));
     response.result.code = 403;
-    response.result.reason = "Forbidden".to_owned();
+    response.result.reason = String::from("Forbidden");
     response
 }

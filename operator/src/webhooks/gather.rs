@@ -63,7 +63,7 @@ pub async fn configuration(client: &Client, namespace: &str, kind: Kind) -> Resu
             secrets: None,
         })
     };
-    in_time(CONFIGURATION, lists).await
+    in_time(CONFIGURATION, Box::pin(lists)).await
 }
 
 /// Every service that has an address from a load balancer.

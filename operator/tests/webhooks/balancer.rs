@@ -1,7 +1,7 @@
 //! Plays a Service: connections go to the replicas in turn.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::Result;
 use tokio::net::{TcpListener, TcpStream};
@@ -10,7 +10,7 @@ use tokio::task::AbortHandle;
 /// A Service at work.
 pub struct Balancer {
     pub address: SocketAddr,
-    backends: Arc<Mutex<Vec<(SocketAddr, usize)>>>,
+    backends: Arc<Backends>,
     task: AbortHandle,
 }
 
@@ -18,7 +18,7 @@ impl Balancer {
     pub async fn start() -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        let backends: Arc<Mutex<Vec<(SocketAddr, usize)>>> = Arc::default();
+        let backends: Arc<Backends> = Arc::default();
         let choose = backends.clone();
         let task = tokio::spawn(async move {
             while let Ok((mut client, _)) = listener.accept().await {
@@ -34,23 +34,29 @@ impl Balancer {
 
     /// A replica has become ready.
     pub fn add(&self, backend: SocketAddr) {
-        self.backends.lock().unwrap().push((backend, 0));
+        locked(&self.backends).push((backend, 0));
     }
 
     /// A replica is no longer ready. Its connections stay.
     pub fn remove(&self, backend: SocketAddr) {
-        self.backends.lock().unwrap().retain(|(known, _)| *known != backend);
+        locked(&self.backends).retain(|(known, _)| *known != backend);
     }
 
     /// How many connections it has got so far.
     pub fn connections(&self, backend: SocketAddr) -> usize {
-        let backends = self.backends.lock().unwrap();
+        let backends = locked(&self.backends);
         backends.iter().find(|(known, _)| *known == backend).map_or(0, |(_, count)| *count)
     }
 }
 
-fn next(backends: &Mutex<Vec<(SocketAddr, usize)>>) -> Option<SocketAddr> {
-    let mut backends = backends.lock().unwrap();
+type Backends = Mutex<Vec<(SocketAddr, usize)>>;
+
+fn locked(backends: &Backends) -> MutexGuard<'_, Vec<(SocketAddr, usize)>> {
+    backends.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn next(backends: &Backends) -> Option<SocketAddr> {
+    let mut backends = locked(backends);
     let (backend, count) = backends.iter_mut().min_by_key(|(_, count)| *count)?;
     *count += 1;
     Some(*backend)
