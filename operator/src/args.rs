@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{ArgAction, Parser};
+use clap::{ArgAction, Parser, ValueEnum};
 use metallb_process::flags::parse_bool;
 use metallb_process::serve::http::On;
 
@@ -15,6 +15,9 @@ use metallb_process::serve::http::On;
 #[expect(clippy::struct_excessive_bools, reason = "flags of upstream")]
 #[command(name = "metallb-operator", version)]
 pub struct Args {
+    /// What this process does
+    #[arg(long, value_enum, default_value_t = Role::Operator)]
+    pub role: Role,
     /// Address of the metrics endpoint (plain HTTP, for everybody), such as :8081; 0 turns it off
     #[arg(long, default_value = "0")]
     pub metrics_addr: Bind,
@@ -22,20 +25,30 @@ pub struct Args {
     #[arg(long, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true",
           value_parser = parse_bool, action = ArgAction::Set)]
     pub enable_leader_election: bool,
-    /// Accepted for compatibility: no webhook is served yet, so no certificate is rotated
+    /// Take the certificate of the webhooks from --cert-dir, where others (OLM, cert-manager) put and renew it, and
+    /// leave caBundle to them
     #[arg(long, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true",
           value_parser = parse_bool, action = ArgAction::Set)]
     pub disable_cert_rotation: bool,
-    /// Accepted for compatibility: no webhook is served yet
+    /// Directory of tls.crt and tls.key, read again when they change; with --disable-cert-rotation
     #[arg(long, default_value = "/tmp/k8s-webhook-server/serving-certs")]
     pub cert_dir: PathBuf,
-    /// Accepted for compatibility: no webhook is served yet
+    /// Service by which the API server reaches the webhook of MetalLB objects; the certificate is for that name too
     #[arg(long, default_value = "metallb-operator-webhook-service")]
     pub cert_service_name: String,
+    /// Secret of the certificate that is kept; without --disable-cert-rotation
+    #[arg(long, default_value = "metallb-webhook-cert")]
+    pub webhook_secret: String,
+    /// Port of the webhooks (HTTPS, all addresses)
+    #[arg(long, default_value_t = 9443)]
+    pub webhook_port: u16,
+    /// For how long webhooks are served after SIGTERM, until nobody sends requests here any more
+    #[arg(long, default_value_t = 5)]
+    pub webhook_drain_seconds: u16,
     /// Port of /healthz and /readyz (HTTP, all addresses)
     #[arg(long, default_value_t = 8080)]
     pub port: u16,
-    /// Accepted for compatibility: no webhook is served yet
+    /// Offer HTTP/2 to the API server, and not only HTTP/1.1
     #[arg(long, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true",
           value_parser = parse_bool, action = ArgAction::Set)]
     pub webhook_http2: bool,
@@ -46,6 +59,15 @@ pub struct Args {
     /// Kubeconfig; without it, the pod's service account
     #[arg(long, env = "KUBECONFIG")]
     pub kubeconfig: Option<PathBuf>,
+}
+
+/// What a process of this program does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// Installs MetalLB, and serves webhooks.
+    Operator,
+    /// Serves webhooks.
+    Webhook,
 }
 
 /// A listening address as Go writes it: `host:port`, `:port` for all addresses, and `0` or nothing for none.
@@ -92,9 +114,11 @@ mod tests {
     }
 
     #[test]
-    fn without_flags_probes_are_on_8080_and_everything_else_is_off() {
+    fn without_flags_probes_are_on_8080_webhooks_on_9443_and_everything_else_is_off() {
         let args = parse(&[]);
         assert_eq!((args.port, args.metrics_addr), (8080, Bind(None)));
+        assert_eq!((args.role, args.webhook_port), (Role::Operator, 9443));
+        assert_eq!(args.webhook_secret, "metallb-webhook-cert");
         assert!(!args.enable_leader_election);
         assert!(!args.disable_cert_rotation && !args.webhook_http2 && !args.external_metallb_webhook_server);
         assert_eq!(args.cert_dir, PathBuf::from("/tmp/k8s-webhook-server/serving-certs"));
@@ -115,6 +139,11 @@ mod tests {
         assert!(args.enable_leader_election && args.disable_cert_rotation);
         assert_eq!(args.port, 9090);
         assert_eq!(args.metrics_addr.0, Some(On::Everything(8090)));
+    }
+
+    #[test]
+    fn a_process_may_serve_webhooks_and_nothing_else() {
+        assert_eq!(parse(&["--role=webhook"]).role, Role::Webhook);
     }
 
     #[test]

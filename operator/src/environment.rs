@@ -28,7 +28,19 @@ pub struct Environment {
     pub network_policies: NetworkPolicies,
     /// `FRRK8S_EXTERNAL_NAMESPACE`: the namespace of an frr-k8s run by someone else, unless the `MetalLB` names one.
     pub external_frrk8s_namespace: Option<String>,
-    /// `TLS_MIN_VERSION`, `TLS_CIPHER_SUITES` and `TLS_CURVE_PREFERENCES`, for the servers of the workloads.
+    /// `TLS_MIN_VERSION`, `TLS_CIPHER_SUITES` and `TLS_CURVE_PREFERENCES`, for the servers of the workloads, and for the
+    /// webhook server.
+    pub tls: TlsFlags,
+}
+
+/// What the webhooks are told by their deployment: they need no image.
+#[derive(Clone, Debug)]
+pub struct WebhookEnvironment {
+    /// `OPERATOR_NAMESPACE`: the namespace of MetalLB.
+    pub namespace: String,
+    /// `FRRK8S_EXTERNAL_NAMESPACE`.
+    pub external_frrk8s_namespace: Option<String>,
+    /// `TLS_MIN_VERSION`, `TLS_CIPHER_SUITES` and `TLS_CURVE_PREFERENCES`, for the webhook server.
     pub tls: TlsFlags,
 }
 
@@ -118,13 +130,35 @@ impl Environment {
             monitors,
             network_policies: if omit_policies { NetworkPolicies::Omit } else { NetworkPolicies::Install },
             external_frrk8s_namespace: given("FRRK8S_EXTERNAL_NAMESPACE"),
-            tls: tls(
-                given("TLS_MIN_VERSION").unwrap_or_default(),
-                given("TLS_CIPHER_SUITES").unwrap_or_default(),
-                given("TLS_CURVE_PREFERENCES").unwrap_or_default(),
-            )?,
+            tls: read_tls(&lookup)?,
         })
     }
+
+    /// As far as the webhooks need it.
+    pub fn for_webhooks(&self) -> WebhookEnvironment {
+        WebhookEnvironment {
+            namespace: self.namespace.clone(),
+            external_frrk8s_namespace: self.external_frrk8s_namespace.clone(),
+            tls: self.tls.clone(),
+        }
+    }
+}
+
+impl WebhookEnvironment {
+    /// Reads what `lookup` knows of each variable. Empty is the same as not set.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, BadEnvironment> {
+        let given = |variable: &str| lookup(variable).filter(|value| !value.is_empty());
+        Ok(Self {
+            namespace: given("OPERATOR_NAMESPACE").ok_or(BadEnvironment::Missing("OPERATOR_NAMESPACE"))?,
+            external_frrk8s_namespace: given("FRRK8S_EXTERNAL_NAMESPACE"),
+            tls: read_tls(&lookup)?,
+        })
+    }
+}
+
+fn read_tls(lookup: impl Fn(&str) -> Option<String>) -> Result<TlsFlags, BadEnvironment> {
+    let given = |variable: &str| lookup(variable).unwrap_or_default();
+    tls(given("TLS_MIN_VERSION"), given("TLS_CIPHER_SUITES"), given("TLS_CURVE_PREFERENCES"))
 }
 
 /// Checked here as the workloads will check it: better this process says what is wrong than all pods of those.
@@ -169,6 +203,17 @@ mod tests {
         assert_eq!(environment.network_policies, NetworkPolicies::Install);
         assert_eq!(environment.external_frrk8s_namespace, None);
         assert_eq!(environment.pod_name, None);
+    }
+
+    #[test]
+    fn webhooks_need_no_image() {
+        let namespace =
+            |variable: &str| (variable == "OPERATOR_NAMESPACE").then(|| "metallb-system".to_owned());
+        assert_eq!(WebhookEnvironment::read(namespace).unwrap().namespace, "metallb-system");
+        assert!(matches!(
+            WebhookEnvironment::read(|_| None),
+            Err(BadEnvironment::Missing("OPERATOR_NAMESPACE"))
+        ));
     }
 
     #[test]

@@ -7,6 +7,8 @@
 //! | [`wanted`] | a `MetalLB` object, checked |
 //! | [`render`] | the objects it comes to: pure |
 //! | [`reconcile`] | watches in, writes and status out |
+//! | [`webhooks`] | what the API server asks before it stores an object, and to convert one |
+//! | [`certs`] | the certificate that it trusts them by |
 //! | [`cli`] | `kubectl metallb`: validate, plan, explain |
 //! | [`metrics`] | what is counted |
 //! | [`generate`] | files of the repository that follow from the Rust types |
@@ -14,6 +16,7 @@
 //! Not here: what controller and speakers do.
 
 pub mod args;
+pub mod certs;
 pub mod cli;
 pub mod environment;
 pub mod generate;
@@ -22,5 +25,6 @@ pub mod reconcile;
 pub mod render;
 mod run;
 pub mod wanted;
+pub mod webhooks;
 
-pub use run::run;
+pub use run::{run, run_webhooks};

@@ -1,4 +1,4 @@
-//! Start-up of the operator, and what runs beside the reconciler.
+//! Start-up, and what runs beside the reconciler and the webhooks.
 
 use anyhow::Context as _;
 use kube::Client;
@@ -9,16 +9,17 @@ use metallb_process::shutdown::Shutdown;
 use prometheus::Registry;
 
 use crate::args::Args;
-use crate::environment::{Environment, Monitors};
+use crate::environment::{Environment, Monitors, WebhookEnvironment};
 use crate::metrics::{self, Metrics};
 use crate::reconcile::{Context, Mandate, work};
+use crate::webhooks;
 
 /// The Lease that the replicas of the operator share. Upstream's, so that during an upgrade from it one of both works.
 const LEASE: &str = "metallb.io.metallboperator";
 /// `reportingComponent` of events.
 const COMPONENT: &str = "metallb-operator";
 
-/// Runs until `shutdown`. An error is one that a restart may cure.
+/// Installs MetalLB and serves webhooks until `shutdown`. An error is one that a restart may cure.
 pub async fn run(
     args: Args,
     environment: Environment,
@@ -34,7 +35,10 @@ pub async fn run(
     }
     let registry = Registry::new();
     let metrics = Metrics::register(&registry)?;
-    http::serve(On::Everything(args.port), http::probes(), shutdown.clone())?;
+    let webhooks = webhooks::start(&args, environment.for_webhooks(), client.clone(), &shutdown)?;
+    // Answers as long as webhooks are served: that this is about to end is what it has to say.
+    let (stop_probes, probes) = Shutdown::by_hand();
+    http::serve(On::Everything(args.port), http::probes_about(webhooks.readiness()), probes)?;
     if let Some(on) = args.metrics_addr.0 {
         metrics::serve(on, registry, shutdown.clone())?;
     }
@@ -62,5 +66,23 @@ pub async fn run(
         drop(stop);
         released.await;
     }
+    webhooks.server.stopped().await;
+    drop(stop_probes);
+    Ok(())
+}
+
+/// Serves webhooks until `shutdown`, and does nothing else.
+pub async fn run_webhooks(
+    args: Args,
+    environment: WebhookEnvironment,
+    client: Client,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    tracing::info!(event = "startup", version = env!("CARGO_PKG_VERSION"), ?environment, "webhooks");
+    let webhooks = webhooks::start(&args, environment, client, &shutdown)?;
+    let (stop_probes, probes) = Shutdown::by_hand();
+    http::serve(On::Everything(args.port), http::probes_about(webhooks.readiness()), probes)?;
+    webhooks.server.stopped().await;
+    drop(stop_probes);
     Ok(())
 }

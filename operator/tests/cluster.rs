@@ -8,16 +8,23 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
 use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
-use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use kube::api::{Api, DeleteParams, ListParams};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Resource, ResourceExt as _};
+use metallb_core::refusal::Kind;
 use metallb_lab::{ApiServer, User, eventually};
 use metallb_operator::args::Args;
 use metallb_operator::render::ServiceMonitor;
+use metallb_operator::webhooks::Reviewer;
+use metallb_operator::webhooks::admission::About;
+use metallb_operator::webhooks::metallb::Rules;
 use metallb_process::shutdown::Shutdown;
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinHandle;
 
@@ -43,11 +50,14 @@ async fn the_manifest_gives_every_right_that_an_installation_needs() -> Result<(
     let server = server().await?;
     let admin = server.admin().await?.in_namespace(NAMESPACE)?;
     admin.kubectl(["apply", "-f", MANIFEST]).await?.success()?;
+    nobody_asks(&admin).await?;
     admin.apply_yaml(SERVICE_MONITORS).await?;
     let forbidden = forbidden_requests(&admin).await?;
     let account = server.service_account(NAMESPACE, "manager-account").await?;
 
     let operator = Running::start(&account, &[("DEPLOY_SERVICEMONITORS", "true")])?;
+    eventually(SOON, "the webhooks are trusted", async || trusted_everywhere(&admin).await).await;
+    assert_eq!(review_a_new_pool(&account).await?, json!(true));
     ask_for(&admin, "metallb", "{}").await?;
     let message = until(&admin, "metallb", "Available", "Available").await;
     assert_eq!(message, "Deployment controller: 1 of 1 pods ready; DaemonSet speaker: 2 of 2 pods ready");
@@ -98,6 +108,64 @@ async fn what_is_installed_goes_with_the_metallb_and_comes_back_with_a_new_one()
     Ok(())
 }
 
+/// The operator runs in this process, so its pods are fake, and nothing answers where they are: webhooks stay
+/// installed, but are about nothing.
+async fn nobody_asks(admin: &User) -> Result<()> {
+    let api: Api<ValidatingWebhookConfiguration> = Api::all(admin.client());
+    for configuration in api.list(&ListParams::default()).await?.items {
+        for index in 0..configuration.webhooks.as_ref().map_or(0, Vec::len) {
+            let rules = format!("/webhooks/{index}/rules");
+            let none = json!([{ "op": "replace", "path": rules, "value": [] }]);
+            let none = Patch::Json::<()>(serde_json::from_value(none)?);
+            api.patch(&configuration.name_any(), &PatchParams::default(), &none).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What a webhook would answer that runs as that account: it has to read everything that an edit is judged beside.
+async fn review_a_new_pool(account: &User) -> Result<Value> {
+    let rules = Rules { namespace: NAMESPACE.to_owned(), external_frrk8s_namespace: None };
+    let reviewer = Reviewer { client: account.client(), rules };
+    let pool = json!({
+        "apiVersion": "metallb.io/v1beta1", "kind": "IPAddressPool",
+        "metadata": { "name": "lab", "namespace": NAMESPACE }, "spec": { "addresses": ["10.0.0.0/24"] },
+    });
+    let kind = json!({ "group": "metallb.io", "version": "v1beta1", "kind": "IPAddressPool" });
+    let resource = json!({ "group": "metallb.io", "version": "v1beta1", "resource": "ipaddresspools" });
+    let request = json!({
+        "uid": "1", "kind": kind, "resource": resource, "name": "lab", "namespace": NAMESPACE,
+        "operation": "CREATE", "userInfo": {}, "object": pool,
+    });
+    let review =
+        json!({ "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request });
+    let about = About::Configuration(Kind::IpAddressPool);
+    let answer = serde_json::to_value(reviewer.answer(about, review.to_string().as_bytes()).await?)?;
+    Ok(answer["response"]["allowed"].clone())
+}
+
+/// Every caller of our webhooks is told by whom their certificate is signed.
+async fn trusted_everywhere(admin: &User) -> Result<()> {
+    let configurations: Api<ValidatingWebhookConfiguration> = Api::all(admin.client());
+    let definitions: Api<CustomResourceDefinition> = Api::all(admin.client());
+    let secrets: Api<Secret> = Api::default_namespaced(admin.client());
+    let data = secrets.get("metallb-webhook-cert").await?.data.unwrap_or_default();
+    let authorities = data.get("ca.crt").context("no authorities")?;
+    for configuration in configurations.list(&ListParams::default()).await?.items {
+        for webhook in configuration.webhooks.into_iter().flatten() {
+            anyhow::ensure!(
+                webhook.client_config.ca_bundle.as_ref() == Some(authorities),
+                "{}",
+                webhook.name
+            );
+        }
+    }
+    let conversion = definitions.get("bgppeers.metallb.io").await?.spec.conversion;
+    let client = conversion.and_then(|it| it.webhook?.client_config).context("no conversion")?;
+    anyhow::ensure!(client.ca_bundle.as_ref() == Some(authorities), "the conversion");
+    Ok(())
+}
+
 const ACCOUNTS: &str = "
 {apiVersion: v1, kind: ServiceAccount, metadata: {name: controller}}
 ---
@@ -125,7 +193,8 @@ struct Running {
 impl Running {
     fn start(account: &User, variables: &[(&str, &str)]) -> Result<Self> {
         let (stop, shutdown) = Shutdown::by_hand();
-        let args = Args::parse_from(["manager", "--enable-leader-election", "--port=0"]);
+        let flags = ["--enable-leader-election", "--port=0", "--webhook-port=0", "--webhook-drain-seconds=0"];
+        let args = Args::parse_from([&["manager"], &flags[..]].concat());
         let variables = [variables, &[("POD_NAME", "test")]].concat();
         let environment = environment(NAMESPACE, &variables)?;
         let task = tokio::spawn(metallb_operator::run(args, environment, account.client(), shutdown));

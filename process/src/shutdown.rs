@@ -29,6 +29,11 @@ impl Shutdown {
         (sender, Self(receiver))
     }
 
+    /// Is the process to end?
+    pub fn is_requested(&self) -> bool {
+        *self.0.borrow() || self.0.has_changed().is_err() // the sender is gone: then it is over too
+    }
+
     /// Returns when the process is to end.
     pub async fn requested(&self) {
         let mut receiver = self.0.clone();

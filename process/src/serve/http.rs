@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyhow::Context as _;
 use axum::Router;
+use axum::http::StatusCode;
 use axum::routing::get;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
@@ -72,6 +73,20 @@ fn listener(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
 /// `/healthz` and `/readyz`, which answer 200 as upstream's do: the process runs.
 pub fn probes() -> Router {
     Router::new().route("/healthz", get(|| async { "ok" })).route("/readyz", get(|| async { "ok" }))
+}
+
+/// `/healthz`, which answers 200, and `/readyz`, which does so as long as `readiness` is `Ok`, else 503 with the reason.
+pub fn probes_about(
+    readiness: impl Fn() -> Result<(), &'static str> + Clone + Send + Sync + 'static,
+) -> Router {
+    let readyz = move || {
+        let answer = match readiness() {
+            Ok(()) => (StatusCode::OK, "ok"),
+            Err(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
+        };
+        async move { answer }
+    };
+    Router::new().route("/healthz", get(|| async { "ok" })).route("/readyz", get(readyz))
 }
 
 /// Serves `router` over plain HTTP until `shutdown`. Fails at once when the port cannot be had.

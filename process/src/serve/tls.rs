@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context as _, bail};
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -47,7 +47,20 @@ pub struct TlsFlags {
 pub struct TlsOptions {
     provider: Arc<CryptoProvider>,
     versions: &'static [&'static rustls::SupportedProtocolVersion],
+    protocols: &'static [&'static [u8]],
 }
+
+impl TlsOptions {
+    /// The same for a server that offers HTTP/1.1 only.
+    #[must_use]
+    pub fn without_http2(self) -> Self {
+        Self { protocols: HTTP1, ..self }
+    }
+}
+
+/// In the order of preference, as ALPN names them.
+const HTTP2_AND_1: &[&[u8]] = &[b"h2", b"http/1.1"];
+const HTTP1: &[&[u8]] = &[b"http/1.1"];
 
 const TLS13_ONLY: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13];
 const TLS12_AND_13: &[&rustls::SupportedProtocolVersion] =
@@ -91,7 +104,7 @@ impl TlsFlags {
             }
             provider.kx_groups = groups;
         }
-        Ok(TlsOptions { provider: Arc::new(provider), versions })
+        Ok(TlsOptions { provider: Arc::new(provider), versions, protocols: HTTP2_AND_1 })
     }
 
     fn cipher_suites(&self, known: &[SupportedCipherSuite]) -> anyhow::Result<Vec<SupportedCipherSuite>> {
@@ -121,6 +134,29 @@ pub enum CertificateSource {
     SelfSigned,
     /// `tls.crt` and `tls.key` in this directory, read again when they change.
     Directory(PathBuf),
+    /// One that somebody else in this process holds, and replaces.
+    Held(HeldCertificate),
+}
+
+/// A certificate that is given and replaced while the server runs. As long as there is none, handshakes fail.
+#[derive(Clone, Debug, Default)]
+pub struct HeldCertificate(Arc<Current>);
+
+impl HeldCertificate {
+    /// From now on this one, both in PEM. Connections that are open go on.
+    pub fn replace(&self, chain: &[u8], key: &[u8]) -> anyhow::Result<()> {
+        let chain = CertificateDer::pem_slice_iter(chain)
+            .collect::<Result<Vec<_>, _>>()
+            .context("cannot read the certificate")?;
+        let key = PrivateKeyDer::from_pem_slice(key).context("cannot read the key")?;
+        self.0.0.store(Some(Arc::new(certified(chain, &key)?)));
+        Ok(())
+    }
+
+    /// Is there one?
+    pub fn is_there(&self) -> bool {
+        self.0.0.load().is_some()
+    }
 }
 
 impl CertificateSource {
@@ -129,15 +165,26 @@ impl CertificateSource {
         if directory.is_empty() { Self::SelfSigned } else { Self::Directory(directory.into()) }
     }
 
-    fn load(&self) -> anyhow::Result<CertifiedKey> {
+    /// What this process would serve now.
+    fn current(&self) -> anyhow::Result<Arc<Current>> {
         match self {
+            Self::Held(HeldCertificate(current)) => Ok(current.clone()),
+            Self::SelfSigned | Self::Directory(_) => {
+                Ok(Arc::new(Current(ArcSwapOption::from_pointee(self.load()?))))
+            }
+        }
+    }
+
+    fn load(&self) -> anyhow::Result<Option<CertifiedKey>> {
+        match self {
+            Self::Held(HeldCertificate(current)) => Ok(current.0.load().as_deref().cloned()),
             Self::SelfSigned => {
                 let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
                 let signed =
                     rcgen::generate_simple_self_signed(names).context("cannot make a certificate")?;
                 let key = PrivateKeyDer::try_from(signed.signing_key.serialize_der())
                     .map_err(|error| anyhow::anyhow!("cannot use the key just made: {error}"))?;
-                certified(vec![signed.cert.der().clone()], &key)
+                certified(vec![signed.cert.der().clone()], &key).map(Some)
             }
             Self::Directory(directory) => {
                 let (certificate, key) = (directory.join("tls.crt"), directory.join("tls.key"));
@@ -146,7 +193,7 @@ impl CertificateSource {
                     .with_context(|| format!("cannot read the certificate {}", certificate.display()))?;
                 let key = PrivateKeyDer::from_pem_file(&key)
                     .with_context(|| format!("cannot read the key {}", key.display()))?;
-                certified(chain, &key)
+                certified(chain, &key).map(Some)
             }
         }
     }
@@ -163,24 +210,24 @@ fn certified(
 }
 
 /// The certificate in use. Replaced in place when its files change.
-#[derive(Debug)]
-struct Current(ArcSwap<CertifiedKey>);
+#[derive(Debug, Default)]
+struct Current(ArcSwapOption<CertifiedKey>);
 
 impl ResolvesServerCert for Current {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(self.0.load_full())
+        self.0.load_full()
     }
 }
 
 /// A TLS listener. Certificate files are followed; while they cannot be read the last good ones serve.
 pub fn listen(on: On, source: CertificateSource, options: &TlsOptions) -> anyhow::Result<Listener> {
-    let current = Arc::new(Current(ArcSwap::from_pointee(source.load()?)));
+    let current = source.current()?;
     let mut config = ServerConfig::builder_with_provider(options.provider.clone())
         .with_protocol_versions(options.versions)
         .context("the TLS flags leave no cipher suite")?
         .with_no_client_auth()
         .with_cert_resolver(current.clone());
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = options.protocols.iter().map(|protocol| protocol.to_vec()).collect();
     let listener = on.listen()?;
     let local = listener.local_addr()?;
     let (sender, accepted) = mpsc::channel(ACCEPTED);
@@ -234,7 +281,7 @@ async fn follow(directory: PathBuf, current: std::sync::Weak<Current>) {
         seen = now;
         match CertificateSource::Directory(directory.clone()).load() {
             Ok(certificate) => {
-                current.0.store(Arc::new(certificate));
+                current.0.store(certificate.map(Arc::new));
                 tracing::info!(event = "certificateReloaded", directory = %directory.display(), "in use");
             }
             Err(error) => {
@@ -252,6 +299,13 @@ async fn follow(directory: PathBuf, current: std::sync::Weak<Current>) {
 fn modified(directory: &Path) -> [Option<SystemTime>; 2] {
     ["tls.crt", "tls.key"]
         .map(|file| std::fs::metadata(directory.join(file)).and_then(|file| file.modified()).ok())
+}
+
+impl Listener {
+    /// Where it listens: the port, if the system chose it.
+    pub const fn address(&self) -> SocketAddr {
+        self.local
+    }
 }
 
 /// A listener for [`axum::serve`]: connections arrive with their handshake done.
@@ -328,6 +382,32 @@ mod tests {
     #[test]
     fn a_self_signed_certificate_fits_its_key() {
         assert!(CertificateSource::SelfSigned.load().is_ok());
+    }
+
+    #[test]
+    fn a_held_certificate_is_none_at_first_and_may_be_replaced_by_one_whose_key_fits() {
+        let (one, other) = (pem(), pem());
+        let held = HeldCertificate::default();
+        assert!(!held.is_there());
+        assert!(held.replace(one.0.as_bytes(), other.1.as_bytes()).is_err(), "the key of another");
+        assert!(!held.is_there());
+        held.replace(one.0.as_bytes(), one.1.as_bytes()).unwrap();
+        let first = CertificateSource::Held(held.clone()).load().unwrap().unwrap();
+        held.replace(other.0.as_bytes(), other.1.as_bytes()).unwrap();
+        let second = CertificateSource::Held(held).load().unwrap().unwrap();
+        assert_ne!(first.cert, second.cert);
+    }
+
+    fn pem() -> (String, String) {
+        let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        (signed.cert.pem(), signed.signing_key.serialize_pem())
+    }
+
+    #[test]
+    fn http2_is_offered_unless_it_is_unwanted() {
+        let options = options("", "", "").unwrap();
+        assert_eq!(options.protocols, HTTP2_AND_1);
+        assert_eq!(options.without_http2().protocols, HTTP1);
     }
 
     #[test]

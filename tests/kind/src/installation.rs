@@ -6,9 +6,9 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{Pod, Service};
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
-use metallb_crds::{MetalLB, ServiceL2Status};
+use metallb_crds::{IPAddressPool, MetalLB, ServiceL2Status};
 use metallb_lab::{Cluster, ClusterOptions, HELLO, User, Verdict, eventually};
 use serde_json::json;
 
@@ -60,6 +60,12 @@ impl Installation {
             std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         self.admin.apply_yaml(&manifest).await?;
         self.deployment_ready("metallb-operator-controller-manager").await;
+        // The API server hears of ready pods a moment later than the Deployment.
+        let pools: Api<IPAddressPool> = self.api();
+        let pool = json!({ "metadata": { "name": "asked" }, "spec": { "addresses": ["192.0.2.0/24"] } });
+        let pool: IPAddressPool = serde_json::from_value(pool)?;
+        let dry = PostParams { dry_run: true, ..PostParams::default() };
+        eventually(ROLLED_OUT, "the webhooks answer", async || pools.create(&dry, &pool).await).await;
         Ok(())
     }
 

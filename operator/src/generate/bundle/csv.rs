@@ -4,7 +4,7 @@ use metallb_crds::schema;
 use serde_json::{Value, json};
 
 use super::directory::PACKAGE;
-use crate::generate::manifest::{Accounts, accounts, deployment};
+use crate::generate::manifest::{Accounts, Certificates, accounts, definitions, deployment};
 use crate::generate::{Images, yaml};
 
 /// The examples that OLM's console offers: the samples, one of every kind.
@@ -20,8 +20,14 @@ const EXAMPLES: [&str; 7] = [
 
 pub(super) fn cluster_service_version(images: &Images) -> Result<Value, yaml::Error> {
     let version = env!("CARGO_PKG_VERSION");
-    let deployment = serde_json::to_value(deployment(images))?;
-    let Accounts { cluster_permissions, permissions } = accounts();
+    let mut deployment = serde_json::to_value(deployment(images))?;
+    // OLM provides the certificate and tells the API server of it.
+    let args = &mut deployment["spec"]["template"]["spec"]["containers"][0]["args"];
+    if let Some(args) = args.as_array_mut() {
+        args.push("--disable-cert-rotation=true".into());
+    }
+    let name = deployment["metadata"]["name"].as_str().unwrap_or_default();
+    let Accounts { cluster_permissions, permissions } = accounts(Certificates::Installer);
     Ok(json!({
         "apiVersion": "operators.coreos.com/v1alpha1",
         "kind": "ClusterServiceVersion",
@@ -51,13 +57,14 @@ pub(super) fn cluster_service_version(images: &Images) -> Result<Value, yaml::Er
             "links": [],
             "installModes": install_modes(),
             "customresourcedefinitions": { "owned": owned() },
+            "webhookdefinitions": definitions(name),
             "install": {
                 "strategy": "deployment",
                 "spec": {
                     "clusterPermissions": cluster_permissions,
                     "permissions": permissions,
                     "deployments": [{
-                        "name": deployment["metadata"]["name"],
+                        "name": name,
                         "label": deployment["metadata"]["labels"],
                         "spec": deployment["spec"],
                     }],

@@ -63,3 +63,25 @@ fn every_account_that_something_runs_under_has_its_rights() {
     let requests = &deployment["containers"][0]["resources"]["requests"];
     assert!(requests["cpu"].is_string() && requests["memory"].is_string());
 }
+
+#[test]
+fn webhooks_are_defined_and_their_certificates_left_to_olm() {
+    let csv = csv();
+    let install = &csv["spec"]["install"]["spec"];
+    let deployment = &install["deployments"][0];
+    let args = deployment["spec"]["template"]["spec"]["containers"][0]["args"].as_array().unwrap();
+    assert!(args.contains(&"--disable-cert-rotation=true".into()));
+    assert!(
+        !install.to_string().contains("customresourcedefinitions"),
+        "catalogs warn of who may write them"
+    );
+    assert!(!install["permissions"].to_string().contains("metallb-webhook-cert"));
+    let definitions = csv["spec"]["webhookdefinitions"].as_array().unwrap();
+    assert!(
+        definitions.iter().all(|it| it["deploymentName"] == deployment["name"] && it["targetPort"] == 9443)
+    );
+    let paths: BTreeSet<_> = definitions.iter().map(|it| it["webhookPath"].as_str().unwrap()).collect();
+    assert_eq!(paths.len(), 9, "six kinds, MetalLB, deletions, conversion");
+    let conversion = definitions.iter().find(|it| it["type"] == "ConversionWebhook").unwrap();
+    assert_eq!(conversion["conversionCRDs"][0], "bgppeers.metallb.io");
+}

@@ -8,7 +8,7 @@ use metallb_crds::schema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{operator, rbac};
+use super::{operator, rbac, webhooks};
 use crate::generate::{Artifact, Error, yaml};
 
 /// Where everything is installed.
@@ -50,12 +50,19 @@ pub fn manifest(images: &Images) -> Result<Artifact, Error> {
 pub(super) fn objects(images: &Images) -> Result<Vec<Value>, yaml::Error> {
     let mut objects = vec![value(&namespace())?];
     for definition in schema::all() {
-        objects.push(value(&definition)?);
+        objects.push(value(&webhooks::with_conversion(definition))?);
     }
     for account in [rbac::OPERATOR, rbac::CONTROLLER, rbac::SPEAKER] {
         objects.push(value(&ServiceAccount { metadata: named(account), ..ServiceAccount::default() })?);
     }
     objects.extend(rbac::objects()?);
+    for service in webhooks::services() {
+        objects.push(value(&service)?);
+    }
+    for configuration in webhooks::configurations() {
+        objects.push(value(&configuration)?);
+    }
+    objects.push(value(&operator::disruption_budget())?);
     objects.push(value(&operator::deployment(images))?);
     Ok(objects)
 }

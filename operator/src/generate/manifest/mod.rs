@@ -2,15 +2,17 @@
 //! `MetalLB`. One file, for `kubectl apply -f`.
 //!
 //! In this room: [`file`](mod@file), which objects, in which order; [`rbac`], who may do what; [`operator`], the
-//! Deployment.
+//! Deployment; [`webhooks`], how the API server reaches it.
 
 mod file;
 mod operator;
 mod rbac;
 #[cfg(test)]
 mod tests;
+mod webhooks;
 
 pub(super) use file::artifacts;
 pub use file::{Images, manifest};
 pub(super) use operator::deployment;
-pub(super) use rbac::{Accounts, accounts};
+pub(super) use rbac::{Accounts, Certificates, accounts};
+pub(super) use webhooks::definitions;

@@ -1,34 +1,52 @@
 //! Deployment `metallb-operator-controller-manager`: the operator itself, within the Pod Security Standard
-//! `restricted`.
+//! `restricted`, and always there for the API server, which asks it before every edit.
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec};
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction, ObjectFieldSelector,
-    PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile,
-    SecurityContext,
+    Affinity, Capabilities, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction,
+    ObjectFieldSelector, PodAffinityTerm, PodAntiAffinity, PodSecurityContext, PodSpec, PodTemplateSpec,
+    Probe, ResourceRequirements, SeccompProfile, SecurityContext, WeightedPodAffinityTerm,
 };
+use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::file::named;
-use super::{Images, rbac};
+use super::{Images, rbac, webhooks};
 
 const NAME: &str = "metallb-operator-controller-manager";
 const NOBODY: i64 = 65534;
+/// One of them installs, all of them serve webhooks.
+const REPLICAS: i32 = 2;
+
+/// The labels of its pods, upstream's.
+pub(super) fn labels() -> BTreeMap<String, String> {
+    [("control-plane".to_owned(), "controller-manager".to_owned())].into()
+}
+
+fn selector() -> LabelSelector {
+    LabelSelector { match_labels: Some(labels()), match_expressions: None }
+}
 
 pub(in crate::generate) fn deployment(images: &Images) -> Deployment {
-    let labels = BTreeMap::from([("control-plane".to_owned(), "controller-manager".to_owned())]);
-    let metadata = ObjectMeta { labels: Some(labels.clone()), ..named(NAME) };
+    let metadata = ObjectMeta { labels: Some(labels()), ..named(NAME) };
     Deployment {
-        metadata: metadata.clone(),
+        metadata,
         spec: Some(DeploymentSpec {
-            replicas: Some(1),
-            selector: LabelSelector { match_labels: Some(labels.clone()), match_expressions: None },
+            replicas: Some(REPLICAS),
+            selector: selector(),
+            strategy: Some(DeploymentStrategy {
+                type_: Some("RollingUpdate".to_owned()),
+                rolling_update: Some(RollingUpdateDeployment {
+                    max_unavailable: Some(IntOrString::Int(0)),
+                    max_surge: Some(IntOrString::Int(1)),
+                }),
+            }),
             template: PodTemplateSpec {
-                metadata: Some(ObjectMeta { labels: Some(labels), ..ObjectMeta::default() }),
+                metadata: Some(ObjectMeta { labels: Some(labels()), ..ObjectMeta::default() }),
                 spec: Some(pod(images)),
             },
             ..DeploymentSpec::default()
@@ -37,11 +55,45 @@ pub(in crate::generate) fn deployment(images: &Images) -> Deployment {
     }
 }
 
+/// When nodes are emptied, one pod at a time.
+pub(super) fn disruption_budget() -> PodDisruptionBudget {
+    PodDisruptionBudget {
+        metadata: named(NAME),
+        spec: Some(PodDisruptionBudgetSpec {
+            max_unavailable: Some(IntOrString::Int(1)),
+            selector: Some(selector()),
+            ..PodDisruptionBudgetSpec::default()
+        }),
+        status: None,
+    }
+}
+
+/// Rather on different nodes; a cluster of one node has both on that.
+fn apart() -> Affinity {
+    let term = PodAffinityTerm {
+        label_selector: Some(selector()),
+        topology_key: "kubernetes.io/hostname".to_owned(),
+        ..PodAffinityTerm::default()
+    };
+    Affinity {
+        pod_anti_affinity: Some(PodAntiAffinity {
+            preferred_during_scheduling_ignored_during_execution: Some(vec![WeightedPodAffinityTerm {
+                weight: 100,
+                pod_affinity_term: term,
+            }]),
+            ..PodAntiAffinity::default()
+        }),
+        ..Affinity::default()
+    }
+}
+
 fn pod(images: &Images) -> PodSpec {
     PodSpec {
+        affinity: Some(apart()),
         service_account_name: Some(rbac::OPERATOR.to_owned()),
         node_selector: Some([("kubernetes.io/os".to_owned(), "linux".to_owned())].into()),
-        termination_grace_period_seconds: Some(10),
+        // Webhooks are served on for a while after SIGTERM.
+        termination_grace_period_seconds: Some(30),
         security_context: Some(PodSecurityContext {
             run_as_non_root: Some(true),
             run_as_user: Some(NOBODY),
@@ -71,22 +123,13 @@ fn container(images: &Images) -> Container {
             variable("SPEAKER_IMAGE", &images.dataplane),
             variable("FRRK8S_EXTERNAL_NAMESPACE", "frr-k8s-system"),
         ]),
-        ports: Some(vec![ContainerPort {
-            name: Some("probes".to_owned()),
-            container_port: 8080,
-            protocol: Some("TCP".to_owned()),
-            ..ContainerPort::default()
-        }]),
+        ports: Some(vec![port("probes", 8080), port("webhook-server", webhooks::PORT)]),
         readiness_probe: Some(Probe {
-            http_get: Some(HTTPGetAction {
-                path: Some("/readyz".to_owned()),
-                port: IntOrString::Int(8080),
-                ..HTTPGetAction::default()
-            }),
             initial_delay_seconds: Some(1),
             period_seconds: Some(5),
-            ..Probe::default()
+            ..probe("/readyz")
         }),
+        liveness_probe: Some(Probe { period_seconds: Some(20), ..probe("/healthz") }),
         resources: Some(ResourceRequirements {
             requests: Some(quantities.into()),
             ..ResourceRequirements::default()
@@ -98,6 +141,26 @@ fn container(images: &Images) -> Container {
             ..SecurityContext::default()
         }),
         ..Container::default()
+    }
+}
+
+fn port(name: &str, number: i32) -> ContainerPort {
+    ContainerPort {
+        name: Some(name.to_owned()),
+        container_port: number,
+        protocol: Some("TCP".to_owned()),
+        ..ContainerPort::default()
+    }
+}
+
+fn probe(path: &str) -> Probe {
+    Probe {
+        http_get: Some(HTTPGetAction {
+            path: Some(path.to_owned()),
+            port: IntOrString::Int(8080),
+            ..HTTPGetAction::default()
+        }),
+        ..Probe::default()
     }
 }
 

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::file::{NAMESPACE, named, value};
 use crate::generate::yaml;
 use crate::render;
+use crate::webhooks::paths;
 
 /// The operator's ServiceAccount.
 pub(super) const OPERATOR: &str = "manager-account";
@@ -25,6 +26,10 @@ const KEEP: [&str; 6] = ["get", "list", "watch", "create", "patch", "delete"];
 /// The kinds that users configure MetalLB with.
 const CONFIGURATION: [&str; 6] =
     ["bfdprofiles", "bgpadvertisements", "bgppeers", "communities", "ipaddresspools", "l2advertisements"];
+/// What it takes to keep one field of an object right.
+const PUBLISH: [&str; 3] = ["list", "watch", "patch"];
+/// The Secret of the webhooks' certificate, upstream's.
+const CERTIFICATE: &str = "metallb-webhook-cert";
 const METALLB: &str = "metallb.io";
 const CORE: &str = "";
 
@@ -39,17 +44,60 @@ struct Grant {
     in_namespace: Vec<PolicyRule>,
 }
 
-fn grants() -> [Grant; 3] {
+/// Who provides the certificate of the webhooks, and tells the API server of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::generate) enum Certificates {
+    /// The operator.
+    Operator,
+    /// Whoever installs it.
+    Installer,
+}
+
+impl Certificates {
+    fn in_cluster(self) -> Vec<PolicyRule> {
+        match self {
+            Self::Installer => Vec::new(),
+            Self::Operator => vec![
+                named_rules(
+                    "admissionregistration.k8s.io",
+                    "validatingwebhookconfigurations",
+                    &[paths::CONFIGURATION, paths::OPERATOR_CONFIGURATION, paths::DELETION_CONFIGURATION],
+                    &PUBLISH,
+                ),
+                named_rule("apiextensions.k8s.io", "customresourcedefinitions", paths::CONVERTED, &PUBLISH),
+            ],
+        }
+    }
+
+    fn in_namespace(self) -> Vec<PolicyRule> {
+        match self {
+            Self::Installer => Vec::new(),
+            Self::Operator => vec![
+                // Creating cannot be limited to a name.
+                rule(CORE, &["secrets"], &["create"]),
+                named_rule(CORE, "secrets", CERTIFICATE, &["list", "watch", "update"]),
+            ],
+        }
+    }
+}
+
+fn grants(certificates: Certificates) -> [Grant; 3] {
     [
         Grant {
             account: OPERATOR,
             cluster_names: ["metallb-manager-role", "metallb-manager-rolebinding"],
-            in_cluster: vec![
-                // In all namespaces: who creates a MetalLB in the wrong one is told.
-                rule(METALLB, &["metallbs"], &READ),
-                rule(METALLB, &["metallbs/status"], &["patch"]),
-                rule(CORE, &["events"], &["create", "patch"]),
-            ],
+            in_cluster: [
+                vec![
+                    // In all namespaces: who creates a MetalLB in the wrong one is told.
+                    rule(METALLB, &["metallbs"], &READ),
+                    rule(METALLB, &["metallbs/status"], &["patch"]),
+                    rule(CORE, &["events"], &["create", "patch"]),
+                    // What webhooks judge an edit beside, and whom they warn of.
+                    rule(CORE, &["namespaces", "nodes", "services"], &["list"]),
+                ],
+                certificates.in_cluster(),
+            ]
+            .concat(),
             names: ["metallb-manager-role", "metallb-manager-rolebinding"],
             in_namespace: [
                 vec![
@@ -57,11 +105,13 @@ fn grants() -> [Grant; 3] {
                     rule("apps", &["daemonsets", "deployments"], &KEEP),
                     rule("networking.k8s.io", &["networkpolicies"], &KEEP),
                     rule("monitoring.coreos.com", &["servicemonitors"], &KEEP),
+                    rule(METALLB, &CONFIGURATION, &["list"]),
                     // To own things in a way that their owner's deletion waits for them, where the admission plugin
                     // OwnerReferencesPermissionEnforcement is on.
                     rule(METALLB, &["metallbs/finalizers"], &["update"]),
                 ],
                 lease("metallb.io.metallboperator"),
+                certificates.in_namespace(),
             ]
             .concat(),
         },
@@ -157,7 +207,12 @@ fn rule(group: &str, resources: &[&str], verbs: &[&str]) -> PolicyRule {
 }
 
 fn named_rule(group: &str, resource: &str, name: &str, verbs: &[&str]) -> PolicyRule {
-    PolicyRule { resource_names: Some(vec![name.to_owned()]), ..rule(group, &[resource], verbs) }
+    named_rules(group, resource, &[name], verbs)
+}
+
+fn named_rules(group: &str, resource: &str, names: &[&str], verbs: &[&str]) -> PolicyRule {
+    let names = names.iter().map(|name| (*name).to_owned()).collect();
+    PolicyRule { resource_names: Some(names), ..rule(group, &[resource], verbs) }
 }
 
 /// The rules per account, as a ClusterServiceVersion lists them. Its reader makes the accounts and bindings.
@@ -168,9 +223,9 @@ pub(in crate::generate) struct Accounts {
     pub(in crate::generate) permissions: Vec<Value>,
 }
 
-pub(in crate::generate) fn accounts() -> Accounts {
+pub(in crate::generate) fn accounts(certificates: Certificates) -> Accounts {
     let mut accounts = Accounts { cluster_permissions: Vec::new(), permissions: Vec::new() };
-    for Grant { account, in_cluster, in_namespace, .. } in grants() {
+    for Grant { account, in_cluster, in_namespace, .. } in grants(certificates) {
         accounts.cluster_permissions.push(json!({ "serviceAccountName": account, "rules": in_cluster }));
         accounts.permissions.push(json!({ "serviceAccountName": account, "rules": in_namespace }));
     }
@@ -180,7 +235,7 @@ pub(in crate::generate) fn accounts() -> Accounts {
 pub(super) fn objects() -> Result<Vec<Value>, yaml::Error> {
     const GROUP: &str = "rbac.authorization.k8s.io";
     let mut objects = Vec::new();
-    for Grant { account, cluster_names, in_cluster, names, in_namespace } in grants() {
+    for Grant { account, cluster_names, in_cluster, names, in_namespace } in grants(Certificates::Operator) {
         let cluster_wide = |name: &str| ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
         let subjects = Some(vec![Subject {
             kind: "ServiceAccount".to_owned(),

@@ -42,7 +42,7 @@ fn a_namespace_and_the_kinds_come_before_what_needs_them() {
     assert_eq!(kinds[0], "Namespace");
     assert!(kinds[1..11].iter().all(|kind| kind == "CustomResourceDefinition"));
     assert_eq!(kinds.last().unwrap(), "Deployment");
-    assert_eq!(kinds.len(), 1 + 10 + 3 + 3 * 4 + 1);
+    assert_eq!(kinds.len(), 1 + 10 + 3 + 3 * 4 + 2 + 3 + 1 + 1);
 }
 
 #[test]
@@ -55,6 +55,11 @@ fn names_are_upstreams() {
         ["metallb-manager-role", "metallb-system:controller", "metallb-system:speaker"]
     );
     assert_eq!(names_of("Role"), ["metallb-manager-role", "controller", "speaker"]);
+    assert_eq!(names_of("Service"), ["metallb-webhook-service", "metallb-operator-webhook-service"]);
+    assert_eq!(
+        names_of("ValidatingWebhookConfiguration")[..2],
+        ["metallb-webhook-configuration", "metallb-operator-webhook-configuration"]
+    );
 }
 
 #[test]
@@ -120,4 +125,78 @@ fn the_operator_understands_its_own_deployment() {
     let args = container["args"].as_array().unwrap().iter().map(|arg| arg.as_str().unwrap());
     let args = std::iter::once("manager").chain(args);
     <crate::args::Args as clap::Parser>::try_parse_from(args).unwrap();
+}
+
+/// Upstream's entries, and the UPDATE of a BFDProfile.
+#[test]
+fn webhooks_are_those_of_upstream_and_one_that_only_warns() {
+    let configurations = objects_of("ValidatingWebhookConfiguration");
+    let mut found = Vec::new();
+    for webhook in configurations.iter().flat_map(|it| it["webhooks"].as_array().unwrap()) {
+        let rule = &webhook["rules"][0];
+        let operations: Vec<_> =
+            rule["operations"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
+        let (name, policy) = (webhook["name"].as_str().unwrap(), webhook["failurePolicy"].as_str().unwrap());
+        let (version, resource) =
+            (rule["apiVersions"][0].as_str().unwrap(), rule["resources"][0].as_str().unwrap());
+        found.push(format!(
+            "{} {version}/{resource} {} {policy}",
+            name.split_once('.').unwrap().0,
+            operations.join("+")
+        ));
+        assert_eq!(
+            (&webhook["sideEffects"], &webhook["admissionReviewVersions"][0]),
+            (&"None".into(), &"v1".into())
+        );
+        assert_eq!(webhook["clientConfig"].get("caBundle"), None, "the operator's to write");
+        assert_eq!(webhook["clientConfig"]["service"]["port"], 443);
+    }
+    assert_eq!(
+        found,
+        [
+            "bgppeersvalidationwebhook v1beta2/bgppeers CREATE+UPDATE Fail",
+            "bfdprofilevalidationwebhook v1beta1/bfdprofiles CREATE+UPDATE+DELETE Fail",
+            "bgpadvertisementvalidationwebhook v1beta1/bgpadvertisements CREATE+UPDATE Fail",
+            "communityvalidationwebhook v1beta1/communities CREATE+UPDATE Fail",
+            "ipaddresspoolvalidationwebhook v1beta1/ipaddresspools CREATE+UPDATE Fail",
+            "l2advertisementvalidationwebhook v1beta1/l2advertisements CREATE+UPDATE Fail",
+            "metallbvalidationwebhook v1beta1/metallbs CREATE+UPDATE Fail",
+            "deletionwarningwebhook v1beta1/bgpadvertisements DELETE Ignore",
+        ]
+    );
+}
+
+#[test]
+fn only_peers_are_converted() {
+    for definition in objects_of("CustomResourceDefinition") {
+        let conversion = &definition["spec"]["conversion"];
+        if definition["metadata"]["name"] == "bgppeers.metallb.io" {
+            let client = &conversion["webhook"]["clientConfig"];
+            assert_eq!(client["service"]["path"], "/convert");
+            assert_eq!(client.get("caBundle"), None, "the operator's to write");
+        } else {
+            assert!(conversion.is_null(), "{definition}");
+        }
+    }
+}
+
+#[test]
+fn services_and_budget_are_about_the_pods_of_the_operator() {
+    let deployment = objects_of("Deployment").remove(0);
+    let labels = &deployment["spec"]["template"]["metadata"]["labels"];
+    let pod = &deployment["spec"]["template"]["spec"];
+    let port =
+        pod["containers"][0]["ports"].as_array().unwrap().iter().find(|it| it["name"] == "webhook-server");
+    for service in objects_of("Service") {
+        assert_eq!(&service["spec"]["selector"], labels);
+        assert_eq!(service["spec"]["ports"][0]["targetPort"], port.unwrap()["containerPort"]);
+    }
+    let budget = objects_of("PodDisruptionBudget").remove(0);
+    assert_eq!(&budget["spec"]["selector"]["matchLabels"], labels);
+    assert_eq!(deployment["spec"]["replicas"], 2);
+    assert_eq!(deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"], 0);
+    let args = <crate::args::Args as clap::Parser>::parse_from(["manager"]);
+    let drain = i64::from(args.webhook_drain_seconds);
+    assert!(pod["terminationGracePeriodSeconds"].as_i64().unwrap() > drain + 10, "time to leave in");
+    assert_eq!(i64::from(args.webhook_port), port.unwrap()["containerPort"].as_i64().unwrap());
 }

@@ -1,0 +1,8 @@
+//! The webhooks, asked by a real API server.
+
+mod balancer;
+mod conversion;
+mod edits;
+mod load;
+mod replica;
+mod setup;
