@@ -147,7 +147,7 @@ impl Scenario<'_> {
         };
         assert_eq!(read("v1beta1").await, written);
         let new = read("v1beta2").await;
-        assert_eq!((&new["holdTime"], &new["peerASN"]), (&json!("1m30s"), &json!(64513)), "{new}");
+        assert_eq!((&new["holdTime"], &new["peerASN"]), (&json!("90s"), &json!(64513)), "{new}");
         self.metallb.admin.kubectl(["delete", "bgppeer", "old"]).await.unwrap().success().unwrap();
     }
 
