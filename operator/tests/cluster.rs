@@ -57,7 +57,8 @@ async fn the_manifest_gives_every_right_that_an_installation_needs() -> Result<(
 
     let operator = Running::start(&account, &[("DEPLOY_SERVICEMONITORS", "true")])?;
     eventually(SOON, "the webhooks are trusted", async || trusted_everywhere(&admin).await).await;
-    assert_eq!(review_a_new_pool(&account).await?, json!(true));
+    let answer = review_a_new_pool(&account).await?;
+    assert_eq!(answer["allowed"], true, "{answer}");
     ask_for(&admin, "metallb", "{}").await?;
     let message = until(&admin, "metallb", "Available", "Available").await;
     assert_eq!(message, "Deployment controller: 1 of 1 pods ready; DaemonSet speaker: 2 of 2 pods ready");
@@ -141,7 +142,7 @@ async fn review_a_new_pool(account: &User) -> Result<Value> {
         json!({ "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request });
     let about = About::Configuration(Kind::IpAddressPool);
     let answer = serde_json::to_value(reviewer.answer(about, review.to_string().as_bytes()).await?)?;
-    Ok(answer["response"]["allowed"].clone())
+    Ok(answer["response"].clone())
 }
 
 /// Every caller of our webhooks is told by whom their certificate is signed.

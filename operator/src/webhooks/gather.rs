@@ -22,6 +22,10 @@ const CONFIGURATION: Duration = Duration::from_secs(6);
 /// Only a warning depends on them.
 const SERVICES: Duration = Duration::from_secs(3);
 
+/// For a moment after a definition was changed (by whoever keeps its caBundle, say), the API server has no answer
+/// about its objects. That is no reason to deny an edit.
+const AGAIN: Duration = Duration::from_millis(200);
+
 /// Why an edit cannot be judged.
 #[derive(Debug, thiserror::Error)]
 pub enum CannotGather {
@@ -125,8 +129,13 @@ async fn list<K>(api: Api<K>, params: &ListParams) -> Result<Vec<K>, CannotGathe
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
-    match api.list(params).await {
-        Ok(list) => Ok(list.items),
-        Err(source) => Err(CannotGather::List { what: K::plural(&()).into_owned(), source }),
+    loop {
+        match api.list(params).await {
+            Ok(list) => return Ok(list.items),
+            Err(kube::Error::Api(status)) if matches!(status.code, 429 | 503) => {
+                tokio::time::sleep(AGAIN).await;
+            }
+            Err(source) => return Err(CannotGather::List { what: K::plural(&()).into_owned(), source }),
+        }
     }
 }

@@ -1,11 +1,14 @@
 //! BGPPeer through the API server in both versions.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{Api, DynamicObject, ListParams, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use metallb_lab::{ApiServer, User, eventually};
+use metallb_operator::webhooks::paths;
 use serde_json::{Value, json};
 
 use super::replica::Replica;
@@ -38,27 +41,16 @@ async fn both_versions_are_read_and_written_without_loss_and_the_stored_one_even
         "disableMP": false, "dualStackAddressFamily": true,
     });
 
-    // The manifest says that a webhook converts; nobody has said yet whom it is trusted by.
-    let mut definition = in_manifest("CustomResourceDefinition")
-        .into_iter()
-        .find(|it| it["metadata"]["name"] == "bgppeers.metallb.io")
-        .context("no definition")?;
     // Nobody answers there.
-    direct(&mut definition["spec"]["conversion"]["webhook"]["clientConfig"], ([127, 0, 0, 1], 1).into());
-    admin.apply_yaml(&definition.to_string()).await?;
-    eventually(SOON, "the conversion is in force", async || older.list(&ListParams::default()).await.is_ok())
-        .await;
-    newer.create(&PostParams::default(), &peer("v1beta2", "new", &full)?).await?;
+    install(&admin, ([127, 0, 0, 1], 1).into()).await?;
+    let peer_of_newer = peer("v1beta2", "new", &full)?;
+    changed(async || newer.create(&PostParams::default(), &peer_of_newer).await).await;
     assert_eq!(newer.get("new").await?.data["spec"], full);
     newer.list(&ListParams::default()).await?;
+    assert!(older.get("new").await.is_err(), "who would convert it?");
 
-    let mut definition = in_manifest("CustomResourceDefinition")
-        .into_iter()
-        .find(|it| it["metadata"]["name"] == "bgppeers.metallb.io")
-        .context("no definition")?;
-    direct(&mut definition["spec"]["conversion"]["webhook"]["clientConfig"], replica.address);
-    admin.apply_yaml(&definition.to_string()).await?;
-    let seen = eventually(SOON, "v1beta1 is served", async || older.get("new").await).await;
+    install(&admin, replica.address).await?;
+    let seen = changed(async || older.get("new").await).await;
     assert_eq!(seen.data["spec"]["peerASN"], 0);
 
     // Edited through the older version, nothing of the newer one is lost.
@@ -81,7 +73,30 @@ async fn both_versions_are_read_and_written_without_loss_and_the_stored_one_even
     assert_eq!(listed.items.len(), 2);
 
     // Whoever applies the definition again takes nothing from it, as caBundle is not theirs.
-    admin.apply_yaml(&definition.to_string()).await?;
-    assert_eq!(older.get("old").await?.data["spec"], spec);
+    install(&admin, replica.address).await?;
+    assert_eq!(changed(async || older.get("old").await).await.data["spec"], spec);
     Ok(())
+}
+
+/// The manifest's definition, with the conversion at another address, and trusted.
+async fn install(admin: &User, to: SocketAddr) -> Result<()> {
+    let mut definition = in_manifest("CustomResourceDefinition")
+        .into_iter()
+        .find(|it| it["metadata"]["name"] == paths::CONVERTED)
+        .context("no definition")?;
+    direct(&mut definition["spec"]["conversion"]["webhook"]["clientConfig"], to);
+    admin.apply_yaml(&definition.to_string()).await?;
+    let definitions: Api<CustomResourceDefinition> = Api::all(admin.client());
+    eventually(SOON, "the definition says whom to trust", async || {
+        let conversion = definitions.get(paths::CONVERTED).await?.spec.conversion;
+        let client = conversion.and_then(|it| it.webhook?.client_config).context("no conversion")?;
+        client.ca_bundle.context("no caBundle")
+    })
+    .await;
+    Ok(())
+}
+
+/// The first request after a definition was changed. For a moment the API server refuses those about its objects.
+async fn changed<T>(request: impl AsyncFnMut() -> kube::Result<T>) -> T {
+    eventually(SOON, "the definition is in force", request).await
 }

@@ -104,6 +104,8 @@ async fn a_fault_is_denied_when_it_is_new_and_in_nobodys_way_when_it_is_old() ->
     let stage = stage_with(&old).await?;
     let Stage { admin, .. } = &stage;
     let pool = |name: &str, spec: &str| object("IPAddressPool", name, spec);
+    // Without it every pool would be warned of.
+    permitted(apply(admin, &object("L2Advertisement", "all", "{}")).await?);
     permitted(apply(admin, &pool("new", "{addresses: [10.2.0.0/24]}")).await?);
     denied(
         apply(admin, &pool("other", "{addresses: [10.2.0.128/25]}")).await?,
@@ -130,6 +132,7 @@ async fn services_that_lose_their_address_are_listed_when_a_pool_shrinks_and_whe
     let stage = stage().await?;
     let Stage { admin, elsewhere, .. } = &stage;
     let pool = |spec: &str| object("IPAddressPool", "lab", spec);
+    permitted(apply(admin, &object("L2Advertisement", "all", "{}")).await?);
     permitted(apply(admin, &pool("{addresses: [10.0.0.0/24]}")).await?);
     let web = elsewhere.create_service(load_balancer("web").port(80)).await?;
     elsewhere.set_ingress_ips(&web, &["10.0.0.200".parse()?]).await?;

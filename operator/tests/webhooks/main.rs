@@ -4,5 +4,6 @@ mod balancer;
 mod conversion;
 mod edits;
 mod load;
+mod process;
 mod replica;
 mod setup;

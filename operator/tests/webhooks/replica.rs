@@ -25,7 +25,7 @@ pub struct Replica {
 }
 
 /// What is waited for in hours by default takes a moment.
-pub fn quick() -> Timing {
+fn quick() -> Timing {
     Timing {
         settle: SignedDuration::from_secs(2),
         followed: SignedDuration::from_secs(2),
