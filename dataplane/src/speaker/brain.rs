@@ -7,6 +7,7 @@ use kube::runtime::watcher;
 use kube::{Api, Client};
 use metallb_core::names::ServiceKey;
 use metallb_process::events::Recorder;
+use metallb_process::serve::debug::Question;
 use metallb_process::watch;
 use tokio::sync::{mpsc, watch as latest};
 use tokio::task::JoinSet;
@@ -47,7 +48,13 @@ pub struct Context {
 }
 
 /// Works until the lane ends, which it does only when something is badly wrong. Dropping the future stops it.
-pub async fn work(context: &Context, mut facts: Facts, lane: &Lane, mut links: latest::Receiver<Links>) {
+pub async fn work(
+    context: &Context,
+    mut facts: Facts,
+    lane: &Lane,
+    mut links: latest::Receiver<Links>,
+    mut questions: mpsc::Receiver<Question>,
+) {
     let (sender, mut inputs) = mpsc::channel(INPUTS);
     let mut watches = JoinSet::new(); // aborted when dropped
     start_watches(context, &facts, sender, &mut watches);
@@ -72,6 +79,7 @@ pub async fn work(context: &Context, mut facts: Facts, lane: &Lane, mut links: l
                 Ok(()) => facts.set_speakers(speakers.borrow_and_update().clone()),
                 Err(_) => return,
             },
+            Some(question) = questions.recv() => drop(question.send(facts.state())), // whoever asked may be gone
             Ok(()) = links.changed() => facts.set_links(links.borrow_and_update().clone()),
         }
     }

@@ -3,6 +3,7 @@
 //! Start at [`Facts::decide`].
 
 mod slices;
+mod state;
 mod told;
 
 #[cfg(test)]

@@ -49,7 +49,8 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     http::serve(On::Loopback(args.health_probe_port), http::probes(), shutdown.clone())?;
     let certificate = CertificateSource::from_flag(&args.metrics_cert_dir);
     let gate = Gate::new(client.clone());
-    let guarded = metrics_server::metrics(registry).merge(debug::log_level());
+    let (state, questions) = debug::state();
+    let guarded = metrics_server::metrics(registry).merge(state).merge(debug::log_level());
     metrics_server::serve_with(
         On::Everything(args.port),
         guarded,
@@ -86,7 +87,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     };
     tokio::select! {
         () = shutdown.requested() => {}
-        () = work(&context, facts, &lane, links) => bail!("the layer 2 thread ended: see the error before this one"),
+        () = work(&context, facts, &lane, links, questions) => bail!("the layer 2 thread ended: see the error before this one"),
     }
     lane.leave();
     Ok(())

@@ -237,3 +237,21 @@ fn a_speaker_that_ended_or_has_no_address_yet_is_no_peer() {
     assert_eq!(pod(json!({ "phase": "Pending" })), None);
     assert_eq!(pod(json!({ "phase": "Failed", "podIP": "10.77.0.11" })), None);
 }
+
+#[test]
+fn the_state_says_what_is_waited_for_and_why_an_address_is_not_announced_here() {
+    let mut facts = Facts::new("node-a".into(), false, true);
+    assert_eq!(facts.state()["waitsFor"].as_array().unwrap().len(), 7);
+    for input in inputs() {
+        facts.apply(input);
+    }
+    facts.set_links(links());
+    facts.set_speakers(Some(Speakers::EveryNode));
+    facts.decide();
+    let state = facts.state();
+    assert_eq!((&state["ready"], &state["waitsFor"]), (&json!(true), &json!([])));
+    let address = &state["addresses"][0];
+    assert_eq!((&address["address"], &address["owner"]), (&json!(VIP), &json!("node-b")));
+    assert_eq!(address["announcedHere"], false);
+    assert_eq!(address["services"][0]["refusal"]["code"], "not-owner");
+}
