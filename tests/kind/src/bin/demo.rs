@@ -68,6 +68,12 @@ async fn tell(keep: bool) -> anyhow::Result<()> {
     metallb.pool("lab", &["10.77.0.200-10.77.0.250"]).await?;
     story.tell("an IPAddressPool (10.77.0.200-10.77.0.250) and an L2Advertisement are applied");
 
+    let refused =
+        metallb.pool("typo", &["10.77.0.240"]).await.err().context("a pool with a mistake was accepted")?;
+    let refused = metallb_lab::refusal(&refused)
+        .map_or_else(|| format!("{refused:#}"), |status| status.message.clone());
+    story.tell(&format!("a pool with a mistake is refused: {refused}"));
+
     metallb.run_hello().await?;
     story.tell("a web server runs on every node");
     let client = cluster.host("client");
