@@ -24,8 +24,10 @@ fn advertisement(name: &str, spec: Value) -> Object {
     object(Kind::L2Advertisement, name, spec)
 }
 
+/// These, and an advertisement of every pool, so that nobody is warned of a pool that nothing advertises.
 fn stored(objects: &[Object]) -> Objects {
     let mut all = Objects::default();
+    advertisement("all", json!({})).put_into(&mut all);
     for object in objects {
         object.clone().put_into(&mut all);
     }
