@@ -87,7 +87,7 @@ async fn of_two_replicas_one_works_and_the_other_goes_on_when_it_stops() -> Resu
     let mut replicas = Vec::new();
     for name in ["one", "two"] {
         let (stop, shutdown) = Shutdown::by_hand();
-        let args = Args::parse_from(["manager", "--enable-leader-election", "--port=0"]);
+        let args = Args::parse_from(flags(&["--enable-leader-election", "--port=0"]));
         let environment = environment(admin.namespace(), &[("POD_NAME", name)])?;
         let running = tokio::spawn(metallb_operator::run(args, environment, admin.client(), shutdown));
         replicas.push((name, stop, running));
@@ -109,8 +109,9 @@ async fn of_two_replicas_one_works_and_the_other_goes_on_when_it_stops() -> Resu
 async fn probes_and_metrics_are_answered_where_the_flags_say() -> Result<()> {
     let installation = start().await?;
     let [probes, metrics] = [free_port()?, free_port()?];
-    let flags = [format!("--port={probes}"), format!("--metrics-addr=localhost:{metrics}")];
-    let args = Args::parse_from(std::iter::once("manager".to_owned()).chain(flags));
+    let [probes_flag, metrics_flag] =
+        [format!("--port={probes}"), format!("--metrics-addr=localhost:{metrics}")];
+    let args = Args::parse_from(flags(&[&probes_flag, &metrics_flag]));
     let environment = environment(&installation.admin.create_namespace().await?, &[])?;
     let (_stop, shutdown) = Shutdown::by_hand();
     tokio::spawn(metallb_operator::run(args, environment, installation.admin.client(), shutdown));
@@ -131,6 +132,11 @@ async fn probes_and_metrics_are_answered_where_the_flags_say() -> Result<()> {
         .await;
     }
     Ok(())
+}
+
+/// A command line whose webhooks are in nobody's way.
+fn flags<'f>(more: &[&'f str]) -> Vec<&'f str> {
+    [&["manager", "--webhook-port=0", "--webhook-drain-seconds=0"], more].concat()
 }
 
 fn free_port() -> Result<u16> {
