@@ -179,14 +179,19 @@ impl Round {
         Ok(())
     }
 
-    /// Writes as many statuses as the controller will have to, and takes them back. Writes per second.
+    /// Writes as many statuses as the controller will have to, and takes them back. Writes per second, while somebody
+    /// watches as in every other measurement.
     async fn write_alone(&self, count: usize) -> anyhow::Result<f64> {
+        let version = self.services.list(&ListParams::default().limit(1)).await?.metadata.resource_version;
+        let seen = self.services.watch(&WatchParams::default(), &version.unwrap_or_default()).await?;
+        let seen = seen.boxed().take(2 * count).try_collect::<Vec<_>>();
         let write = |n: usize, ingress: Value| async move {
             let patch = json!({ "status": { "loadBalancer": { "ingress": ingress } } });
             let name = format!("bench-{n}");
             self.services.patch_status(&name, &PatchParams::default(), &Patch::Merge(patch)).await
         };
         let start = Instant::now();
+        let seen = tokio::spawn(seen);
         for taken_back in [false, true] {
             let one = |n: usize| {
                 let [_, _, high, low] = u32::try_from(n).unwrap_or_default().to_be_bytes();
@@ -195,6 +200,7 @@ impl Round {
             };
             stream::iter(0..count).map(one).buffer_unordered(CONCURRENCY).try_collect::<Vec<_>>().await?;
         }
+        tokio::time::timeout(PATIENCE, seen).await.context("the watch does not end")???;
         Ok(rate(2 * count, start.elapsed()))
     }
 
