@@ -29,7 +29,8 @@ pub(super) struct Rule {
     pub(super) field: &'static str,
     /// What must hold; `self` is the field.
     pub(super) holds: &'static str,
-    /// What is said if it does not.
+    /// What is said if it does not. Begins as the sentence of the refusal does, whose first words are upstream's: there
+    /// are tools that look for them, and the API server speaks before any webhook.
     pub(super) message: &'static str,
     before: Before,
 }
@@ -165,7 +166,7 @@ pub(super) const RULES: &[Rule] = &[
         versions: BOTH,
         field: "spec.peerAddress",
         holds: ADDRESS,
-        message: "spec.peerAddress is no IP address: write one such as 192.0.2.1 or 2001:db8::1",
+        message: "invalid BGPPeer address in spec.peerAddress: write one such as 192.0.2.1 or 2001:db8::1",
         before: Before::SameValue,
     },
     Rule {
@@ -174,7 +175,7 @@ pub(super) const RULES: &[Rule] = &[
         versions: BOTH,
         field: "spec.sourceAddress",
         holds: ADDRESS,
-        message: "spec.sourceAddress is no IP address: write one such as 192.0.2.1 or 2001:db8::1",
+        message: "invalid source address in spec.sourceAddress: write one such as 192.0.2.1 or 2001:db8::1",
         before: Before::SameValue,
     },
     Rule {
@@ -192,7 +193,7 @@ pub(super) const RULES: &[Rule] = &[
         versions: BOTH,
         field: "spec.routerID",
         holds: "self == '' || (isIP(self.trim()) && ip(self.trim()).family() == 4 && !ip(self.trim()).isUnspecified())",
-        message: "spec.routerID is no router ID: write four octets such as 192.0.2.1, or leave it out: the node's address is taken",
+        message: "invalid router ID in spec.routerID: write four octets such as 192.0.2.1, or leave it out: the node's address is taken",
         before: Before::SameValue,
     },
     Rule {
@@ -201,7 +202,7 @@ pub(super) const RULES: &[Rule] = &[
         versions: BOTH,
         field: "spec.holdTime",
         holds: DURATION,
-        message: "spec.holdTime is no duration: write a number and a unit, such as 90s or 1m30s",
+        message: "invalid duration in spec.holdTime: write a number and a unit, such as 90s or 1m30s",
         before: Before::SameValue,
     },
     Rule {
@@ -210,7 +211,7 @@ pub(super) const RULES: &[Rule] = &[
         versions: BOTH,
         field: "spec.keepaliveTime",
         holds: DURATION,
-        message: "spec.keepaliveTime is no duration: write a number and a unit, such as 30s",
+        message: "invalid duration in spec.keepaliveTime: write a number and a unit, such as 30s",
         before: Before::SameValue,
     },
     Rule {

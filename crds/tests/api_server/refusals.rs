@@ -48,7 +48,7 @@ async fn the_api_server_refuses_what_it_is_said_to_refuse_and_nothing_else() -> 
         ("v1beta1", "BGPAdvertisement", json!({ "aggregationLength": 33 }), "must be 1 to 32"),
         ("v1beta1", "BGPAdvertisement", json!({ "aggregationLengthV6": -1 }), "must be 0 to 128"),
         ("v1beta1", "BGPPeer", json!({ "myASN": 0 }), "spec.myASN is 0"),
-        ("v1beta1", "BGPPeer", json!({ "peerAddress": "192.0.2" }), "spec.peerAddress is no IP address"),
+        ("v1beta1", "BGPPeer", json!({ "peerAddress": "192.0.2" }), "invalid BGPPeer address"),
         ("v1beta1", "BGPPeer", json!({ "holdTime": "2s" }), "spec.holdTime must be 0s, or 3s"),
         ("v1beta2", "BGPPeer", json!({ "keepaliveTime": "30s", "holdTime": "9s" }), "must not exceed"),
         ("v1beta2", "BGPPeer", json!({ "holdTime": "19h" }), "spec.holdTime must be 0s, or 3s"),
