@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use kube::Error;
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, DynamicObject, Patch, PatchParams};
 use metallb_lab::{ApiServer, User, eventually};
 use serde_json::{Value, json};
 
@@ -130,13 +130,11 @@ async fn an_edit_that_breaks_a_rule_is_refused_whatever_else_was_broken() -> Res
 /// Waits until the API server knows the rules, by which `spec` is refused.
 async fn until_refused(user: &User, kind: &str, version: &str, spec: &Value) {
     eventually(SOON, "the API server knows the rules", async || {
-        match create(user, version, kind, "new", spec).await {
-            Err(_) => Ok(()),
-            Ok(()) => {
-                objects(user, version, kind).delete("new", &kube::api::DeleteParams::default()).await?;
-                anyhow::bail!("{kind} {spec} is accepted")
-            }
+        if create(user, version, kind, "new", spec).await.is_err() {
+            return Ok(());
         }
+        objects(user, version, kind).delete("new", &DeleteParams::default()).await?;
+        anyhow::bail!("{kind} {spec} is accepted")
     })
     .await;
 }
