@@ -31,6 +31,9 @@ pub enum CannotConvert {
     /// There is no such version.
     #[error("{0:?} is no version of BGPPeer; there are metallb.io/v1beta1 and metallb.io/v1beta2")]
     UnknownVersion(String),
+    /// Its metadata cannot hold what has to go along.
+    #[error("metadata is no object")]
+    Metadata,
 }
 
 const KIND: &str = "BGPPeer";
@@ -98,6 +101,10 @@ pub fn convert(mut object: Value, to: Version) -> Result<Value, CannotConvert> {
     }
     if Version::parse(&text(&object, "apiVersion"))? == to {
         return Ok(object);
+    }
+    // Others than the API server may ask too, and everything below writes into these.
+    if !matches!(object.get("metadata"), None | Some(Value::Null | Value::Object(_))) {
+        return Err(CannotConvert::Metadata);
     }
     let from = to.other();
     object["apiVersion"] = to.api_version().into();

@@ -4,10 +4,16 @@
 //! users have installed; `normalise` evens them out, in one place, so that objects are accepted,
 //! defaulted and merged as before.
 //!
+//! Beyond what those have, the API server tells early what can be told of one object: [`rules`] has the rules,
+//! [`coverage()`] says which refusals they cover. They need Kubernetes 1.33: since then the API server never holds a
+//! rule against a value that was there before it (ratcheting), so that a definition may gain rules.
+//!
 //! Not here: writing them to files (the operator's `generate` does) and the conversion webhook's address, which depends
 //! on where the operator is installed.
 
+mod coverage;
 mod normalise;
+mod rules;
 #[cfg(test)]
 mod tests;
 
@@ -22,8 +28,17 @@ use crate::{
 };
 use normalise::normalise;
 
+pub use coverage::{Coverage, coverage};
+
 /// The definition of every kind, in alphabetical order of their plurals.
 pub fn all() -> Vec<CustomResourceDefinition> {
+    let mut definitions = as_upstream();
+    definitions.iter_mut().for_each(rules::add);
+    definitions
+}
+
+/// The definitions as MetalLB's users know them.
+fn as_upstream() -> Vec<CustomResourceDefinition> {
     let mut definitions = vec![
         BFDProfile::crd(),
         BGPAdvertisement::crd(),

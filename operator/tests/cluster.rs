@@ -87,7 +87,7 @@ async fn the_manifest_gives_every_right_that_an_installation_needs() -> Result<(
     assert_eq!(forbidden_requests(&admin).await?, forbidden);
 
     server.restart().await?;
-    ask_for(&admin, "metallb", "{bgpBackend: bird}").await?;
+    ask_for(&admin, "metallb", "{frrk8sConfig: {alwaysBlock: [nowhere]}}").await?;
     until(&admin, "metallb", "Degraded", "InvalidSpec").await;
     operator.stop().await
 }

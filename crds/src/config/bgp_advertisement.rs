@@ -111,9 +111,10 @@ fn resolve(
     faults: &mut Faults,
 ) -> (BTreeSet<Community>, Vec<AdvertisementRefusal>) {
     let (mut communities, mut missing) = (BTreeSet::new(), Vec::new());
-    for (i, item) in items.iter().enumerate() {
+    let mut seen = BTreeSet::new();
+    for item in items {
         let community = item.clone();
-        if items.iter().take(i).any(|before| before == item) {
+        if !seen.insert(item) {
             faults.add(AdvertisementRefusal::DuplicateCommunity { community });
             continue;
         }

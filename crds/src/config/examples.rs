@@ -9,10 +9,12 @@ use serde_json::{Value, json};
 use super::{Node, Objects, Secret, Stored, parse};
 
 /// Objects, and the refusal that they are an example of.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Example {
     /// The code.
     pub code: &'static str,
+    /// The objects.
+    pub objects: Objects,
     /// What is said; `None` if the objects fail to bring it about.
     pub refusal: Option<ObjectRefusal>,
 }
@@ -23,7 +25,7 @@ pub fn all() -> Vec<Example> {
     let example = |(code, objects)| {
         let refusals = parse(&objects).refusals;
         let found = |refusal: &ObjectRefusal| metallb_core::refusal::Refusal::code(refusal) == code;
-        Example { code, refusal: refusals.into_iter().find(found) }
+        Example { code, objects, refusal: refusals.into_iter().find(found) }
     };
     tables.into_iter().flatten().map(example).collect()
 }

@@ -1,19 +1,21 @@
 //! BGPPeers.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU16;
 
 use metallb_core::address::{Family, parse_address};
 use metallb_core::config::{
     Asn, Bfd, Config, ConnectTime, Endpoint, Password, PasswordSource, Peer, PeerConflict, RemoteAs,
-    RouterId, SessionFamilies, Timers, share_a_node,
+    RouterId, SessionFamilies, Timers, may_share_a_node,
 };
+use metallb_core::labels::any_matches;
 use metallb_core::names::{NamespaceName, PeerName, SecretName};
 use metallb_core::refusal::{AnyRefusal, BadRouterId, ConfigRefusal, Kind, PeerRefusal};
 
 use super::faults::{Faults, read};
 use super::objects::by_age;
-use super::{Objects, Parsed, duration, selector};
+use super::{Node, Objects, Parsed, duration, selector};
 use crate::{BGPPeer, BGPPeerSpec, DynamicASN};
 
 /// The highest port that the API's schema lets through.
@@ -24,7 +26,7 @@ const HIGHEST_PORT: u16 = 16384;
 /// One that only misses something counts all the same: what it misses may come at any moment, and then it must not
 /// throw out a younger one that is in force by then.
 pub(super) fn parse_all(objects: &Objects, parsed: &mut Parsed) {
-    let mut older: Vec<(PeerName, Peer)> = Vec::new();
+    let mut older: Vec<Older<'_>> = Vec::new();
     for (name, stored) in by_age(&objects.bgp_peers) {
         let (mut peer, wanted_bfd) = match read(stored, one) {
             Ok(read) => read,
@@ -33,7 +35,8 @@ pub(super) fn parse_all(objects: &Objects, parsed: &mut Parsed) {
                 continue;
             }
         };
-        let conflicts = conflicts(&peer, &older, objects);
+        let nodes = nodes_of(&peer, objects);
+        let conflicts = conflicts(&peer, nodes.as_ref(), &older);
         let mut missing = Vec::new();
         if let Some(profile) = wanted_bfd {
             let found = bfd(&profile, &parsed.config, objects);
@@ -53,7 +56,7 @@ pub(super) fn parse_all(objects: &Objects, parsed: &mut Parsed) {
             parsed.refuse(Kind::BgpPeer, name, refusal);
         }
         if is_free {
-            older.push((name.into(), peer.clone()));
+            older.push(Older { name: name.into(), peer: peer.clone(), nodes });
         }
         if in_force {
             parsed.config.peers.insert(name.into(), peer);
@@ -203,19 +206,42 @@ fn connect(text: &str) -> Result<ConnectTime, PeerRefusal> {
     ConnectTime::new(time).ok_or_else(|| PeerRefusal::ConnectTime { text: text.to_owned() })
 }
 
+/// A peer that stays if a younger one contradicts it.
+struct Older<'o> {
+    name: PeerName,
+    peer: Peer,
+    nodes: Option<BTreeSet<&'o str>>,
+}
+
+/// The nodes that `peer` selects, by name; `None` while they are not known. Looked up once: of 1,000 peers there are
+/// half a million pairs.
+fn nodes_of<'o>(peer: &Peer, objects: &'o Objects) -> Option<BTreeSet<&'o str>> {
+    let selects =
+        |node: &Node| peer.node_selectors.is_empty() || any_matches(&peer.node_selectors, &node.labels);
+    let nodes = objects.nodes.as_ref()?.iter().filter(|(_, node)| selects(node));
+    Some(nodes.map(|(name, _)| name.as_str()).collect())
+}
+
+fn share_a_node(peer: &Peer, nodes: Option<&BTreeSet<&str>>, older: &Older<'_>) -> bool {
+    match (nodes, &older.nodes) {
+        (Some(ours), Some(theirs)) => !ours.is_disjoint(theirs),
+        (None, _) | (_, None) => may_share_a_node(&peer.node_selectors, &older.peer.node_selectors),
+    }
+}
+
 /// Why `peer` cannot be in force beside each of the `older` ones; of each reason once.
-fn conflicts(peer: &Peer, older: &[(PeerName, Peer)], objects: &Objects) -> Vec<PeerRefusal> {
+fn conflicts(peer: &Peer, nodes: Option<&BTreeSet<&str>>, older: &[Older<'_>]) -> Vec<PeerRefusal> {
     let mut seen = Vec::new();
     let mut refusals = Vec::new();
-    for (other, theirs) in older {
-        let nodes = objects.nodes.as_ref().map(|nodes| nodes.values().map(|node| &node.labels));
-        if !share_a_node(&peer.node_selectors, &theirs.node_selectors, nodes) {
+    for older in older {
+        let conflicts = peer.conflicts(&older.peer);
+        if conflicts.is_empty() || !share_a_node(peer, nodes, older) {
             continue;
         }
-        for conflict in peer.conflicts(theirs) {
+        for conflict in conflicts {
             if !seen.contains(&conflict) {
                 seen.push(conflict);
-                refusals.push(conflicting(conflict, peer, other.clone(), theirs));
+                refusals.push(conflicting(conflict, peer, older.name.clone(), &older.peer));
             }
         }
     }

@@ -10,13 +10,9 @@ use metallb_core::refusal::{AnyRefusal, BadSelector};
 /// upstream refuses it.
 pub(super) fn list(field: &'static str, selectors: &[LabelSelector]) -> Result<Vec<Selector>, AnyRefusal> {
     let refused = |cause| AnyRefusal::Selector { field, cause };
-    let mut parsed = Vec::with_capacity(selectors.len());
-    for selector in selectors {
-        let selector = one(selector).map_err(refused)?;
-        if parsed.contains(&selector) {
-            return Err(refused(BadSelector::RepeatedSelector));
-        }
-        parsed.push(selector);
+    let parsed: Vec<_> = selectors.iter().map(one).collect::<Result<_, _>>().map_err(refused)?;
+    if parsed.iter().collect::<BTreeSet<_>>().len() < parsed.len() {
+        return Err(refused(BadSelector::RepeatedSelector));
     }
     Ok(parsed)
 }
@@ -24,18 +20,14 @@ pub(super) fn list(field: &'static str, selectors: &[LabelSelector]) -> Result<V
 /// Reads one selector.
 pub(super) fn one(selector: &LabelSelector) -> Result<Selector, BadSelector> {
     let labels = selector.match_labels.iter().flatten();
-    let mut requirements: Vec<_> =
-        labels.map(|(key, value)| Requirement::In(key.clone(), [value.clone()].into())).collect();
-    let mut expressions = Vec::new();
+    let labels = labels.map(|(key, value)| Requirement::In(key.clone(), [value.clone()].into()));
+    let mut expressions = BTreeSet::new();
     for expression in selector.match_expressions.iter().flatten() {
-        let requirement = requirement(expression)?;
-        if expressions.contains(&requirement) {
+        if !expressions.insert(requirement(expression)?) {
             return Err(BadSelector::RepeatedExpression(expression.key.clone()));
         }
-        expressions.push(requirement);
     }
-    requirements.append(&mut expressions);
-    Ok(requirements.into_iter().collect())
+    Ok(labels.chain(expressions).collect())
 }
 
 fn requirement(expression: &LabelSelectorRequirement) -> Result<Requirement, BadSelector> {

@@ -158,3 +158,17 @@ fn other_kinds_and_versions_are_refused_by_name() {
     assert!(Version::parse("v1beta2").is_err());
     assert!(Version::parse("example.org/v1beta2").is_err());
 }
+
+#[test]
+fn metadata_that_is_no_object_is_refused_and_nothing_else_breaks() {
+    let peer = |metadata: Value| {
+        let spec = json!({ "myASN": 1, "vrf": "red" });
+        json!({ "apiVersion": "metallb.io/v1beta2", "kind": "BGPPeer", "metadata": metadata, "spec": spec })
+    };
+    for metadata in [json!("x"), json!(7), json!([]), json!(true)] {
+        assert_eq!(convert(peer(metadata), Version::V1Beta1), Err(CannotConvert::Metadata));
+    }
+    for metadata in [json!(null), json!({ "annotations": "x" }), json!({ "annotations": null })] {
+        assert!(convert(peer(metadata), Version::V1Beta1).is_ok());
+    }
+}

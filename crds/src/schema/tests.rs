@@ -1,6 +1,7 @@
-//! What the definitions promise: rules that hold for all of them here, each kind's own in `kinds`, and what the
-//! validation rules let through in `rules`.
+//! What the definitions promise: rules that hold for all of them here, each kind's own in `kinds`, what they have
+//! beyond upstream's in `beyond`, and what the validation rules let through in `rules`.
 
+mod beyond;
 mod kinds;
 mod outline;
 mod rules;
@@ -132,6 +133,12 @@ fn agree(plural: &str, version: usize, default: &impl Serialize) {
 
 fn definitions() -> Vec<Value> {
     super::all().iter().map(|definition| serde_json::to_value(definition).unwrap()).collect()
+}
+
+/// Before it gets rules of ours.
+fn upstream(plural: &str) -> Value {
+    let all = super::as_upstream().into_iter().map(|definition| serde_json::to_value(definition).unwrap());
+    all.into_iter().find(|crd| crd["spec"]["names"]["plural"] == plural).unwrap()
 }
 
 fn definition(plural: &str) -> Value {

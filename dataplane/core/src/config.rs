@@ -23,7 +23,7 @@ pub use community::{BadCommunity, Community};
 pub use l2_advertisement::{Interfaces, L2Advertisement};
 pub use peer::{Bfd, Endpoint, PasswordSource, Peer, PeerConflict, RemoteAs, SessionFamilies};
 pub use pool::{Pool, Pools, ServiceAllocation};
-pub use selection::{PoolSelection, share_a_node};
+pub use selection::{PoolSelection, may_share_a_node, share_a_node};
 
 /// Everything users configure, as far as it is valid.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

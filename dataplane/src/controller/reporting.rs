@@ -173,6 +173,10 @@ async fn write_status(
 }
 
 async fn write_kept_back(client: &Client, namespace: &str, lines: &Lines) -> kube::Result<()> {
+    if reservations::is_full(lines) {
+        let object = reservations::NAME;
+        tracing::warn!(event = "tooManyReservations", object, "a restart forgets those that have no room");
+    }
     let objects: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
     let patch = json!({
         "apiVersion": "v1",

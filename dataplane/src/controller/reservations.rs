@@ -38,12 +38,6 @@ pub type Kept = (IpAddr, ServiceKey, Reservation);
 pub fn write(reservations: &Reservations) -> Lines {
     let mut all: Vec<_> = reservations.iter().collect();
     if all.len() > MOST {
-        tracing::warn!(
-            event = "tooManyReservations",
-            count = all.len(),
-            kept = MOST,
-            "a restart forgets the rest"
-        );
         all.sort_by_key(|(.., reservation)| std::cmp::Reverse(reservation.until()));
         all.truncate(MOST);
         all.sort_by_key(|(address, service, _)| (*address, (*service).clone()));
@@ -62,6 +56,11 @@ pub fn write(reservations: &Reservations) -> Lines {
         text.push('\n');
     }
     lines
+}
+
+/// Is there no room in `lines` for more?
+pub fn is_full(lines: &Lines) -> bool {
+    lines.values().map(|text| text.lines().count()).sum::<usize>() >= MOST
 }
 
 /// What the ConfigMap says. A line that says nothing is left out, and the log says so.

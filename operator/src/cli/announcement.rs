@@ -39,11 +39,13 @@ impl<'i> Announcements<'i> {
             anywhere: true,
             nodes: inventory.nodes.iter().map(|node| node.name_any().as_str().into()).collect(),
         };
+        let allocations: BTreeMap<_, _> = allocations.iter().map(|it| (&it.service, it)).collect();
         let (mut services, mut known) = (BTreeMap::new(), BTreeMap::new());
         for object in &inventory.services {
             let key = service::key(object);
-            let allocation = allocations.iter().find(|allocation| allocation.service == key);
-            let (Some(allocation), Some(service)) = (allocation, service::announced(object, class)) else {
+            let (Some(allocation), Some(service)) =
+                (allocations.get(&key), service::announced(object, class))
+            else {
                 continue;
             };
             let mut service = service.unwrap_or_default();

@@ -76,13 +76,16 @@ fn take(source: String, mut object: Value, documents: &mut Vec<Document>) -> any
     if object.is_null() {
         return Ok(()); // nothing but comments
     }
-    let Some(kind) = object["kind"].as_str() else {
+    let Some(kind) = object["kind"].as_str().map(str::to_owned) else {
         bail!("{source} is no object of Kubernetes: it has no kind");
     };
     if kind.ends_with("List") && object["items"].is_array() {
         let item_kind = kind.trim_end_matches("List").to_owned();
         let version = object["apiVersion"].clone();
         for mut item in object["items"].as_array_mut().map(std::mem::take).unwrap_or_default() {
+            if !item.is_object() {
+                bail!("{source}: an item of {kind} is no object");
+            }
             // Items of a typed list do not repeat their kind.
             if item["kind"].is_null() && !item_kind.is_empty() {
                 item["kind"] = item_kind.clone().into();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use k8s_openapi::api::core::v1::{Namespace, Node, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::ResourceExt;
@@ -73,6 +73,9 @@ pub(super) fn read(document: &Document, namespace: &str) -> anyhow::Result<Read>
         ("v1", "Namespace") => Surrounding::Namespace(typed(document)?),
         ("v1", "Secret") => Surrounding::Secret(typed(document)?),
         (version, kind) if version.starts_with("metallb.io/") => {
+            if !object["metadata"].is_object() {
+                bail!("{}: {kind} has no metadata; give it a metadata.name", document.source);
+            }
             // As kubectl: what names no namespace goes where the others are.
             if object["metadata"]["namespace"].is_null() {
                 object["metadata"]["namespace"] = namespace.into();

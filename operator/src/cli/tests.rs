@@ -224,3 +224,21 @@ fn programs_are_answered_in_json() {
     assert_eq!(answer["services"][0]["namespace"], "default");
     assert_eq!(answer["services"][0]["pool"], "lab");
 }
+
+#[test]
+fn what_stands_where_an_object_belongs_is_named_and_no_panic() {
+    for text in [
+        "{apiVersion: metallb.io/v1beta1, kind: L2Advertisement, metadata: lab}",
+        "{apiVersion: metallb.io/v1beta1, kind: L2Advertisement}",
+        "{apiVersion: metallb.io/v1beta1, kind: MetalLB, metadata: [lab]}",
+    ] {
+        let error = validate(&documents(text), &common()).unwrap_err();
+        assert!(
+            error.to_string().starts_with("x.yaml: ") && error.to_string().contains("metadata"),
+            "{error}"
+        );
+    }
+    let list = "{apiVersion: metallb.io/v1beta1, kind: IPAddressPoolList, items: [lab]}";
+    let error = documents::parse("x.yaml", list, &mut Vec::new()).unwrap_err();
+    assert_eq!(error.to_string(), "x.yaml: an item of IPAddressPoolList is no object");
+}

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use metallb_core::refusal::{ConfigRefusal, Refusal, catalogue};
 use metallb_crds::config::examples;
+use metallb_crds::schema::{Coverage, coverage};
 
 use super::{Artifact, MARKDOWN_HEADER};
 
@@ -27,8 +28,18 @@ An object may have several. What a code does to its object is one of:
   that objects can be applied in any order.
 * **warning**: the object is in force, and probably not what was meant.
 
-| code | effect | for example | what to do |
-|---|---|---|---|
+What is **in the schema** the API server refuses by itself, webhook or not: a new object, and an edit of the value in
+question (or, of several fields together, one that brings the fault about). What was stored before stays as it is, takes
+status writes, and can be edited elsewhere. This needs Kubernetes 1.33 or newer: there, a definition may gain rules
+without holding them against values that do not change.
+
+| code | effect | in the schema | for example | what to do |
+|---|---|---|---|---|
+";
+
+const NOT_IN_THE_SCHEMA: &str = "
+What is not in the schema is told by the webhook, and by the controller and the speakers. Why not:
+
 ";
 
 const ALLOCATION: &str = "
@@ -51,19 +62,45 @@ pub(super) fn artifact() -> Artifact {
         if let Some(refusal) = &example.refusal {
             let code = refusal.code();
             let effect = effect(&refusal.refusal);
+            let schema = match coverage(code) {
+                Some(Coverage::Whole) => "yes",
+                Some(Coverage::Part(_)) => "in part",
+                Some(Coverage::Nothing(_)) | None => "no",
+            };
             let _ = writeln!(
                 text,
-                "| `{code}` | {effect} | {} | {} |",
+                "| `{code}` | {effect} | {schema} | {} | {} |",
                 cell(&refusal.sentence()),
                 cell(&refusal.fix())
             );
         }
     }
+    text.push_str(NOT_IN_THE_SCHEMA);
+    text.push_str(&not_in_the_schema());
     text.push_str(ALLOCATION);
     rows(&mut text, &catalogue::allocation());
     text.push_str(ANNOUNCEMENT);
     rows(&mut text, &catalogue::announcement());
     Artifact { path: PathBuf::from("docs/refusals.md"), content: text }
+}
+
+/// The reasons, each with the codes that it is for.
+fn not_in_the_schema() -> String {
+    let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
+    for code in ConfigRefusal::codes() {
+        let reason = match coverage(code) {
+            Some(Coverage::Whole) | None => continue,
+            Some(Coverage::Part(but)) => format!("all but {but}"),
+            Some(Coverage::Nothing(reason)) => reason.to_owned(),
+        };
+        let code = format!("`{code}`");
+        match reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, codes)) => codes.push(code),
+            None => reasons.push((reason, vec![code])),
+        }
+    }
+    let line = |(reason, codes): &(String, Vec<String>)| format!("* {}: {reason}.\n", codes.join(", "));
+    reasons.iter().map(line).collect()
 }
 
 fn rows(text: &mut String, refusals: &[impl Refusal]) {

@@ -88,4 +88,19 @@ mod tests {
         let empty = r#"{"apiVersion":"apiextensions.k8s.io/v1","kind":"ConversionReview"}"#;
         assert!(matches!(answer(empty.as_bytes()), Err(BadRequest::NoRequest)));
     }
+
+    /// Anybody who reaches the port may ask; a panic would end the process.
+    #[test]
+    fn an_object_that_is_none_is_refused() {
+        for object in [
+            json!("x"),
+            json!(null),
+            json!([]),
+            json!({ "kind": "BGPPeer" }),
+            json!({ "apiVersion": "metallb.io/v1beta2", "kind": "BGPPeer", "metadata": "x", "spec": { "vrf": "red" } }),
+        ] {
+            let answer = ask("apiextensions.k8s.io/v1", "metallb.io/v1beta1", &json!([object]));
+            assert_eq!(answer["response"]["result"]["status"], "Failure", "{object}: {answer}");
+        }
+    }
 }

@@ -99,7 +99,7 @@ async fn of_two_replicas_one_works_and_the_other_goes_on_when_it_stops() -> Resu
     let (_, stop, running) = replicas.remove(position);
     stop.send(true)?;
     tokio::time::timeout(Duration::from_secs(5), running).await???;
-    ask_for(&admin, "metallb", "{bgpBackend: bird}").await?;
+    ask_for(&admin, "metallb", "{frrk8sConfig: {alwaysBlock: [nowhere]}}").await?;
     until(&admin, "metallb", "Degraded", "InvalidSpec").await;
     assert_eq!(holder().await?, replicas[0].0);
     Ok(())

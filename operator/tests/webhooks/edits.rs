@@ -173,8 +173,8 @@ async fn a_metallb_is_checked_and_one_that_has_no_effect_is_warned_of() -> Resul
     let Stage { admin, elsewhere, .. } = &stage;
     permitted(apply(admin, &object("MetalLB", "metallb", "{}")).await?);
     denied(
-        apply(admin, &object("MetalLB", "metallb", "{bgpBackend: bird}")).await?,
-        "\"bird\", which is no backend",
+        apply(admin, &object("MetalLB", "metallb", "{frrk8sConfig: {alwaysBlock: [nowhere]}}")).await?,
+        "\"nowhere\", which is no prefix",
     );
     warned(apply(admin, &object("MetalLB", "other", "{}")).await?, "has no effect");
     warned(apply(elsewhere, &object("MetalLB", "metallb", "{}")).await?, "has no effect");

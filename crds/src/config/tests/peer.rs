@@ -388,3 +388,29 @@ fn what_tools_expect_first_is_told_first() {
     let order: Vec<_> = refusals.iter().map(|refusal| refusal.object.to_string()).collect();
     assert_eq!(order, ["BGPPeer c", "BGPPeer a", "IPAddressPool lab"]);
 }
+
+/// One autonomous system and one router ID a rack: every pair of peers contradicts, and no two share a node. Were all
+/// nodes asked about every pair, this would take minutes.
+#[test]
+fn very_many_peers_of_very_many_nodes_are_told_apart() {
+    let rack = |n: u32| ("rack".to_owned(), n.to_string());
+    let peer = |n: u32| {
+        let spec = json!({
+            "myASN": 64512 + n, "peerASN": 64000, "peerAddress": "192.0.2.1", "routerID": std::net::Ipv4Addr::from_bits(n + 1).to_string(),
+            "nodeSelectors": [{ "matchLabels": { "rack": n.to_string() } }],
+        });
+        let object = json!({ "metadata": { "name": format!("rack-{n}") }, "spec": spec });
+        (format!("rack-{n}"), Stored::Readable(serde_json::from_value(object).unwrap()))
+    };
+    let node = |n: u32| (format!("node-{n}"), Node { labels: [rack(n % 500)].into(), ..Node::default() });
+    let mut objects = Objects {
+        bgp_peers: (0..500).map(peer).collect(),
+        nodes: Some((0..2000).map(node).collect()),
+        ..Objects::default()
+    };
+    assert_eq!(set_aside(&objects), []);
+    let everywhere = json!({ "myASN": 1, "peerASN": 2, "peerAddress": "192.0.2.9" });
+    let object = json!({ "metadata": { "name": "zz" }, "spec": everywhere });
+    objects.bgp_peers.insert("zz".to_owned(), Stored::Readable(serde_json::from_value(object).unwrap()));
+    assert_eq!(codes(&objects), ["BGPPeer zz: router-ids-differ", "BGPPeer zz: own-asns-differ"]);
+}

@@ -30,8 +30,9 @@ impl Pools {
     pub fn overlaps(&self, pool: &Pool) -> impl Iterator<Item = PoolRefusal> {
         let others = self.valid.values().filter(|other| other.name != pool.name);
         others.filter_map(|other| {
-            let (range, theirs) =
-                pairs(&pool.ranges, &other.ranges).find(|(range, theirs)| range.overlaps(theirs))?;
+            let pairs =
+                pool.ranges.iter().filter_map(|range| Some((range, overlapping(&other.sorted, range)?)));
+            let (range, theirs) = pairs.into_iter().next()?;
             let other = other.name.clone();
             Some(PoolRefusal::PoolsOverlap { range: *range, other, theirs: *theirs })
         })
@@ -79,11 +80,10 @@ impl Pools {
     }
 }
 
-fn pairs<'r>(
-    ours: &'r [AddressRange],
-    theirs: &'r [AddressRange],
-) -> impl Iterator<Item = (&'r AddressRange, &'r AddressRange)> {
-    ours.iter().flat_map(move |range| theirs.iter().map(move |other| (range, other)))
+/// The one of `sorted`, of which no two overlap, that overlaps `range`; the highest if there are several.
+fn overlapping<'r>(sorted: &'r [AddressRange], range: &AddressRange) -> Option<&'r AddressRange> {
+    let after = sorted.partition_point(|other| other.first() <= range.last());
+    sorted.get(after.checked_sub(1)?).filter(|other| other.overlaps(range))
 }
 
 /// An IPAddressPool.
@@ -94,6 +94,8 @@ pub struct Pool {
     /// `metadata.labels`, by which advertisements choose it.
     pub labels: Labels,
     ranges: Vec<AddressRange>,
+    /// The same from the lowest up, to find one among very many.
+    sorted: Vec<AddressRange>,
     /// `spec.autoAssign`: may it serve services that do not ask for it?
     pub auto_assign: bool,
     /// `spec.avoidBuggyIPs`: addresses ending in .0 and .255 are not part of it.
@@ -108,10 +110,13 @@ impl Pool {
         if let Some(fault) = Self::faults(&ranges).into_iter().next() {
             return Err(fault);
         }
+        let mut sorted = ranges.clone();
+        sorted.sort_unstable();
         Ok(Self {
             name,
             labels: Labels::new(),
             ranges,
+            sorted,
             auto_assign: true,
             avoid_buggy_ips: false,
             allocation: None,
@@ -124,12 +129,17 @@ impl Pool {
         if ranges.is_empty() {
             faults.push(PoolRefusal::NoAddresses);
         }
-        for (i, range) in ranges.iter().enumerate() {
+        // Those before that overlap none before them, by their lowest address.
+        let mut before: BTreeMap<IpAddr, AddressRange> = BTreeMap::new();
+        for range in ranges {
             if let Some(why) = unusable(range) {
                 faults.push(PoolRefusal::UnusableRange { range: *range, why });
             }
-            if let Some(other) = ranges[..i].iter().find(|other| other.overlaps(range)) {
-                faults.push(PoolRefusal::RangesOverlap { range: *range, other: *other });
+            let other = before.range(..=range.last()).next_back().map(|(_, other)| *other);
+            if let Some(other) = other.filter(|other| other.overlaps(range)) {
+                faults.push(PoolRefusal::RangesOverlap { range: *range, other });
+            } else {
+                before.insert(range.first(), *range);
             }
         }
         faults
@@ -147,7 +157,9 @@ impl Pool {
 
     /// May it give out `address`?
     pub fn owns(&self, address: IpAddr) -> bool {
-        self.ranges.iter().any(|range| range.contains(address)) && !self.avoids(address)
+        let after = self.sorted.partition_point(|range| range.first() <= address);
+        let range = after.checked_sub(1).and_then(|last| self.sorted.get(last));
+        range.is_some_and(|range| range.contains(address)) && !self.avoids(address)
     }
 
     /// Is `address` one that this pool leaves alone because of `avoidBuggyIPs`?
@@ -257,6 +269,26 @@ mod tests {
             pools.insert(pool("second", &["10.1.0.0/24", "10.0.0.255-10.0.1.3"]).unwrap()).unwrap_err();
         assert_eq!(refusal.code(), "pools-overlap");
         assert_eq!(pools.iter().map(|pool| pool.name.as_str()).collect::<Vec<_>>(), ["first"]);
+    }
+
+    /// Were they compared with each other, this would take minutes.
+    #[test]
+    fn a_pool_of_very_many_ranges_is_checked_like_one_of_few() {
+        let every_other = |offset: u32| -> Vec<AddressRange> {
+            let address = |n: u32| IpAddr::from(std::net::Ipv4Addr::from_bits(0x0a00_0000 + offset + 2 * n));
+            (0..100_000).map(|n| AddressRange::new(address(n), address(n)).unwrap()).rev().collect()
+        };
+        let mut pools = Pools::default();
+        pools.insert(Pool::new("even".into(), every_other(0)).unwrap()).unwrap();
+        pools.insert(Pool::new("odd".into(), every_other(1)).unwrap()).unwrap();
+        let (even, odd) = (pools.get(&"even".into()).unwrap(), pools.get(&"odd".into()).unwrap());
+        assert!(even.owns("10.0.0.2".parse().unwrap()) && !odd.owns("10.0.0.2".parse().unwrap()));
+        assert!(odd.owns("10.3.13.63".parse().unwrap()) && !odd.owns("10.3.13.65".parse().unwrap()));
+
+        let mut twice = every_other(0);
+        twice.push(AddressRange::parse("10.0.0.3-10.0.0.4").unwrap());
+        assert_eq!(Pool::faults(&twice).len(), 1);
+        assert_eq!(pools.overlaps(&pool("lab", &["10.0.0.0/24"]).unwrap()).count(), 2);
     }
 
     #[test]

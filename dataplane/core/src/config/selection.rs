@@ -33,12 +33,14 @@ where
     let covers = |selectors: &[Selector], node| selectors.is_empty() || any_matches(selectors, node);
     match nodes {
         Some(nodes) => nodes.into_iter().any(|node| covers(ours, node) && covers(theirs, node)),
-        None if ours.is_empty() || theirs.is_empty() => true,
-        None => {
-            let together = |one: &Selector| theirs.iter().any(|other| one.could_match_with(other));
-            ours.iter().any(together)
-        }
+        None => may_share_a_node(ours, theirs),
     }
+}
+
+/// The same while no nodes are known: may there be one that both select?
+pub fn may_share_a_node(ours: &[Selector], theirs: &[Selector]) -> bool {
+    let together = |one: &Selector| theirs.iter().any(|other| one.could_match_with(other));
+    ours.is_empty() || theirs.is_empty() || ours.iter().any(together)
 }
 
 #[cfg(test)]

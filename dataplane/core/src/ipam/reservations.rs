@@ -111,16 +111,26 @@ impl Reservations {
     /// `service` has found a home: nothing is reserved for it any more. Where it was before cools down all the same.
     /// The addresses that are not kept back any more.
     pub(super) fn settled(&mut self, service: &ServiceKey, home: impl Fn(IpAddr) -> bool) -> Vec<IpAddr> {
-        if !self.by_service.contains_key(service) {
-            return Vec::new();
-        }
-        self.retain(|address, holder, reservation| {
-            if holder != service {
-                return true;
-            }
+        let Some(addresses) = self.by_service.remove(service) else { return Vec::new() };
+        let (mut freed, mut kept) = (Vec::new(), BTreeSet::new());
+        for address in addresses {
+            let Some(services) = self.by_address.get_mut(&address) else { continue };
+            let Some(reservation) = services.get_mut(service) else { continue };
             reservation.reserved_until = 0;
-            !home(address) && reservation.quarantined_until > 0
-        })
+            if !home(address) && reservation.quarantined_until > 0 {
+                kept.insert(address);
+                continue;
+            }
+            services.remove(service);
+            if services.is_empty() {
+                self.by_address.remove(&address);
+                freed.push(address);
+            }
+        }
+        if !kept.is_empty() {
+            self.by_service.insert(service.clone(), kept);
+        }
+        freed
     }
 
     /// Drops what has passed at `now`. The addresses of which less is kept back now.
