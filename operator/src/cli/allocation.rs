@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use k8s_openapi::api::core::v1::{Service, ServiceSpec};
 use metallb_core::address::Family;
 use metallb_core::config::Pools;
-use metallb_core::ipam::{Books, Claim, FamilyDemand, Settlement, Vips};
+use metallb_core::ipam::{Books, Claim, FamilyDemand, Note, Settlement, Vips};
 use metallb_core::names::{PoolName, ServiceKey};
 use metallb_core::refusal::AllocationRefusal;
 use metallb_crds::cluster::claim;
@@ -25,7 +25,7 @@ pub(super) struct Allocation {
     pub after: Vec<IpAddr>,
     /// The pool they come from.
     pub pool: Option<PoolName>,
-    /// Why it has not all that it asks for.
+    /// Why it has not all that it asks for, or lost what it had.
     pub refusal: Option<AllocationRefusal>,
 }
 
@@ -51,6 +51,7 @@ pub(super) fn settle_all(inventory: &Inventory, class: &LoadBalancerClass, pools
         books.adopt(service, claim, pools);
     }
     let mut settlements: BTreeMap<ServiceKey, Settlement> = BTreeMap::new();
+    let mut lost: BTreeMap<ServiceKey, AllocationRefusal> = BTreeMap::new();
     for _ in 0..ROUNDS {
         let mut moved = false;
         // Holders first: nobody is given what somebody else still shows.
@@ -64,6 +65,14 @@ pub(super) fn settle_all(inventory: &Inventory, class: &LoadBalancerClass, pools
                 || !settlement.evicted.is_empty()
                 || claim.held.as_ref() != Ok(&held);
             claim.held = Ok(held);
+            // Why it lost what it had is told once, in the round in which that happens.
+            let why = settlement.notes.iter().find_map(|note| match note {
+                Note::Cleared(refusal) | Note::BadStatus(refusal) => Some(refusal.clone()),
+                _ => None,
+            });
+            if let Some(why) = why {
+                lost.entry(service.clone()).or_insert(why);
+            }
             settlements.insert(service.clone(), settlement);
         }
         if !moved {
@@ -77,6 +86,7 @@ pub(super) fn settle_all(inventory: &Inventory, class: &LoadBalancerClass, pools
         if claim.is_load_balancer || !before.is_empty() {
             let after = settlement.vips.map(Vips::to_vec).unwrap_or_default();
             let Settlement { pool, refusal, .. } = settlement;
+            let refusal = refusal.or_else(|| lost.remove(&service));
             allocations.push(Allocation { service, before, after, pool, refusal });
         }
     }

@@ -21,7 +21,7 @@ pub struct Cli {
 /// What all commands take.
 #[derive(Debug, Args)]
 pub struct Common {
-    /// The namespace MetalLB is in
+    /// The namespace MetalLB is in; objects in files that name none are taken to go there, as with `kubectl -n`
     #[arg(short, long, global = true, default_value = "metallb-system")]
     pub namespace: String,
     /// The --lb-class of controller and speakers: only services of this class are looked at
@@ -49,6 +49,8 @@ pub enum Format {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Check manifests by the rules of admission, without a cluster. Exit status 1 if anything is refused
+    ///
+    /// Fields that a kind does not have are not reported; `kubectl apply` warns of them.
     Validate {
         /// A file, a directory, or - for standard input; may be given several times
         #[arg(short, long = "filename", required = true)]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use metallb_crds::cluster::service::LoadBalancerClass;
 
 use super::args::{Cli, Command, Common, Explain};
@@ -33,7 +34,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 async fn inventory(files: &[PathBuf], is_live: bool, common: &Common) -> anyhow::Result<Inventory> {
     let documents = documents::read_all(files)?;
     let mut inventory = if is_live {
-        live::inventory(common.kubeconfig.as_deref(), &common.namespace).await?
+        live::inventory(common.kubeconfig.as_deref(), &common.namespace).await.context(
+            "cannot look at the cluster; name one with --kubeconfig or $KUBECONFIG, or give files and leave out --live",
+        )?
     } else {
         Inventory::default()
     };

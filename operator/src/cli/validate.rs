@@ -136,7 +136,10 @@ impl Answer for Verdict {
         let text = table(["VERDICT", "OBJECT", "WHERE", "WHY, AND WHAT TO DO"], rows);
         let refused = self.findings.iter().filter(|finding| finding.denied).count();
         let warnings = self.findings.len() - refused;
-        text + &format!("{} objects: {refused} refusals, {warnings} warnings\n", self.objects)
+        if self.objects == 0 {
+            return text + "nothing was checked: there is no object of metallb.io\n";
+        }
+        text + &format!("objects: {}, refusals: {refused}, warnings: {warnings}\n", self.objects)
     }
 
     fn exit(&self) -> ExitCode {

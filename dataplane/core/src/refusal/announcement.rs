@@ -111,7 +111,7 @@ impl Refusal for AnnouncementRefusal {
             Self::NetworkUnavailable => "repair the node's network plugin".to_owned(),
             Self::NodeExcluded => "remove the label, or set the speaker's --ignore-exclude-lb".to_owned(),
             Self::NoLocalEndpoint => "nothing, if other nodes have endpoints; else use policy Cluster".to_owned(),
-            Self::NotOwner { .. } => "nothing: one node announces an address on layer 2".to_owned(),
+            Self::NotOwner { .. } => "nothing needs to be done: one node announces an address on layer 2".to_owned(),
             Self::NobodyEligible => "start the speaker on a node that the L2Advertisement selects".to_owned(),
             Self::NoSuchInterface { .. } => "correct spec.interfaces of the L2Advertisement".to_owned(),
         }

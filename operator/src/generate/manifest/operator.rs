@@ -169,7 +169,9 @@ fn variable(name: &str, value: &str) -> EnvVar {
 }
 
 fn field(name: &str, path: &str) -> EnvVar {
-    let field_ref = ObjectFieldSelector { field_path: path.to_owned(), api_version: None };
+    // The API server's default, said out loud: unsaid, it would be nobody's, and the next who applies this file on the
+    // server's side would meet a conflict.
+    let field_ref = ObjectFieldSelector { field_path: path.to_owned(), api_version: Some("v1".to_owned()) };
     let value_from = EnvVarSource { field_ref: Some(field_ref), ..EnvVarSource::default() };
     EnvVar { name: name.to_owned(), value: None, value_from: Some(value_from) }
 }

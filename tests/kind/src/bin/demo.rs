@@ -112,12 +112,13 @@ async fn tell(keep: bool) -> anyhow::Result<()> {
     ensure!(noticed.longest_gap < TAKE_OVER, "a take-over has to be over within {} s", TAKE_OVER.as_secs());
 
     if keep {
-        let kubeconfig = cluster.kubeconfig()?;
-        story.tell("the cluster stays up; the lost node comes back with `target/quick-release/lab --name demo power-on NODE`");
-        println!("\n  export KUBECONFIG={}", kubeconfig.display());
-        println!("  kubectl -n {NAMESPACE} get metallb,pods,servicel2statuses");
-        println!("  lab --name {NAME} exec client -- curl http://{address}/");
-        println!("  lab --name {NAME} down");
+        story.tell("the cluster stays up");
+        let lab = std::env::current_exe()?.with_file_name("lab");
+        let lab = format!("{} --name {NAME}", lab.display());
+        println!("\n  {lab} kubectl -n {NAMESPACE} get metallb,pods,servicel2statuses");
+        println!("  {lab} exec client curl http://{address}/");
+        println!("  {lab} power-on {announcer}        # the lost node comes back");
+        println!("  {lab} down");
         cluster.leave_up();
     } else {
         drop(cluster);
