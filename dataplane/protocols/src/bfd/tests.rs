@@ -1,0 +1,3 @@
+//! BFD in virtual time, and its bytes.
+
+mod wire;
