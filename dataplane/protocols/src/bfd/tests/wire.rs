@@ -7,7 +7,8 @@ use proptest::prelude::*;
 
 use crate::bfd::wire::{Control, Diagnostic, Discriminator, Interval, Malformed, Sequence, State};
 
-fn sample() -> Control {
+/// A packet of a session that is up.
+pub fn sample() -> Control {
     Control {
         state: State::Up,
         diagnostic: Diagnostic::NeighborSignaledDown,
