@@ -1,0 +1,175 @@
+//! The lane's sockets: opened when a session needs them, closed when none does, and tried again when they cannot be.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsFd as _, BorrowedFd};
+
+use metallb_protocols::bfd::Path;
+use nix::errno::Errno;
+
+use crate::net::bfd::{Ear, Receiver, SOURCE_PORTS, Sender};
+use crate::net::packet::EchoSocket;
+
+/// Ports to try for a session. Of 16384 few are taken.
+const TRIES: usize = 32;
+
+/// Draws a number to choose a port by.
+pub(super) type Draw = Box<dyn FnMut() -> u32 + Send>;
+
+pub(super) struct Sockets {
+    receivers: BTreeMap<Ear, Receiver>,
+    senders: BTreeMap<Path, Sender>,
+    /// A session keeps its port for life, also when its socket has to be opened anew (RFC 5881 §4).
+    ports: BTreeMap<Path, u16>,
+    echo: Option<EchoSocket>,
+    draw: Draw,
+}
+
+impl Sockets {
+    pub(super) fn new(draw: Draw) -> Self {
+        Self {
+            receivers: BTreeMap::new(),
+            senders: BTreeMap::new(),
+            ports: BTreeMap::new(),
+            echo: None,
+            draw,
+        }
+    }
+
+    /// Opens what is missing for these sessions. Whether all is there.
+    pub(super) fn serve(&mut self, paths: &BTreeSet<Path>, echo: bool) -> bool {
+        let mut ears: BTreeMap<Ear, Vec<IpAddr>> = BTreeMap::new();
+        for path in paths {
+            ears.entry(Ear::of(path)).or_default().push(path.peer);
+        }
+        self.receivers.retain(|ear, _| ears.contains_key(ear));
+        let mut complete = true;
+        for (ear, peers) in ears {
+            complete &= self.hear(ear, &peers);
+        }
+        for path in paths {
+            complete &= self.speak(path);
+        }
+        complete & self.echo(echo)
+    }
+
+    /// A session is gone.
+    pub(super) fn close(&mut self, path: &Path) {
+        self.senders.remove(path);
+        self.ports.remove(path);
+    }
+
+    pub(super) fn receivers(&self) -> impl Iterator<Item = &Receiver> {
+        self.receivers.values()
+    }
+
+    pub(super) fn echo_socket(&self) -> Option<&EchoSocket> {
+        self.echo.as_ref()
+    }
+
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let receivers = self.receivers.values().map(|receiver| receiver.as_fd());
+        receivers.chain(self.echo.iter().map(|echo| echo.as_fd()))
+    }
+
+    /// Sends a control packet. `Ok(false)`: the session has no socket now.
+    pub(super) fn send(&mut self, path: &Path, datagram: &[u8]) -> io::Result<bool> {
+        let Some(sender) = self.senders.get(path) else { return Ok(false) };
+        let sent = sender.send(datagram);
+        if sent.as_ref().is_err_and(is_stale) {
+            self.senders.remove(path);
+        }
+        sent.map(|()| true)
+    }
+
+    fn hear(&mut self, ear: Ear, peers: &[IpAddr]) -> bool {
+        if !self.receivers.contains_key(&ear) {
+            match Receiver::open(ear.clone()) {
+                Ok(receiver) => {
+                    self.receivers.insert(ear.clone(), receiver);
+                }
+                Err(error) => {
+                    let (port, vrf) = (ear.hops.port(), ear.vrf.as_ref().map(|vrf| vrf.as_str()));
+                    tracing::error!(
+                        event = "bfdListenFailed",
+                        port,
+                        vrf,
+                        %error,
+                        "cannot hear BFD; is another BFD daemon on this node, or the VRF missing? Trying again"
+                    );
+                    return false;
+                }
+            }
+        }
+        if let Some(Err(error)) = self.receivers.get(&ear).map(|receiver| receiver.hear_only(peers)) {
+            tracing::warn!(event = "bfdFilterFailed", %error, "some peers may not be heard; trying again");
+            return false;
+        }
+        true
+    }
+
+    fn speak(&mut self, path: &Path) -> bool {
+        if self.senders.contains_key(path) {
+            return true;
+        }
+        match self.open_sender(path) {
+            Ok((port, sender)) => {
+                self.ports.insert(path.clone(), port);
+                self.senders.insert(path.clone(), sender);
+                true
+            }
+            Err(error) => {
+                tracing::warn!(
+                    event = "bfdSendFailed",
+                    session = %path,
+                    %error,
+                    "no socket to speak to the router with; is its interface, VRF or source address missing? Trying again"
+                );
+                false
+            }
+        }
+    }
+
+    fn open_sender(&mut self, path: &Path) -> io::Result<(u16, Sender)> {
+        let (first, last) = (*SOURCE_PORTS.start(), *SOURCE_PORTS.end());
+        let count = u32::from(last - first) + 1;
+        let mut kept = self.ports.get(path).copied();
+        let mut taken = io::Error::from(io::ErrorKind::AddrInUse);
+        for _ in 0..TRIES {
+            let drawn = u16::try_from((self.draw)() % count).unwrap_or(0);
+            let port = kept.take().unwrap_or(first + drawn);
+            match Sender::open(path, port) {
+                Ok(sender) => return Ok((port, sender)),
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => taken = error,
+                Err(error) => return Err(error),
+            }
+        }
+        Err(taken)
+    }
+
+    fn echo(&mut self, wanted: bool) -> bool {
+        if !wanted {
+            self.echo = None;
+        } else if self.echo.is_none() {
+            match EchoSocket::open() {
+                Ok(socket) => self.echo = Some(socket),
+                Err(error) => {
+                    tracing::error!(
+                        event = "bfdEchoFailed",
+                        %error,
+                        "no echo mode; does the container have CAP_NET_RAW? Control packets watch on; trying again"
+                    );
+                    return false;
+                }
+            }
+        }
+        true
+    }
+}
+
+/// Whether the socket itself has become useless: its interface or address has gone, and will be another when it is back.
+fn is_stale(error: &io::Error) -> bool {
+    let stale = [Errno::ENODEV, Errno::ENXIO, Errno::EADDRNOTAVAIL, Errno::EINVAL];
+    error.raw_os_error().is_some_and(|code| stale.contains(&Errno::from_raw(code)))
+}
