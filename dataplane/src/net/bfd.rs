@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 
 use metallb_core::address::Family;
-use metallb_core::names::VrfName;
+use metallb_core::names::{InterfaceName, VrfName};
 use metallb_protocols::bfd::{Arrival, Hops, Path};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -26,8 +26,8 @@ const ANCILLARY: usize = 128;
 /// What a receiving socket hears.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ear {
-    /// IPv4 or IPv6.
-    pub v6: bool,
+    /// Packets of this family.
+    pub family: Family,
     /// On the port for these.
     pub hops: Hops,
     /// In this VRF.
@@ -37,7 +37,7 @@ pub struct Ear {
 impl Ear {
     /// What has to be heard for a session.
     pub fn of(path: &Path) -> Self {
-        Self { v6: path.peer.is_ipv6(), hops: path.hops, vrf: path.vrf.clone() }
+        Self { family: Family::of(path.peer), hops: path.hops, vrf: path.vrf.clone() }
     }
 }
 
@@ -51,14 +51,17 @@ pub struct Receiver {
 impl Receiver {
     /// Opens the socket. It never blocks.
     pub fn open(ear: Ear) -> io::Result<Self> {
-        let socket = socket(ear.v6)?;
-        if ear.v6 {
-            socket.set_only_v6(true)?;
-            setsockopt(&socket, sockopt::Ipv6RecvHopLimit, &true)?;
-            setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
-        } else {
-            setsockopt(&socket, sockopt::Ipv4RecvTtl, &true)?;
-            setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
+        let socket = socket(ear.family)?;
+        match ear.family {
+            Family::V4 => {
+                setsockopt(&socket, sockopt::Ipv4RecvTtl, &true)?;
+                setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
+            }
+            Family::V6 => {
+                socket.set_only_v6(true)?;
+                setsockopt(&socket, sockopt::Ipv6RecvHopLimit, &true)?;
+                setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+            }
         }
         if let Some(vrf) = &ear.vrf {
             socket.bind_device(Some(vrf.as_str().as_bytes()))?;
@@ -67,15 +70,14 @@ impl Receiver {
         // Before it is bound: nothing may slip past.
         receiver.hear_only(&[])?;
         let port = receiver.ear.hops.port();
-        receiver.socket.bind(&SocketAddr::new(unspecified(receiver.ear.v6), port).into())?;
+        receiver.socket.bind(&SocketAddr::new(unspecified(receiver.ear.family), port).into())?;
         Ok(receiver)
     }
 
     /// From now on the kernel drops what is not from one of these, so that a flood of strangers takes no place in the
     /// socket's queue.
     pub fn hear_only(&self, peers: &[IpAddr]) -> io::Result<()> {
-        let family = if self.ear.v6 { Family::V6 } else { Family::V4 };
-        self.socket.attach_filter(&filter::control(family, self.ear.hops, peers))
+        self.socket.attach_filter(&filter::control(self.ear.family, self.ear.hops, peers))
     }
 
     /// The next datagram, if one waits, and how it arrived. What is longer than `buffer` is cut.
@@ -91,7 +93,7 @@ impl Receiver {
                     Err(nix::errno::Errno::EAGAIN) => return Ok(None),
                     Err(errno) => return Err(errno.into()),
                 };
-            let (mut ttl, mut to, mut interface) = (0, unspecified(self.ear.v6), 0);
+            let (mut ttl, mut to, mut interface) = (0, unspecified(self.ear.family), 0);
             for told in message.cmsgs()? {
                 match told {
                     ControlMessageOwned::Ipv4Ttl(value) | ControlMessageOwned::Ipv6HopLimit(value) => {
@@ -113,7 +115,7 @@ impl Receiver {
         let Some(from) = from else { return Err(io::Error::other("a datagram without a sender")) };
         let name = nix::net::if_::if_indextoname(interface).ok();
         let name = name.as_ref().and_then(|name| name.to_str().ok());
-        let Ear { v6: _, hops, vrf } = &self.ear;
+        let Ear { family: _, hops, vrf } = &self.ear;
         let interface = name.map(Into::into);
         let arrival = Arrival { from, to, hops: *hops, ttl, interface, vrf: vrf.clone() };
         Ok(buffer.get(..length).map(|datagram| (arrival, datagram)))
@@ -137,22 +139,26 @@ impl Sender {
     /// Opens a socket that sends from this port. It never blocks.
     pub fn open(path: &Path, source_port: u16) -> io::Result<Self> {
         let Path { peer, hops, source, interface, vrf } = path;
-        let socket = socket(peer.is_ipv6())?;
-        if peer.is_ipv6() {
-            socket.set_unicast_hops_v6(TTL)?;
-            socket.set_tclass_v6(TRAFFIC_CLASS)?;
-        } else {
-            socket.set_ttl_v4(TTL)?;
-            socket.set_tos_v4(TRAFFIC_CLASS)?;
+        let family = Family::of(*peer);
+        let socket = socket(family)?;
+        match family {
+            Family::V4 => {
+                socket.set_ttl_v4(TTL)?;
+                socket.set_tos_v4(TRAFFIC_CLASS)?;
+            }
+            Family::V6 => {
+                socket.set_unicast_hops_v6(TTL)?;
+                socket.set_tclass_v6(TRAFFIC_CLASS)?;
+            }
         }
         // An interface that belongs to a VRF says both.
-        let device = interface.as_ref().map(|name| name.as_str()).or(vrf.as_ref().map(VrfName::as_str));
+        let device = interface.as_ref().map(InterfaceName::as_str).or(vrf.as_ref().map(VrfName::as_str));
         if let Some(device) = device {
             socket.bind_device(Some(device.as_bytes()))?;
         }
         // Nobody reads from it: let nobody fill it.
         socket.set_recv_buffer_size(0)?;
-        let source = source.unwrap_or_else(|| unspecified(peer.is_ipv6()));
+        let source = source.unwrap_or(unspecified(family));
         socket.bind(&SocketAddr::new(source, source_port).into())?;
         Ok(Self { socket, to: SocketAddr::new(*peer, hops.port()) })
     }
@@ -163,15 +169,21 @@ impl Sender {
     }
 }
 
-fn socket(v6: bool) -> io::Result<Socket> {
-    let domain = if v6 { Domain::IPV6 } else { Domain::IPV4 };
+fn socket(family: Family) -> io::Result<Socket> {
+    let domain = match family {
+        Family::V4 => Domain::IPV4,
+        Family::V6 => Domain::IPV6,
+    };
     let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
     socket.set_nonblocking(true)?;
     Ok(socket)
 }
 
-const fn unspecified(v6: bool) -> IpAddr {
-    if v6 { IpAddr::V6(Ipv6Addr::UNSPECIFIED) } else { IpAddr::V4(Ipv4Addr::UNSPECIFIED) }
+const fn unspecified(family: Family) -> IpAddr {
+    match family {
+        Family::V4 => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        Family::V6 => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    }
 }
 
 fn address(socket: &SockaddrStorage) -> Option<IpAddr> {

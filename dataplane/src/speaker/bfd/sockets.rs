@@ -5,6 +5,7 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd as _, BorrowedFd};
 
+use metallb_core::names::VrfName;
 use metallb_protocols::bfd::Path;
 use nix::errno::Errno;
 
@@ -23,7 +24,17 @@ pub(super) struct Sockets {
     /// A session keeps its port for life, also when its socket has to be opened anew (RFC 5881 §4).
     ports: BTreeMap<Path, u16>,
     echo: Option<EchoSocket>,
+    /// What could not be opened, and was said to be so: once is enough.
+    complained: BTreeSet<Missing>,
     draw: Draw,
+}
+
+/// A socket that cannot be opened now.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Missing {
+    Ear(Ear),
+    Speaker(Path),
+    Echo,
 }
 
 impl Sockets {
@@ -33,6 +44,7 @@ impl Sockets {
             senders: BTreeMap::new(),
             ports: BTreeMap::new(),
             echo: None,
+            complained: BTreeSet::new(),
             draw,
         }
     }
@@ -44,9 +56,14 @@ impl Sockets {
             ears.entry(Ear::of(path)).or_default().push(path.peer);
         }
         self.receivers.retain(|ear, _| ears.contains_key(ear));
+        self.complained.retain(|missing| match missing {
+            Missing::Ear(ear) => ears.contains_key(ear),
+            Missing::Speaker(path) => paths.contains(path),
+            Missing::Echo => echo,
+        });
         let mut complete = true;
         for (ear, peers) in ears {
-            complete &= self.hear(ear, &peers);
+            complete &= self.hear(&ear, &peers);
         }
         for path in paths {
             complete &= self.speak(path);
@@ -79,30 +96,34 @@ impl Sockets {
         let sent = sender.send(datagram);
         if sent.as_ref().is_err_and(is_stale) {
             self.senders.remove(path);
+            // A VRF that is made anew is another one, and the ear in the old one hears nothing for ever.
+            self.receivers.retain(|ear, _| ear.vrf.is_none() || ear.vrf != path.vrf);
         }
         sent.map(|()| true)
     }
 
-    fn hear(&mut self, ear: Ear, peers: &[IpAddr]) -> bool {
-        if !self.receivers.contains_key(&ear) {
+    fn hear(&mut self, ear: &Ear, peers: &[IpAddr]) -> bool {
+        if !self.receivers.contains_key(ear) {
             match Receiver::open(ear.clone()) {
                 Ok(receiver) => {
                     self.receivers.insert(ear.clone(), receiver);
+                    self.complained.remove(&Missing::Ear(ear.clone()));
                 }
                 Err(error) => {
-                    let (port, vrf) = (ear.hops.port(), ear.vrf.as_ref().map(|vrf| vrf.as_str()));
-                    tracing::error!(
-                        event = "bfdListenFailed",
-                        port,
-                        vrf,
-                        %error,
-                        "cannot hear BFD; is another BFD daemon on this node, or the VRF missing? Trying again"
-                    );
+                    if self.complained.insert(Missing::Ear(ear.clone())) {
+                        tracing::error!(
+                            event = "bfdListenFailed",
+                            port = ear.hops.port(),
+                            vrf = ear.vrf.as_ref().map(VrfName::as_str),
+                            %error,
+                            "cannot hear BFD; is another BFD daemon on this node, or the VRF missing? Trying again"
+                        );
+                    }
                     return false;
                 }
             }
         }
-        if let Some(Err(error)) = self.receivers.get(&ear).map(|receiver| receiver.hear_only(peers)) {
+        if let Some(Err(error)) = self.receivers.get(ear).map(|receiver| receiver.hear_only(peers)) {
             tracing::warn!(event = "bfdFilterFailed", %error, "some peers may not be heard; trying again");
             return false;
         }
@@ -117,15 +138,19 @@ impl Sockets {
             Ok((port, sender)) => {
                 self.ports.insert(path.clone(), port);
                 self.senders.insert(path.clone(), sender);
+                self.complained.remove(&Missing::Speaker(path.clone()));
                 true
             }
             Err(error) => {
-                tracing::warn!(
-                    event = "bfdSendFailed",
-                    session = %path,
-                    %error,
-                    "no socket to speak to the router with; is its interface, VRF or source address missing? Trying again"
-                );
+                if self.complained.insert(Missing::Speaker(path.clone())) {
+                    tracing::warn!(
+                        event = "bfdSendFailed",
+                        session = %path,
+                        %error,
+                        "no socket to speak to the router with; is its interface, VRF or source address missing? \
+                         Trying again"
+                    );
+                }
                 false
             }
         }
@@ -153,13 +178,18 @@ impl Sockets {
             self.echo = None;
         } else if self.echo.is_none() {
             match EchoSocket::open() {
-                Ok(socket) => self.echo = Some(socket),
+                Ok(socket) => {
+                    self.echo = Some(socket);
+                    self.complained.remove(&Missing::Echo);
+                }
                 Err(error) => {
-                    tracing::error!(
-                        event = "bfdEchoFailed",
-                        %error,
-                        "no echo mode; does the container have CAP_NET_RAW? Control packets watch on; trying again"
-                    );
+                    if self.complained.insert(Missing::Echo) {
+                        tracing::error!(
+                            event = "bfdEchoFailed",
+                            %error,
+                            "no echo mode; does the container have CAP_NET_RAW? Control packets watch on; trying again"
+                        );
+                    }
                     return false;
                 }
             }
