@@ -173,3 +173,12 @@ fn a_router_that_becomes_patient_again_is_answered_at_its_pace_at_once() {
     link.run_for(ms(400));
     assert!(!link.sides[0].sent.is_empty(), "the minute was not waited for");
 }
+
+#[test]
+fn who_was_switched_off_answers_nothing() {
+    let (mut link, said) = up_with_a_router();
+    link.input(0, Input::Farewell);
+    link.forget();
+    hear(&mut link, Control { sequence: Sequence::Poll, ..said });
+    assert!(link.sides[0].sent.is_empty());
+}

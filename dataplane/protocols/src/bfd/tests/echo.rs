@@ -6,7 +6,7 @@ use metallb_core::config::{BfdInterval, BfdProfile};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::link::{Link, control_frame, ms, path};
+use super::link::{INTERFACE, Link, control_frame, ms, path};
 use crate::bfd::echo::{Echo, Loop, Sight, sight};
 use crate::bfd::{Discriminator, Hops, Input, Path, State, Why};
 use crate::ethernet::Mac;
@@ -94,7 +94,7 @@ fn a_router_that_says_it_loops_and_never_does_is_watched_by_control_packets() {
     promise(&mut link, 10);
     link.run_for(ms(9000));
     assert_eq!(link.sides[0].changes, []);
-    assert!(link.sides[0].echoes > 30);
+    assert!(link.sides[0].echoes.len() > 30);
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn who_does_not_loop_is_sent_no_echo() {
     link.loops = true;
     link.run_for(ms(5000));
     // We never promise it to others, so two of ours never do it.
-    assert_eq!([link.sides[0].echoes, link.sides[1].echoes], [0, 0]);
+    assert!(link.sides.iter().all(|side| side.echoes.is_empty()));
     assert_eq!(link.status(0).echo_interval, None);
 }
 
@@ -143,17 +143,58 @@ fn echo_ends_with_its_session_and_with_its_profile() {
     assert_eq!(link.status(0).echo_interval, None);
 }
 
-#[test]
-fn an_echo_that_somebody_made_up_proves_nothing() {
+/// From now on nothing is looped, but after each echo packet `forge` makes a frame of it that arrives.
+fn answered_by(forge: impl Fn(Echo) -> Echo, interface: u32) -> Link {
     let mut link = looping();
-    let ours = link.sides[1].sent.last().unwrap().1.your_discriminator.unwrap();
     link.loops = false;
-    for sequence in 0..40_u32 {
-        link.run_for(ms(5));
-        let forged = Echo { discriminator: ours, sequence, secret: 1 }.frame(&way());
-        link.input(0, Input::Frame { interface: super::link::INTERFACE, bytes: &forged });
+    for _ in 0..400 {
+        link.run_for(ms(1));
+        let Some(last) = link.sides[0].echoes.pop() else { continue };
+        let Some(Sight::Returned(echo)) = sight(&last) else { panic!("not an echo packet: {last:?}") };
+        link.input(0, Input::Frame { interface, bytes: &forge(echo).frame(&way()) });
     }
+    link
+}
+
+#[test]
+fn only_what_was_sent_proves_something_and_only_once() {
+    let lost = |link: Link| link.sides[0].changes.iter().any(|(_, change)| change.why == Why::EchoLost);
+    assert!(!lost(answered_by(|echo| echo, INTERFACE)));
+    assert!(lost(answered_by(|echo| Echo { secret: echo.secret ^ 1, ..echo }, INTERFACE)));
+    assert!(lost(answered_by(|echo| echo, INTERFACE + 1)), "it came back somewhere else");
+    assert!(
+        lost(answered_by(|echo| Echo { sequence: echo.sequence + 1, ..echo }, INTERFACE)),
+        "not sent yet"
+    );
+    assert!(lost(answered_by(|echo| Echo { sequence: echo.sequence - 3, ..echo }, INTERFACE)), "too late");
+}
+
+#[test]
+fn a_copy_of_an_echo_packet_proves_nothing_new() {
+    let mut link = looping();
+    link.loops = false;
+    link.run_for(ms(60));
+    let Some(copied) = link.sides[0].echoes.pop() else { panic!("one was sent") };
+    for _ in 0..140 {
+        link.input(0, Input::Frame { interface: INTERFACE, bytes: &copied });
+        link.run_for(ms(1));
+    }
+    assert_eq!(link.sides[0].changes, [], "the first copy is the packet itself");
+    link.run_for(ms(20));
     assert_eq!(link.sides[0].changes[0].1.why, Why::EchoLost);
+}
+
+#[test]
+fn nobody_but_the_router_says_where_echo_packets_go() {
+    let mut link = looping();
+    let said = link.sides[1].sent.last().unwrap().1;
+    let mut elsewhere = control_frame(0, 255, &said.emit());
+    elsewhere[6..12].copy_from_slice(&[2, 0, 0, 0, 0, 66]);
+    elsewhere[29] += 7; // the last byte of its source address
+    link.input(0, Input::Frame { interface: INTERFACE, bytes: &elsewhere });
+    link.run_for(ms(100));
+    assert!(!link.sides[0].echoes.is_empty());
+    assert!(link.sides[0].echoes.iter().all(|frame| frame[..6] == [2, 0, 0, 0, 0, 1]));
 }
 
 #[test]

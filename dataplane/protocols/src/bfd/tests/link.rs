@@ -64,7 +64,8 @@ pub struct Side {
     pub running: bool,
     pub changes: Vec<(Duration, Change)>,
     pub sent: Vec<(Duration, Control)>,
-    pub echoes: usize,
+    /// The echo frames that it sent.
+    pub echoes: Vec<Vec<u8>>,
     pub other: Vec<Output>,
 }
 
@@ -102,7 +103,7 @@ impl Link {
                 running: true,
                 changes: Vec::new(),
                 sent: Vec::new(),
-                echoes: 0,
+                echoes: Vec::new(),
                 other: Vec::new(),
             }
         });
@@ -137,7 +138,7 @@ impl Link {
             side.changes.clear();
             side.sent.clear();
             side.other.clear();
-            side.echoes = 0;
+            side.echoes.clear();
         }
         self.start = self.now;
     }
@@ -179,7 +180,7 @@ impl Link {
                 }
                 Output::SendEcho { interface, mut frame, .. } => {
                     assert_eq!(interface, INTERFACE);
-                    self.sides[side].echoes += 1;
+                    self.sides[side].echoes.push(frame.clone());
                     frame[22] -= 1; // forwarded once
                     if self.loops && !self.cut[side] && !self.cut[1 - side] {
                         self.in_flight.push((self.now + 2 * self.delay, side, Packet::Echo(frame)));
