@@ -170,6 +170,18 @@ fn only_what_was_sent_proves_something_and_only_once() {
 }
 
 #[test]
+fn a_packet_that_was_never_sent_does_not_make_echo_count() {
+    let mut link = Link::up([echoing(), BfdProfile::default()]);
+    promise(&mut link, 10);
+    let last = link.sides[0].echoes.pop().unwrap();
+    let Some(Sight::Returned(echo)) = sight(&last) else { panic!("not an echo packet: {last:?}") };
+    let early = Echo { sequence: echo.sequence + 1000, ..echo }.frame(&way());
+    link.input(0, Input::Frame { interface: INTERFACE, bytes: &early });
+    link.run_for(ms(1000));
+    assert_eq!(link.sides[0].changes, []);
+}
+
+#[test]
 fn a_copy_of_an_echo_packet_proves_nothing_new() {
     let mut link = looping();
     link.loops = false;
