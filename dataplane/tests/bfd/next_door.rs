@@ -130,6 +130,28 @@ async fn ipv6_works_with_global_and_with_link_local_addresses() {
 }
 
 #[tokio::test]
+async fn a_session_survives_its_interface() {
+    let interface = Some(LINK.into());
+    let v4 = Path { interface: interface.clone(), ..router() };
+    let v6 = Path {
+        interface,
+        source: Some("fe80::1".parse().unwrap()),
+        ..Path::to("fe80::2".parse().unwrap(), Hops::Single)
+    };
+    for (path, address) in [(v4, "192.0.2.1"), (v6, "fe80::1 local-address fe80::2")] {
+        let site = Site::new();
+        let text =
+            format!(" peer {address} interface {LINK}\n  transmit-interval 100\n  receive-interval 100\n !");
+        let _frr = Router::start(&site, "router", &text).await;
+        let node = Node::watch(&site, path, every(100));
+        node.is(State::Up).await;
+        site.replace_link();
+        node.is(State::Down).await;
+        node.is(State::Up).await;
+    }
+}
+
+#[tokio::test]
 async fn echo_packets_find_a_router_that_speaks_but_no_longer_forwards() {
     let site = Site::new();
     let frr = Router::start(&site, "router", &peer("192.0.2.1", "")).await;

@@ -32,25 +32,20 @@ impl Site {
             run("ip", &["netns", "add", &site.namespace(host)]);
             site.ip(host, &["link", "set", "lo", "up"]);
         }
-        site.link("node", "router", LINK);
+        site.connect_node();
         site.link("far", "router", "v1");
-        for (host, interface, address) in [
-            ("node", LINK, "192.0.2.1/24"),
-            ("node", LINK, "2001:db8::1/64"),
-            ("node", LINK, "fe80::1/64"),
-            ("router", LINK, "192.0.2.2/24"),
-            ("router", LINK, "2001:db8::2/64"),
-            ("router", LINK, "fe80::2/64"),
-            ("router", "v1", "198.51.100.1/24"),
-            ("far", LINK, "198.51.100.2/24"),
-        ] {
-            let more: &[&str] = if address.contains(':') { &["nodad"] } else { &[] };
-            site.ip(host, &[&["address", "add", address, "dev", interface], more].concat());
-        }
+        site.address("router", "v1", "198.51.100.1/24");
+        site.address("far", LINK, "198.51.100.2/24");
         site.ip("node", &["route", "add", "198.51.100.0/24", "via", "192.0.2.2"]);
         site.ip("far", &["route", "add", "192.0.2.0/24", "via", "198.51.100.1"]);
         site.forward(Forwarding::On);
         site
+    }
+
+    /// The node's link is taken away, and another one of the same name and addresses takes its place.
+    pub fn replace_link(&self) {
+        self.ip("node", &["link", "delete", LINK]);
+        self.connect_node();
     }
 
     pub fn namespace(&self, host: &str) -> String {
@@ -93,6 +88,21 @@ impl Site {
 
     fn ip(&self, host: &str, words: &[&str]) {
         run("ip", &[&["-n", &self.namespace(host)], words].concat());
+    }
+
+    fn connect_node(&self) {
+        self.link("node", "router", LINK);
+        for address in ["192.0.2.1/24", "2001:db8::1/64", "fe80::1/64"] {
+            self.address("node", LINK, address);
+        }
+        for address in ["192.0.2.2/24", "2001:db8::2/64", "fe80::2/64"] {
+            self.address("router", LINK, address);
+        }
+    }
+
+    fn address(&self, host: &str, interface: &str, address: &str) {
+        let more: &[&str] = if address.contains(':') { &["nodad"] } else { &[] };
+        self.ip(host, &[&["address", "add", address, "dev", interface], more].concat());
     }
 
     fn link(&self, host: &str, router: &str, at_router: &str) {

@@ -94,7 +94,7 @@ impl Sockets {
     pub(super) fn send(&mut self, path: &Path, datagram: &[u8]) -> io::Result<bool> {
         let Some(sender) = self.senders.get(path) else { return Ok(false) };
         let sent = sender.send(datagram);
-        if sent.as_ref().is_err_and(is_stale) {
+        if sent.as_ref().is_err_and(|error| is_stale(path, error)) {
             self.senders.remove(path);
             // A VRF that is made anew is another one, and the ear in the old one hears nothing for ever.
             self.receivers.retain(|ear, _| ear.vrf.is_none() || ear.vrf != path.vrf);
@@ -198,8 +198,11 @@ impl Sockets {
     }
 }
 
-/// Whether the socket itself has become useless: its interface or address has gone, and will be another when it is back.
-fn is_stale(error: &io::Error) -> bool {
-    let stale = [Errno::ENODEV, Errno::ENXIO, Errno::EADDRNOTAVAIL, Errno::EINVAL];
-    error.raw_os_error().is_some_and(|code| stale.contains(&Errno::from_raw(code)))
+/// Whether the socket itself may have become useless. One that is bound to an interface is bound to its index, and fails
+/// for ever when the interface is made anew; with which error differs by family.
+fn is_stale(path: &Path, error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw);
+    let busy = matches!(errno, Some(Errno::EAGAIN | Errno::ENOBUFS));
+    let bound = path.interface.is_some() || path.vrf.is_some() || path.source.is_some();
+    bound && !busy
 }
