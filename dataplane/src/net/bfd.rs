@@ -13,6 +13,8 @@ use metallb_protocols::bfd::{Arrival, Hops, Path};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
 use socket2::{Domain, Protocol, Socket, Type};
 
+pub use super::filter::Expected;
+
 use super::filter;
 
 /// RFC 5881 §4: where a session's packets come from.
@@ -74,10 +76,10 @@ impl Receiver {
         Ok(receiver)
     }
 
-    /// From now on the kernel drops what is not from one of these, so that a flood of strangers takes no place in the
-    /// socket's queue.
-    pub fn hear_only(&self, peers: &[IpAddr]) -> io::Result<()> {
-        self.socket.attach_filter(&filter::control(self.ear.family, self.ear.hops, peers))
+    /// From now on the kernel drops what is not expected, so that a flood takes no place in the socket's queue: not even
+    /// one in a router's name, by somebody who does not see its packets.
+    pub fn hear_only(&self, expected: &[Expected]) -> io::Result<()> {
+        self.socket.attach_filter(&filter::control(self.ear.family, self.ear.hops, expected))
     }
 
     /// The next datagram, if one waits, and how it arrived. What is longer than `buffer` is cut.

@@ -5,13 +5,15 @@
 use std::net::IpAddr;
 
 use metallb_core::address::Family;
-use metallb_protocols::bfd::{ECHO_PORT, Hops};
+use metallb_protocols::bfd::{Discriminator, ECHO_PORT, Hops};
 use socket2::SockFilter;
 
 /// The kernel takes no longer programs (`BPF_MAXINSNS`).
 const LONGEST: usize = 4096;
 /// Offsets from here on are into the IP header, wherever the socket's own data begins (`SKF_NET_OFF`).
 const IP_HEADER: u32 = 0xfff0_0000;
+/// Where a UDP socket sees a control packet's third word: its own data begins with the UDP header.
+const YOUR_DISCRIMINATOR: u32 = 16;
 /// Bytes of a packet to keep, when it is kept.
 const ALL: u32 = 0xffff;
 
@@ -33,9 +35,20 @@ const fn branch(code: u16, value: u32, when: u8, when_not: u8) -> SockFilter {
     SockFilter::new(code, when, when_not, value)
 }
 
-/// For a UDP socket: what these peers sent, from next door if it is for a single hop. With too many peers for a program:
+/// What may come from one router: packets that name our session.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected {
+    /// The router.
+    pub peer: IpAddr,
+    /// Our session.
+    pub discriminator: Discriminator,
+    /// Also packets that name none: the router may not have heard of us.
+    pub strangers: bool,
+}
+
+/// For a UDP socket: what is expected, from next door if it is for a single hop. With too many routers for a program:
 /// what anybody sent.
-pub fn control(family: Family, hops: Hops, peers: &[IpAddr]) -> Vec<SockFilter> {
+pub fn control(family: Family, hops: Hops, expected: &[Expected]) -> Vec<SockFilter> {
     let (ttl, source) = match family {
         Family::V4 => (8, 12),
         Family::V6 => (7, 8),
@@ -45,7 +58,7 @@ pub fn control(family: Family, hops: Hops, peers: &[IpAddr]) -> Vec<SockFilter> 
         program.extend([step(LOAD_BYTE, IP_HEADER + ttl), branch(EQUALS, 255, 1, 0), step(KEEP, 0)]);
     }
     let before = program.len();
-    for peer in peers {
+    for Expected { peer, discriminator, strangers } in expected {
         let words: Vec<u32> = match peer {
             IpAddr::V4(peer) => vec![peer.to_bits()],
             IpAddr::V6(peer) => {
@@ -53,14 +66,19 @@ pub fn control(family: Family, hops: Hops, peers: &[IpAddr]) -> Vec<SockFilter> 
                 bytes.as_chunks::<4>().0.iter().map(|word| u32::from_be_bytes(*word)).collect()
             }
         };
-        // After word n of N: two steps for each word that is left, and one that keeps.
-        let mut left = u8::try_from(words.len()).unwrap_or(u8::MAX);
-        for (offset, word) in (source..).step_by(4).zip(words) {
-            left -= 1;
-            program.push(step(LOAD_WORD, IP_HEADER + offset));
-            program.push(branch(EQUALS, word, 0, 2 * left + 1));
+        let mut keep = vec![step(LOAD_WORD, YOUR_DISCRIMINATOR)];
+        if *strangers {
+            keep.push(branch(EQUALS, 0, 1, 0));
         }
-        program.push(step(KEEP, ALL));
+        keep.extend([branch(EQUALS, discriminator.get(), 0, 1), step(KEEP, ALL)]);
+        // Over two steps for each word that is left, and over the last ones.
+        let mut skip = u8::try_from(2 * words.len() + keep.len()).unwrap_or(u8::MAX);
+        for (offset, word) in (source..).step_by(4).zip(words) {
+            skip -= 2;
+            program.push(step(LOAD_WORD, IP_HEADER + offset));
+            program.push(branch(EQUALS, word, 0, skip));
+        }
+        program.extend(keep);
     }
     program.push(step(KEEP, 0));
     if program.len() > LONGEST {

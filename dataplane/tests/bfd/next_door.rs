@@ -185,8 +185,7 @@ async fn a_flood_of_forged_packets_takes_no_session_down() {
     // "I am down, and know nothing of you", from the router's own address and from a stranger's.
     let mut packet = [0; 24];
     packet[..5].copy_from_slice(&[0x20, 0x40, 3, 24, 9]);
-    for (from, seen) in [("198.51.100.1:0", false), ("192.0.2.2:0", true)] {
-        let before = node.counted("metallb_bfd_packets_dropped");
+    for from in ["198.51.100.1:0", "192.0.2.2:0"] {
         site.inside("router", || {
             let socket = UdpSocket::bind(from).unwrap();
             socket.set_ttl(255).unwrap();
@@ -196,9 +195,9 @@ async fn a_flood_of_forged_packets_takes_no_session_down() {
                 let _ = socket.send_to(&packet, "192.0.2.1:3784");
             }
         });
-        // What is not from a router's address never reaches the lane.
-        assert_eq!(node.counted("metallb_bfd_packets_dropped") > before, seen, "from {from}");
     }
+    // None of them took a place in the lane's queue.
+    assert!(node.counted("metallb_bfd_packets_dropped") < 1.0);
     assert_eq!(node.is(State::Up).await.downs, 0);
     frr.says("status", "up").await;
 }

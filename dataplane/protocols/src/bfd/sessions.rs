@@ -148,6 +148,12 @@ impl Sessions {
         wanted.map(|(path, entry)| (path.clone(), entry.session.status())).collect()
     }
 
+    /// Every session, also one that takes its leave, with the discriminator that its router has to name, and its state:
+    /// who is up takes no packets that name none.
+    pub fn expected(&self) -> impl Iterator<Item = (&Path, Discriminator, State)> {
+        self.entries.iter().map(|(path, entry)| (path, entry.session.local(), entry.session.state()))
+    }
+
     /// Whether echo packets may have to be sent and received.
     pub fn wants_echo(&self) -> bool {
         self.entries.iter().any(|(path, entry)| entry.session.profile().echo_mode && can_echo(path))

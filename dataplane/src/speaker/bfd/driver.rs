@@ -35,8 +35,6 @@ pub(super) struct Driver {
     tables: Arc<Tables>,
     sessions: Sessions,
     sockets: Sockets,
-    /// The sessions that need sockets: the wanted ones, and those that take their leave.
-    paths: BTreeSet<Path>,
     /// Those whose packets cannot be sent now.
     mute: BTreeSet<Path>,
     reopen_at: Option<Instant>,
@@ -61,7 +59,6 @@ impl Driver {
             metrics,
             sessions: Sessions::new(chance),
             sockets: Sockets::new(draw),
-            paths: BTreeSet::new(),
             mute: BTreeSet::new(),
             reopen_at: None,
             stale_since: None,
@@ -159,11 +156,13 @@ impl Driver {
             if new.ending.is_some() {
                 return;
             }
-            self.paths.extend(new.wanted.keys().cloned());
-            // Sockets first: the sessions' first packets follow at once.
+            self.sessions.handle_input(now, Input::Wanted(&new.wanted));
+            let outputs: Vec<_> = std::iter::from_fn(|| self.sessions.poll_output()).collect();
+            // Sockets first: what the sessions want to say follows at once.
             self.open_sockets(now);
-            self.input(now, Input::Wanted(&new.wanted));
-            self.open_sockets(now); // only now it is known whether echo packets are wanted
+            for output in outputs {
+                self.act(output);
+            }
             self.tell();
         } else if self.reopen_at.is_some_and(|due| due <= now) {
             self.open_sockets(now);
@@ -171,7 +170,7 @@ impl Driver {
     }
 
     fn open_sockets(&mut self, now: Instant) {
-        let complete = self.sockets.serve(&self.paths, self.sessions.wants_echo());
+        let complete = self.sockets.serve(self.sessions.expected(), self.sessions.wants_echo());
         self.reopen_at = if complete { None } else { Some(now + REOPEN) };
     }
 
@@ -204,7 +203,6 @@ impl Driver {
             Output::Changed(path, change) => self.changed(&path, change),
             Output::Ended(path) => {
                 self.sockets.close(&path);
-                self.paths.remove(&path);
                 self.mute.remove(&path);
                 self.metrics.forget(&path);
                 self.open_sockets(Instant::now()); // or rather closes those that nobody needs any more
@@ -266,6 +264,7 @@ impl Driver {
                 tracing::debug!(event = "bfdChanged", session = %path, %from, %to, ?why);
             }
         }
+        self.open_sockets(Instant::now()); // what is expected from the router has changed
         self.tell();
     }
 

@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::IpAddr;
 use std::os::fd::{AsFd as _, BorrowedFd};
 
 use metallb_core::names::VrfName;
-use metallb_protocols::bfd::Path;
+use metallb_protocols::bfd::{Discriminator, Path, State};
 use nix::errno::Errno;
 
-use crate::net::bfd::{Ear, Receiver, SOURCE_PORTS, Sender};
+use crate::net::bfd::{Ear, Expected, Receiver, SOURCE_PORTS, Sender};
 use crate::net::packet::EchoSocket;
 
 /// Ports to try for a session. Of 16384 few are taken.
@@ -49,11 +48,18 @@ impl Sockets {
         }
     }
 
-    /// Opens what is missing for these sessions. Whether all is there.
-    pub(super) fn serve(&mut self, paths: &BTreeSet<Path>, echo: bool) -> bool {
-        let mut ears: BTreeMap<Ear, Vec<IpAddr>> = BTreeMap::new();
-        for path in paths {
-            ears.entry(Ear::of(path)).or_default().push(path.peer);
+    /// Opens what is missing for these sessions, and lets in what they expect. Whether all is there.
+    pub(super) fn serve<'p>(
+        &mut self,
+        sessions: impl Iterator<Item = (&'p Path, Discriminator, State)>,
+        echo: bool,
+    ) -> bool {
+        let mut ears: BTreeMap<Ear, Vec<Expected>> = BTreeMap::new();
+        let mut paths = BTreeSet::new();
+        for (path, discriminator, state) in sessions {
+            let expected = Expected { peer: path.peer, discriminator, strangers: state != State::Up };
+            ears.entry(Ear::of(path)).or_default().push(expected);
+            paths.insert(path);
         }
         self.receivers.retain(|ear, _| ears.contains_key(ear));
         self.complained.retain(|missing| match missing {
@@ -62,8 +68,8 @@ impl Sockets {
             Missing::Echo => echo,
         });
         let mut complete = true;
-        for (ear, peers) in ears {
-            complete &= self.hear(&ear, &peers);
+        for (ear, expected) in ears {
+            complete &= self.hear(&ear, &expected);
         }
         for path in paths {
             complete &= self.speak(path);
@@ -102,7 +108,7 @@ impl Sockets {
         sent.map(|()| true)
     }
 
-    fn hear(&mut self, ear: &Ear, peers: &[IpAddr]) -> bool {
+    fn hear(&mut self, ear: &Ear, expected: &[Expected]) -> bool {
         if !self.receivers.contains_key(ear) {
             match Receiver::open(ear.clone()) {
                 Ok(receiver) => {
@@ -123,8 +129,8 @@ impl Sockets {
                 }
             }
         }
-        if let Some(Err(error)) = self.receivers.get(ear).map(|receiver| receiver.hear_only(peers)) {
-            tracing::warn!(event = "bfdFilterFailed", %error, "some peers may not be heard; trying again");
+        if let Some(Err(error)) = self.receivers.get(ear).map(|receiver| receiver.hear_only(expected)) {
+            tracing::warn!(event = "bfdFilterFailed", %error, "some routers may not be heard; trying again");
             return false;
         }
         true
