@@ -9,12 +9,14 @@
 //! | [`ethernet`] | what ARP rides on |
 //! | [`arp`] | RFC 826: answering for addresses, and telling neighbours that they moved here (RFC 5227 §3) |
 //! | [`announcer`] | when to tell neighbours that an address moved here |
+//! | [`bfd`] | RFC 5880, 5881, 5883: is the router still there? |
 //! | [`liveness`] | which nodes have a live speaker: heartbeats between speakers |
 //!
-//! Not here: sockets, clocks, randomness. NDP, BGP and BFD are not written yet.
+//! Not here: sockets, clocks, randomness. NDP and BGP are not written yet.
 
 pub mod announcer;
 pub mod arp;
+pub mod bfd;
 pub mod ethernet;
 pub mod liveness;
 

@@ -1,17 +1,22 @@
-//! A socket for the ARP of one interface (`packet(7)`; needs `CAP_NET_RAW`).
+//! Sockets for whole frames (`packet(7)`; they need `CAP_NET_RAW`): the ARP of one interface, the BFD echo of all.
 
 use std::io::{self, Read as _};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 
+use nix::errno::Errno;
+use nix::sys::socket::{LinkAddr, recvfrom};
 use socket2::{Domain, Socket, Type};
 
-use super::sys;
+use super::{filter, sys};
 
 /// Frames of one ethertype on one interface, in both directions, without what this host sends itself.
 #[derive(Debug)]
 pub struct PacketSocket(Socket);
 
 const ETHERTYPE_ARP: u16 = 0x0806;
+const ETHERTYPE_IPV4: u16 = 0x0800;
+/// To bind to every interface.
+const ANY: u32 = 0;
 
 impl PacketSocket {
     /// Opens a socket for ARP on the interface with that index. It never blocks.
@@ -40,6 +45,46 @@ impl PacketSocket {
 }
 
 impl AsFd for PacketSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// BFD's echo packets, and the control packets that show the way for them, on every interface, without what this host
+/// sends itself. A returning echo has our own address as its source: no UDP socket would be given it.
+#[derive(Debug)]
+pub struct EchoSocket(Socket);
+
+impl EchoSocket {
+    /// Opens the socket. It never blocks.
+    pub fn open() -> io::Result<Self> {
+        let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
+        socket.set_nonblocking(true)?;
+        sys::ignore_outgoing(&socket)?;
+        socket.attach_filter(&filter::echo())?;
+        socket.bind(&sys::packet_address(ANY, ETHERTYPE_IPV4)?)?;
+        Ok(Self(socket))
+    }
+
+    /// The next frame, if one waits, and the index of the interface it came through.
+    pub fn receive<'b>(&self, buffer: &'b mut [u8]) -> io::Result<Option<(u32, &'b [u8])>> {
+        match recvfrom::<LinkAddr>(self.0.as_raw_fd(), buffer) {
+            Ok((length, from)) => {
+                let interface = from.and_then(|from| u32::try_from(from.ifindex()).ok()).unwrap_or(ANY);
+                Ok(buffer.get(..length).map(|frame| (interface, frame)))
+            }
+            Err(Errno::EAGAIN) => Ok(None),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Sends a complete frame through that interface.
+    pub fn send(&self, interface: u32, frame: &[u8]) -> io::Result<()> {
+        self.0.send_to(frame, &sys::packet_address(interface, ETHERTYPE_IPV4)?).map(drop)
+    }
+}
+
+impl AsFd for EchoSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }

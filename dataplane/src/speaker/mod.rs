@@ -7,6 +7,7 @@
 //! | [`brain`] | the one task that owns the world: watches in, tables out |
 //! | [`facts`] | its world, and what follows from it; no I/O |
 //! | [`lane`] | the thread that answers ARP, tells neighbours, and exchanges heartbeats |
+//! | [`bfd`] | the thread that watches routers |
 //! | [`excluded`] | the file that names interfaces to leave alone |
 //! | [`metrics`] | what is announced, asked and answered |
 //!
@@ -14,6 +15,7 @@
 //! no answer and no heartbeat. Not here: the rules (`metallb_core::plan`), the protocols (`metallb-protocols`).
 
 pub mod args;
+pub mod bfd;
 mod brain;
 mod excluded;
 mod facts;

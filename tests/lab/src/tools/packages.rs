@@ -41,7 +41,13 @@ const NEEDED: &[Needed] = &[
     Needed { program: "ping", package: "iputils-ping" },
     Needed { program: "ndisc6", package: "ndisc6" },
     Needed { program: "tcpdump", package: "tcpdump" },
+    // A router, for the tests of BFD.
+    Needed { program: "/usr/lib/frr/bfdd", package: "frr" },
+    Needed { program: "vtysh", package: "frr" },
 ];
+
+/// Packages that would start a service on this machine, and that service. The lab runs its program in namespaces only.
+const SERVICES: &[(&str, &str)] = &[("frr", "frr.service")];
 
 /// The programs this machine lacks.
 pub fn missing() -> Vec<Needed> {
@@ -54,20 +60,44 @@ pub fn install_command(missing: &[Needed]) -> Option<Vec<String>> {
         return None;
     }
     let packages: BTreeSet<&str> = missing.iter().map(|needed| needed.package).collect();
-    let mut command: Vec<String> = Vec::new();
-    if !nix::unistd::geteuid().is_root() {
-        command.push("sudo".into());
-    }
+    let mut command = as_root();
     command.extend(["apt-get", "install", "--yes", "--no-install-recommends"].map(String::from));
     command.extend(packages.into_iter().map(String::from));
     Some(command)
 }
 
+fn as_root() -> Vec<String> {
+    if nix::unistd::geteuid().is_root() { Vec::new() } else { vec!["sudo".into()] }
+}
+
+/// The command that keeps the services of what is missing from being started by its installation. A machine that has
+/// such a program already is left as it is.
+fn mask_command(missing: &[Needed]) -> Option<Vec<String>> {
+    let named = |package: &str| missing.iter().any(|needed| needed.package == package);
+    let units: Vec<_> =
+        SERVICES.iter().filter(|(package, _)| named(package)).map(|(_, unit)| (*unit).to_owned()).collect();
+    if units.is_empty() {
+        return None;
+    }
+    let mut command = as_root();
+    command.extend(["systemctl", "mask"].map(String::from));
+    command.extend(units);
+    Some(command)
+}
+
 /// Installs what is missing with apt-get, as root or through sudo.
 pub fn install() -> Result<()> {
-    let Some(command) = install_command(&missing()) else { return Ok(()) };
+    let missing = missing();
+    let Some(command) = install_command(&missing) else { return Ok(()) };
     if !present("apt-get") {
         bail!("only apt-get is known here; install the counterparts of: {}", command.join(" "));
+    }
+    if let Some(mask) = mask_command(&missing).filter(|_| present("systemctl")) {
+        let status = Command::new(&mask[0]).args(&mask[1..]).status();
+        let status = status.with_context(|| format!("run {}", mask[0]))?;
+        if !status.success() {
+            bail!("{status}: {} (or its service would start with the installation)", mask.join(" "));
+        }
     }
     let status = Command::new(&command[0])
         .args(&command[1..])
@@ -93,7 +123,8 @@ pub(crate) fn require() -> Result<()> {
     )
 }
 
-const ONLY_SCENARIOS: &[&str] = &["curl", "arping", "ping", "ndisc6", "tcpdump"];
+const ONLY_SCENARIOS: &[&str] =
+    &["curl", "arping", "ping", "ndisc6", "tcpdump", "/usr/lib/frr/bfdd", "vtysh"];
 
 fn present(program: &str) -> bool {
     if program.starts_with('/') {
@@ -124,6 +155,13 @@ mod tests {
         ];
         let command = install_command(&missing).unwrap();
         assert!(command.ends_with(&["containerd".to_owned(), "runc".to_owned()]), "{command:?}");
+    }
+
+    #[test]
+    fn a_router_does_not_start_by_being_installed() {
+        let command = mask_command(&[Needed { program: "vtysh", package: "frr" }]).unwrap();
+        assert!(command.ends_with(&["mask".to_owned(), "frr.service".to_owned()]), "{command:?}");
+        assert_eq!(mask_command(&[Needed { program: "ctr", package: "containerd" }]), None);
     }
 
     #[test]

@@ -1,0 +1,106 @@
+//! Programs that the kernel runs on packets before a socket sees them (classic BPF): strangers take no place in a queue.
+//!
+//! They only make floods cheap. Nothing relies on them: what passes is checked again.
+
+use std::net::IpAddr;
+
+use metallb_core::address::Family;
+use metallb_protocols::bfd::{Discriminator, ECHO_PORT, Hops};
+use socket2::SockFilter;
+
+/// The kernel takes no longer programs (`BPF_MAXINSNS`).
+const LONGEST: usize = 4096;
+/// Offsets from here on are into the IP header, wherever the socket's own data begins (`SKF_NET_OFF`).
+const IP_HEADER: u32 = 0xfff0_0000;
+/// Where a UDP socket sees a control packet's third word: its own data begins with the UDP header.
+const YOUR_DISCRIMINATOR: u32 = 16;
+/// Bytes of a packet to keep, when it is kept.
+const ALL: u32 = 0xffff;
+
+const LOAD_BYTE: u16 = 0x30;
+const LOAD_HALF: u16 = 0x28;
+const LOAD_WORD: u16 = 0x20;
+const LOAD_HALF_AFTER_HEADER: u16 = 0x48;
+const HEADER_LENGTH: u16 = 0xb1;
+const EQUALS: u16 = 0x15;
+const ANY_BIT: u16 = 0x45;
+const KEEP: u16 = 0x06;
+
+const fn step(code: u16, value: u32) -> SockFilter {
+    SockFilter::new(code, 0, 0, value)
+}
+
+/// Skips so many steps when the value is, or is not, that.
+const fn branch(code: u16, value: u32, when: u8, when_not: u8) -> SockFilter {
+    SockFilter::new(code, when, when_not, value)
+}
+
+/// What may come from one router: packets that name our session.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected {
+    /// The router.
+    pub peer: IpAddr,
+    /// Our session.
+    pub discriminator: Discriminator,
+    /// Also packets that name none: the router may not have heard of us.
+    pub strangers: bool,
+}
+
+/// For a UDP socket: what is expected, from next door if it is for a single hop. With too many routers for a program:
+/// what anybody sent.
+pub fn control(family: Family, hops: Hops, expected: &[Expected]) -> Vec<SockFilter> {
+    let (ttl, source) = match family {
+        Family::V4 => (8, 12),
+        Family::V6 => (7, 8),
+    };
+    let mut program = Vec::new();
+    if hops == Hops::Single {
+        program.extend([step(LOAD_BYTE, IP_HEADER + ttl), branch(EQUALS, 255, 1, 0), step(KEEP, 0)]);
+    }
+    let before = program.len();
+    for Expected { peer, discriminator, strangers } in expected {
+        let words: Vec<u32> = match peer {
+            IpAddr::V4(peer) => vec![peer.to_bits()],
+            IpAddr::V6(peer) => {
+                let bytes = peer.octets();
+                bytes.as_chunks::<4>().0.iter().map(|word| u32::from_be_bytes(*word)).collect()
+            }
+        };
+        let mut keep = vec![step(LOAD_WORD, YOUR_DISCRIMINATOR)];
+        if *strangers {
+            keep.push(branch(EQUALS, 0, 1, 0));
+        }
+        keep.extend([branch(EQUALS, discriminator.get(), 0, 1), step(KEEP, ALL)]);
+        // Over two steps for each word that is left, and over the last ones.
+        let mut skip = u8::try_from(2 * words.len() + keep.len()).unwrap_or(u8::MAX);
+        for (offset, word) in (source..).step_by(4).zip(words) {
+            skip -= 2;
+            program.push(step(LOAD_WORD, IP_HEADER + offset));
+            program.push(branch(EQUALS, word, 0, skip));
+        }
+        program.extend(keep);
+    }
+    program.push(step(KEEP, 0));
+    if program.len() > LONGEST {
+        program.truncate(before);
+        program.push(step(KEEP, ALL));
+    }
+    program
+}
+
+/// For a packet socket that hears IPv4 with its Ethernet header: control packets over a single hop, and echo packets.
+pub fn echo() -> Vec<SockFilter> {
+    let (protocol, fragment, header, destination) = (23, 20, 14, 16);
+    vec![
+        step(LOAD_BYTE, protocol),
+        branch(EQUALS, 17, 0, 6),
+        step(LOAD_HALF, fragment),
+        branch(ANY_BIT, 0x1fff, 4, 0),
+        step(HEADER_LENGTH, header),
+        step(LOAD_HALF_AFTER_HEADER, destination),
+        branch(EQUALS, u32::from(Hops::Single.port()), 2, 0),
+        branch(EQUALS, u32::from(ECHO_PORT), 1, 0),
+        step(KEEP, 0),
+        step(KEEP, ALL),
+    ]
+}
