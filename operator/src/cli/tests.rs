@@ -142,7 +142,7 @@ fn services_are_served_in_the_order_of_the_file_and_holders_keep_what_they_hold(
 fn a_service_whose_address_no_pool_owns_changes_and_one_of_another_class_is_not_listed() {
     let other = "---\napiVersion: v1\nkind: Service\nmetadata: {name: x}\nspec: {type: LoadBalancer, loadBalancerClass: other}\n";
     let plan = planned(&format!("{POOL}{}{other}", holding("a", "192.0.2.7")));
-    assert_eq!(outline(&plan), [json!(["a", "changes", ["10.0.0.1"], null, null])]);
+    assert_eq!(outline(&plan), [json!(["a", "changes", ["10.0.0.1"], null, "outside-pools"])]);
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn a_change_on_top_of_what_is_there_keeps_the_status_of_what_it_changes() {
     let class = LoadBalancerClass::default();
     assert_eq!(outline(&plan::plan(&inventory, &class))[0][1], "keeps");
     inventory.apply(&documents(&smaller), NAMESPACE).unwrap();
-    assert_eq!(outline(&plan::plan(&inventory, &class)), [json!(["a", "changes", ["10.0.0.1"], null, null])]);
+    assert_eq!(outline(&plan::plan(&inventory, &class)), [json!(["a", "changes", ["10.0.0.1"], null, "outside-pools"])]);
 }
 
 #[test]
