@@ -15,6 +15,7 @@
 
 pub mod announcer;
 pub mod arp;
+pub mod bgp;
 pub mod ethernet;
 pub mod liveness;
 

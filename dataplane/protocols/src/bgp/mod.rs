@@ -1,0 +1,8 @@
+//! BGP (RFC 4271): telling routers which addresses are reached through this node.
+//!
+//! In this room: `wire` (the messages).
+
+pub mod wire;
+
+#[cfg(test)]
+mod tests;
