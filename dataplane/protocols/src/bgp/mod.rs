@@ -2,6 +2,8 @@
 //!
 //! In this room: `wire` (the messages).
 
+pub mod adverts;
+pub mod session;
 pub mod wire;
 
 #[cfg(test)]

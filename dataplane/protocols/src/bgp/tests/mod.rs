@@ -1,6 +1,13 @@
-//! BGP: known bytes, properties of the codec, and what errors cost.
+//! BGP: known bytes, properties of the codec, what errors cost, the whole state machine as a table, what routers are told,
+//! and sessions in virtual time.
 
+mod adverts;
 mod codec;
 mod errors;
+mod fsm;
 mod generate;
+mod lab;
+mod offers;
+mod sessions;
+mod trouble;
 mod vectors;

@@ -30,6 +30,13 @@ impl Short {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RestartTime(u16);
 
+/// Two minutes, as FRR and others ask for.
+impl Default for RestartTime {
+    fn default() -> Self {
+        Self(120)
+    }
+}
+
 impl RestartTime {
     /// `None` for more than 4095 seconds.
     pub const fn new(seconds: u16) -> Option<Self> {

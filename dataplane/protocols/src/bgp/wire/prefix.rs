@@ -81,7 +81,9 @@ impl Prefixes {
         match self {
             Self::V4(prefixes) => emit_v4(prefixes, out),
             Self::V6(prefixes) => {
-                prefixes.iter().for_each(|net| emit(net.prefix_len(), &net.trunc().network().octets(), out));
+                for net in prefixes {
+                    emit(net.prefix_len(), &net.trunc().network().octets(), out);
+                }
             }
         }
     }
@@ -114,7 +116,9 @@ fn parse<const N: usize>(reader: &mut Reader<'_>) -> Option<(u8, [u8; N])> {
 }
 
 pub(super) fn emit_v4(prefixes: &[Ipv4Net], out: &mut Vec<u8>) {
-    prefixes.iter().for_each(|net| emit(net.prefix_len(), &net.trunc().network().octets(), out));
+    for net in prefixes {
+        emit(net.prefix_len(), &net.trunc().network().octets(), out);
+    }
 }
 
 fn emit(length: u8, octets: &[u8], out: &mut Vec<u8>) {

@@ -47,6 +47,7 @@ pub enum Fault {
 
 /// An UPDATE that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant)] // read, counted and dropped: there is one at a time
 pub enum Parsed {
     /// To be honoured, without the attributes that were set aside.
     Sound {
