@@ -52,7 +52,7 @@ proptest! {
     fn large_system_numbers_survive_a_sender_that_knows_two_octets(path in generate::as_path()) {
         let mut update = Update::default();
         update.attributes.as_path = Some(path);
-        let bytes = update.emit(false, LARGEST).unwrap();
+        let bytes = update.emit(false, LARGEST_EXTENDED).unwrap();
         let Ok(Parsed::Sound { update: read, .. }) = Update::parse(frame(&bytes, Kind::Update).body, OWN_OLD)
         else { panic!("not understood") };
         let systems = |update: &Update| -> Vec<_> {

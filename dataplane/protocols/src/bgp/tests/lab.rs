@@ -14,7 +14,7 @@ use crate::bgp::session::{
     Beginning, Connection, Ending, Failure, Input, Jitter, Output, Path, Retry, Session, Settings, State,
     Unconnected,
 };
-use crate::bgp::wire::{Frame, Kind, LARGEST_EXTENDED, Sender};
+use crate::bgp::wire::{Frame, Kind, LARGEST_EXTENDED, Open, Sender};
 use crate::virtual_clock;
 
 /// From one speaker to the other.
@@ -74,7 +74,7 @@ pub struct Node {
     pub session: Session,
     /// Does it take connections?
     pub listens: bool,
-    /// Does it read?
+    /// Does it read? One that does not hangs altogether: its timers stand still too.
     pub reads: bool,
     pub log: Vec<Output>,
 }
@@ -88,6 +88,8 @@ pub struct Lab {
     pub table: Router,
     /// Kinds of messages in the order sent, by sender.
     pub messages: Vec<(usize, Kind)>,
+    /// OPENs that we sent.
+    pub opens: Vec<Open>,
     under_way: BTreeMap<(Instant, u64), (usize, Arrival)>,
     sent: u64,
     accepted: u64,
@@ -110,6 +112,7 @@ impl Lab {
             link: true,
             table: Router::default(),
             messages: Vec::new(),
+            opens: Vec::new(),
             under_way: BTreeMap::new(),
             sent: 0,
             accepted: 0,
@@ -131,6 +134,7 @@ impl Lab {
         lab.start();
         lab.run_for(seconds(1));
         assert_eq!(lab.states(), [State::Established; 2]);
+        lab.forget();
         lab
     }
 
@@ -152,6 +156,11 @@ impl Lab {
         [self.nodes[US].session.state(), self.nodes[ROUTER].session.state()]
     }
 
+    /// What was said so far is of no interest.
+    pub fn forget(&mut self) {
+        self.nodes.iter_mut().for_each(|node| node.log.clear());
+    }
+
     /// Why sessions and attempts of `node` ended, since last asked.
     pub fn failures(&mut self, node: usize) -> Vec<Failure> {
         let log = std::mem::take(&mut self.nodes[node].log);
@@ -167,7 +176,8 @@ impl Lab {
         let mut spins = 0;
         loop {
             let arrival = self.under_way.keys().next().map(|(at, _)| *at);
-            let timers = self.nodes.iter().filter_map(|node| node.session.poll_timeout());
+            let awake = self.nodes.iter().filter(|node| node.reads);
+            let timers = awake.filter_map(|node| node.session.poll_timeout());
             let Some(next) = timers.chain(arrival).min().filter(|next| *next <= end) else { break };
             spins = if next <= self.now { spins + 1 } else { 0 };
             assert!(spins < 100_000, "the clock does not get on");
@@ -177,10 +187,26 @@ impl Lab {
                     let (node, arrival) = entry.remove();
                     self.arrive(node, arrival);
                 }
-                None => (0..2).for_each(|node| self.input(node, Input::Tick)),
+                None => {
+                    let awake: Vec<_> = (0..2).filter(|node| self.nodes[*node].reads).collect();
+                    awake.into_iter().for_each(|node| self.input(node, Input::Tick));
+                }
             }
         }
         self.now = end;
+    }
+
+    /// The connection of `node` stands, and nobody is at its other end: see [`Lab::inject`].
+    pub fn pretend(&mut self, node: usize) {
+        self.under_way.clear();
+        let dialled = self.nodes[node].log.iter().rev().find_map(|output| match output {
+            Output::Connect(connection) => Some(*connection),
+            _ => None,
+        });
+        let connection = dialled.expect("it dialled");
+        self.ends.clear();
+        self.ends.insert((node, connection), Connection::Accepted(u64::MAX));
+        self.input(node, Input::Connected { connection, path: Path::default() });
     }
 
     /// Bytes from nowhere on the connection of `node`.
@@ -203,6 +229,9 @@ impl Lab {
         for connection in connections {
             self.close(node, connection);
         }
+        // Its successor counts its connections anew: what still points to the old ones points nowhere.
+        let others = self.ends.iter_mut().filter(|((owner, _), _)| *owner != node);
+        others.for_each(|(_, far)| *far = Connection::Accepted(u64::MAX));
         self.nodes[node].session = Session::new(self.now, settings, Beginning::Process, Jitter::new(9));
     }
 
@@ -259,7 +288,6 @@ impl Lab {
                 }
                 Output::Connect(connection) => self.send(node, DELAY * 2, Arrival::Refused(*connection)),
                 Output::Close { connection, farewell } => {
-                    self.flush(node);
                     if let Some(bytes) = farewell {
                         self.write(node, *connection, bytes.clone());
                     }
@@ -289,6 +317,9 @@ impl Lab {
     fn write(&mut self, node: usize, connection: Connection, bytes: Vec<u8>) {
         let frame = Frame::split(&bytes, LARGEST_EXTENDED).unwrap().unwrap();
         self.messages.push((node, frame.kind));
+        if (node, frame.kind) == (US, Kind::Open) {
+            self.opens.extend(Open::parse(frame.body));
+        }
         if node == US && matches!(frame.kind, Kind::Update | Kind::RouteRefresh) {
             let internal = self.nodes[US].session.negotiated().is_some_and(|negotiated| negotiated.internal);
             self.table.read(&bytes, Sender { four_octet_as: true, internal });

@@ -169,6 +169,7 @@ fn a_node_that_leaves_says_a_hard_reset_where_that_was_agreed_on() {
     let mut lab = Lab::ready(with_restart(64_512, 64_513), with_restart(64_513, 64_512));
     lab.start();
     lab.run_for(seconds(1));
+    lab.forget();
     lab.stop(US, Ending::Leaving { text: "drained".into() });
     lab.run_for(seconds(1));
     let failures = lab.failures(ROUTER);
@@ -230,6 +231,7 @@ fn a_router_that_restarted_unseen_gets_a_new_session_at_once() {
     lab.nodes[US].listens = true;
     lab.start();
     lab.run_for(seconds(30));
+    lab.forget();
     lab.link = false; // its last words are lost
     lab.replace(ROUTER, theirs);
     lab.link = true;
