@@ -9,9 +9,10 @@
 //! | [`ethernet`] | what ARP rides on |
 //! | [`arp`] | RFC 826: answering for addresses, and telling neighbours that they moved here (RFC 5227 §3) |
 //! | [`announcer`] | when to tell neighbours that an address moved here |
+//! | [`bgp`] | RFC 4271 and what followed: telling routers which addresses are reached through this node |
 //! | [`liveness`] | which nodes have a live speaker: heartbeats between speakers |
 //!
-//! Not here: sockets, clocks, randomness. NDP, BGP and BFD are not written yet.
+//! Not here: sockets, clocks, randomness. NDP and BFD are not written yet.
 
 pub mod announcer;
 pub mod arp;

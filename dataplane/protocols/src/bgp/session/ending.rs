@@ -41,7 +41,8 @@ impl Ending {
         };
         match self {
             Self::Deconfigured => Some(hard(Reason::DECONFIGURED.into())),
-            Self::Reconfigured => Some(hard(Reason::CONFIGURATION_CHANGE.into())),
+            // Not hard: it is back in a moment, and who may keep our routes that long should.
+            Self::Reconfigured => Some(Reason::CONFIGURATION_CHANGE.into()),
             Self::Reset { text } | Self::Transport { text } => {
                 Some(Notification::with_communication(Reason::ADMINISTRATIVE_RESET, text))
             }

@@ -82,7 +82,7 @@ pub enum Input<'a> {
         /// The bytes. The session keeps less than one message of them.
         bytes: &'a [u8],
     },
-    /// A connection ended.
+    /// A connection ended. The session forgets it.
     Closed {
         /// Which.
         connection: Connection,
@@ -178,7 +178,7 @@ impl Session {
                 self.started = true;
                 self.happen(now, Which::Main, Event::Start, None, Farewell::ByState);
             }
-            Input::Stop(ending) => self.stop(now, ending),
+            Input::Stop(ending) => self.stop(now, &ending),
             Input::Configure(settings) => self.configure(now, *settings),
             Input::Connected { connection, path } => {
                 if let Some(which) = self.which(connection) {
@@ -278,7 +278,7 @@ impl Session {
         &self.adverts
     }
 
-    fn stop(&mut self, now: Instant, ending: Ending) {
+    fn stop(&mut self, now: Instant, ending: &Ending) {
         let comes_back = self.started && ending.comes_back();
         self.started = comes_back;
         let at_once =
@@ -300,7 +300,7 @@ impl Session {
         let reset = self.settings.needs_reset(&settings);
         self.settings = settings;
         if reset && self.started {
-            self.stop(now, Ending::Reconfigured);
+            self.stop(now, &Ending::Reconfigured);
         }
     }
 
@@ -316,6 +316,8 @@ impl Session {
 
     fn fails(&mut self, now: Instant, connection: Connection, failure: Failure) {
         if let Some(which) = self.which(connection) {
+            // It is gone: there is nothing left to close.
+            self.line(which).into_iter().for_each(|line| line.connection = None);
             self.happen(now, which, Event::ConnectionFails, Some(failure), Farewell::ByState);
         }
     }

@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn waits_double_from_the_first_to_the_longest() {
-        let longest = Duration::from_secs(120);
+        let longest = Duration::from_mins(2);
         let at_once = Retry { first: Duration::ZERO, longest, connect_time: None };
         assert_eq!(seconds(at_once), [0, 1, 2, 4, 8, 16, 32, 64, 120, 120]);
         assert_eq!(seconds(Retry { first: SECOND, ..at_once }), [1, 2, 4, 8, 16, 32, 64, 120, 120, 120]);
@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn a_connect_time_does_not_grow() {
         let connect_time = ConnectTime::new(Duration::from_secs(7));
-        let retry = Retry { first: SECOND, longest: Duration::from_secs(120), connect_time };
+        let retry = Retry { first: SECOND, longest: Duration::from_mins(2), connect_time };
         assert!((0..40).all(|failures| retry.after_connecting(failures) == Duration::from_secs(7)));
     }
 

@@ -25,7 +25,7 @@ fn family() -> impl Strategy<Value = AddressFamily> {
     prop_oneof![
         Just(AddressFamily::IPV4_UNICAST),
         Just(AddressFamily::IPV6_UNICAST),
-        any::<(u16, u8)>().prop_map(|(afi, safi)| AddressFamily { afi, safi }),
+        Just(AddressFamily { afi: 1, safi: 2 }),
     ]
 }
 
@@ -33,7 +33,7 @@ fn capability() -> impl Strategy<Value = Capability> {
     prop_oneof![
         family().prop_map(Capability::Multiprotocol),
         Just(Capability::RouteRefresh),
-        vec((family(), any::<u16>()), 0..5).prop_map(Capability::ExtendedNextHop),
+        vec((family(), 1_u16..=2), 0..5).prop_map(Capability::ExtendedNextHop),
         Just(Capability::ExtendedMessage),
         Just(Capability::EnhancedRouteRefresh),
         (any::<bool>(), any::<bool>(), 0_u16..4096, vec((family(), any::<bool>()), 0..5)).prop_map(
@@ -42,16 +42,17 @@ fn capability() -> impl Strategy<Value = Capability> {
                 Capability::GracefulRestart(GracefulRestart { restarting, notifications, time, families })
             }
         ),
-        vec(any::<u8>(), 0..=253).prop_map(|name| Capability::HostName(Short::new(name).unwrap())),
-        // 128 to 255 are nobody's.
-        (128_u8.., vec(any::<u8>(), 0..=255))
+        "[a-z0-9.-]{0,253}".prop_map(|name| Capability::HostName(Short::new(name).unwrap())),
+        // These codes are nobody's.
+        (190_u8..=230, vec(any::<u8>(), 0..=255))
             .prop_map(|(code, value)| Capability::Other { code, value: Short::new(value).unwrap() }),
     ]
 }
 
 pub fn open() -> impl Strategy<Value = Open> {
     let hold = prop_oneof![Just(0_u64), 3_u64..=65_535];
-    let id = any::<u32>().prop_filter_map("0.0.0.0", |id| RouterId::new(id.into()));
+    // Those that are no address of a host are allowed too, but other codecs refuse them.
+    let id = (1_u32..1 << 31).prop_filter_map("0.0.0.0", |id| RouterId::new(id.into()));
     (asn(), any::<bool>(), hold, id, vec(capability(), 0..12)).prop_map(
         |(asn, four, hold, router_id, capabilities)| {
             let four_octet_as = four || asn.get() > 65_535;
@@ -66,9 +67,10 @@ pub fn notification() -> impl Strategy<Value = Notification> {
         .prop_map(|((code, subcode), data)| Notification::new(Reason { code, subcode }, data))
 }
 
+/// Unicast: the upper half has multicast in it, which other codecs refuse.
 pub fn v4_nets(most: usize) -> impl Strategy<Value = Vec<Ipv4Net>> {
     vec((any::<u32>(), 0_u8..=32), 0..=most)
-        .prop_map(|nets| nets.into_iter().map(|(bits, length)| v4(bits.into(), length)).collect())
+        .prop_map(|nets| nets.into_iter().map(|(bits, length)| v4((bits >> 1).into(), length)).collect())
 }
 
 fn v4(address: Ipv4Addr, length: u8) -> Ipv4Net {
@@ -77,7 +79,7 @@ fn v4(address: Ipv4Addr, length: u8) -> Ipv4Net {
 
 fn v6_nets(most: usize) -> impl Strategy<Value = Vec<Ipv6Net>> {
     vec((any::<u128>(), 0_u8..=128), 0..=most).prop_map(|nets| {
-        let net = |(bits, length)| Ipv6Net::new(Ipv6Addr::from_bits(bits), length).unwrap().trunc();
+        let net = |(bits, length)| Ipv6Net::new(Ipv6Addr::from_bits(bits >> 1), length).unwrap().trunc();
         nets.into_iter().map(net).collect()
     })
 }
@@ -119,12 +121,19 @@ fn communities() -> impl Strategy<Value = BTreeSet<Community>> {
     prop_oneof![3 => btree_set(community.clone(), 0..5), 1 => btree_set(community, 70..90)]
 }
 
+fn route_target(value: [u8; 6]) -> ExtendedCommunity {
+    let mut octets = [0, 2, 0, 0, 0, 0, 0, 0];
+    octets[2..].copy_from_slice(&value);
+    ExtendedCommunity(octets)
+}
+
 /// What a route from our own system may carry.
 fn attributes() -> impl Strategy<Value = Attributes> {
     let origin = prop_oneof![Just(Origin::Igp), Just(Origin::Egp), Just(Origin::Incomplete)];
     let address = || any::<u32>().prop_map(Ipv4Addr::from);
     let aggregator = (asn(), address()).prop_map(|(asn, address)| Aggregator { asn, address });
-    let extended = btree_set(any::<[u8; 8]>().prop_map(ExtendedCommunity), 0..5);
+    // Route targets: netgauze takes some other kinds for one another.
+    let extended = btree_set(any::<[u8; 6]>().prop_map(route_target), 0..5);
     (
         (origin, as_path(), address(), any::<Option<u32>>(), any::<u32>()),
         (any::<bool>(), option::of(aggregator), communities()),

@@ -182,14 +182,14 @@ impl Lab {
             spins = if next <= self.now { spins + 1 } else { 0 };
             assert!(spins < 100_000, "the clock does not get on");
             self.now = self.now.max(next);
-            match self.under_way.first_entry().filter(|entry| entry.key().0 <= self.now) {
-                Some(entry) => {
-                    let (node, arrival) = entry.remove();
-                    self.arrive(node, arrival);
-                }
-                None => {
-                    let awake: Vec<_> = (0..2).filter(|node| self.nodes[*node].reads).collect();
-                    awake.into_iter().for_each(|node| self.input(node, Input::Tick));
+            if let Some(entry) = self.under_way.first_entry().filter(|entry| entry.key().0 <= self.now) {
+                let (node, arrival) = entry.remove();
+                self.arrive(node, arrival);
+                continue;
+            }
+            for node in [US, ROUTER] {
+                if self.nodes[node].reads {
+                    self.input(node, Input::Tick);
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! BGP: known bytes, properties of the codec, what errors cost, the whole state machine as a table, what routers are told,
+//! BGP: known bytes, properties of the codec, two other codecs, what errors cost, the whole state machine as a table, what routers are told,
 //! and sessions in virtual time.
 
 mod adverts;
@@ -8,6 +8,8 @@ mod fsm;
 mod generate;
 mod lab;
 mod offers;
+mod oracles;
 mod sessions;
 mod trouble;
 mod vectors;
+mod walk;

@@ -36,7 +36,7 @@ fn an_open_with_every_capability_we_offer() {
     let open = Open {
         asn: asn(4_200_000_000),
         four_octet_as: true,
-        hold_time: HoldTime::try_from(Duration::from_secs(180)).unwrap(),
+        hold_time: HoldTime::try_from(Duration::from_mins(3)).unwrap(),
         router_id: RouterId::new([192, 0, 2, 1].into()).unwrap(),
         capabilities: vec![
             Capability::Multiprotocol(AddressFamily::IPV4_UNICAST),
