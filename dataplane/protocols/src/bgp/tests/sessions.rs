@@ -52,7 +52,13 @@ fn a_silent_router_is_dropped_when_the_hold_time_ends() {
     lab.run_for(seconds(59));
     assert_eq!(lab.states()[US], State::Established);
     lab.run_for(seconds(31));
-    assert!(lab.states()[US] < State::Established);
+    let session = &lab.nodes[US].session;
+    assert!(session.state() < State::Established);
+    assert_eq!(
+        (session.adverts().announced(), session.adverts().pending()),
+        (0, 0),
+        "nobody knows our routes"
+    );
     let failures = lab.failures(US);
     assert_eq!(codes(&failures)[0], "hold-timer-expired");
     assert!(failures[0].to_string().contains("90 s"), "{}", failures[0]);
