@@ -10,13 +10,15 @@
 //! | [`arp`] | RFC 826: answering for addresses, and telling neighbours that they moved here (RFC 5227 §3) |
 //! | [`announcer`] | when to tell neighbours that an address moved here |
 //! | [`bfd`] | RFC 5880, 5881, 5883: is the router still there? |
+//! | [`bgp`] | RFC 4271 and what followed: telling routers which addresses are reached through this node |
 //! | [`liveness`] | which nodes have a live speaker: heartbeats between speakers |
 //!
-//! Not here: sockets, clocks, randomness. NDP and BGP are not written yet.
+//! Not here: sockets, clocks, randomness. NDP is not written yet.
 
 pub mod announcer;
 pub mod arp;
 pub mod bfd;
+pub mod bgp;
 pub mod ethernet;
 pub mod liveness;
 

@@ -173,7 +173,10 @@ fn a_change_on_top_of_what_is_there_keeps_the_status_of_what_it_changes() {
     let class = LoadBalancerClass::default();
     assert_eq!(outline(&plan::plan(&inventory, &class))[0][1], "keeps");
     inventory.apply(&documents(&smaller), NAMESPACE).unwrap();
-    assert_eq!(outline(&plan::plan(&inventory, &class)), [json!(["a", "changes", ["10.0.0.1"], null, "outside-pools"])]);
+    assert_eq!(
+        outline(&plan::plan(&inventory, &class)),
+        [json!(["a", "changes", ["10.0.0.1"], null, "outside-pools"])]
+    );
 }
 
 #[test]
