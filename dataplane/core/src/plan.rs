@@ -2,15 +2,18 @@
 //!
 //! [`World`] holds the facts and knows which addresses a change touches; [`Planner::replan`] decides those anew and says
 //! which came out different. Every node decides from the same facts by the same rule, and that keeps two of them from
-//! answering for one address.
+//! answering for one address. [`RoutePlanner`] does the same for BGP, where a node decides for itself alone.
 //!
 //! Not here: sockets, timers, and who is alive (`protocols::liveness` says that).
 
 mod candidates;
 mod layer2;
 mod planner;
+mod routes;
 mod world;
 
+#[cfg(test)]
+mod route_tests;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 pub use planner::Planner;
+pub use routes::{RouteAttributes, RouteChanges, RoutePlanner, Verdict};
 pub use world::{Endpoints, Node, Service, Speakers, TrafficPolicy, World};
 
 use crate::config::Interfaces;

@@ -58,16 +58,17 @@ impl BgpAdvertisement {
     /// service, when it is announced. That they share a node, and both announce `pool`, is for the caller to know.
     pub fn contradicts(&self, other: &Self, pool: &Pool) -> bool {
         let all_services = self.service_selectors.is_empty() && other.service_selectors.is_empty();
+        let disputes = |family| pool.ranges_of(family).next().is_some() && self.disputes(other, family);
+        all_services && (disputes(Family::V4) || disputes(Family::V6))
+    }
+
+    /// Do the two, where both announce an address of `family`, give one route different local preferences at a peer?
+    pub fn disputes(&self, other: &Self, family: Family) -> bool {
         let share_a_peer =
             self.peers.is_empty() || other.peers.is_empty() || !self.peers.is_disjoint(&other.peers);
-        let same_routes = |family| {
-            pool.ranges_of(family).next().is_some()
-                && self.aggregation.length(family) == other.aggregation.length(family)
-        };
         self.local_preference != other.local_preference
-            && all_services
             && share_a_peer
-            && (same_routes(Family::V4) || same_routes(Family::V6))
+            && self.aggregation.length(family) == other.aggregation.length(family)
     }
 }
 

@@ -6,9 +6,8 @@ use std::net::IpAddr;
 use super::candidates::{Candidates, Registry, Shared, labels_of};
 use super::{AddressPlan, Service, TrafficPolicy, World};
 use crate::config::{Interfaces, L2Advertisement};
-use crate::labels::Labels;
 use crate::names::{AdvertisementName, NodeName, PoolName, ServiceKey};
-use crate::refusal::AnnouncementRefusal as Refused;
+use crate::refusal::{AnnouncementRefusal as Refused, Kind};
 
 /// What speaks for announcing an address, on behalf of each service that has it.
 pub(super) struct Offers<'w> {
@@ -85,7 +84,7 @@ impl<'w> Offer<'w> {
         if address.is_ipv6() {
             return Err(Refused::NoNeighbourDiscovery);
         }
-        let (pool, labels) = pool_of(world, address, service).ok_or(Refused::NoPool { address })?;
+        let (pool, labels) = world.pool_of(address, service).ok_or(Refused::NoPool { address })?;
         if !world.endpoints(key).anywhere {
             return Err(Refused::NoEndpoints);
         }
@@ -97,7 +96,7 @@ impl<'w> Offer<'w> {
             .filter(|(_, advertisement)| advertisement.covers_service(&service.labels))
             .collect();
         if advertisements.is_empty() {
-            return Err(Refused::NotAdvertised { pool: pool.clone() });
+            return Err(Refused::NotAdvertised { pool: pool.clone(), kind: Kind::L2Advertisement });
         }
         if service.shares
             && advertisements.values().any(|advertisement| !advertisement.service_selectors.is_empty())
@@ -130,7 +129,7 @@ impl<'w> Offer<'w> {
             return Refused::NodeExcluded;
         }
         if !self.advertisements.values().any(|advertisement| advertisement.covers_node(labels_of(node))) {
-            return Refused::NodeNotSelected { pool: self.pool.clone() };
+            return Refused::NodeNotSelected { pool: self.pool.clone(), kind: Kind::L2Advertisement };
         }
         let local = self.service.traffic_policy == TrafficPolicy::Local;
         if local && !self.world.endpoints(self.key).nodes.contains(self.world.node()) {
@@ -163,18 +162,4 @@ fn none_present(world: &World, interfaces: &Interfaces) -> Option<Refused> {
             Some(Refused::NoSuchInterface { interfaces: names.iter().cloned().collect() })
         }
     }
-}
-
-/// The pool that owns `address`; while that pool is invalid, the one the service says it came from.
-fn pool_of<'w>(
-    world: &'w World,
-    address: IpAddr,
-    service: &'w Service,
-) -> Option<(&'w PoolName, &'w Labels)> {
-    let pools = &world.config().pools;
-    if let Some(pool) = pools.owner_of(address) {
-        return Some((&pool.name, &pool.labels));
-    }
-    let name = service.allocated_from.as_ref()?;
-    Some((name, pools.labels_of(name)?))
 }

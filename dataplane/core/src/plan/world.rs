@@ -192,6 +192,20 @@ impl World {
         &self.interfaces
     }
 
+    /// The pool that owns `address`, and its labels; while that pool is invalid, the one the service says it came from.
+    pub(super) fn pool_of<'w>(
+        &'w self,
+        address: IpAddr,
+        service: &'w Service,
+    ) -> Option<(&'w PoolName, &'w Labels)> {
+        let pools = &self.config.pools;
+        if let Some(pool) = pools.owner_of(address) {
+            return Some((&pool.name, &pool.labels));
+        }
+        let name = service.allocated_from.as_ref()?;
+        Some((name, pools.labels_of(name)?))
+    }
+
     pub(super) fn endpoints(&self, service: &ServiceKey) -> &Endpoints {
         static NONE: Endpoints = Endpoints { anywhere: false, nodes: BTreeSet::new() };
         self.endpoints.get(service).unwrap_or(&NONE)

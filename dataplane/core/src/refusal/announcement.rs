@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use super::Refusal;
-use crate::names::{InterfaceName, NodeName, PoolName};
+use super::{Kind, Refusal};
+use crate::names::{AdvertisementName, InterfaceName, NodeName, PoolName};
 
-/// Why this node does not announce a service's address on layer 2.
+/// Why this node does not announce a service's address, by layer 2 or by BGP.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive] // callers print refusals; only this file matches on them
 pub enum AnnouncementRefusal {
@@ -18,13 +18,29 @@ pub enum AnnouncementRefusal {
     },
     /// No endpoint can serve.
     NoEndpoints,
-    /// No L2Advertisement selects the pool and the service.
+    /// No advertisement selects the pool and the service.
     NotAdvertised {
         /// The pool.
         pool: PoolName,
+        /// Of which protocol.
+        kind: Kind,
     },
-    /// L2Advertisements select the pool and the service, but none covers this node.
+    /// Advertisements select the pool and the service, but none covers this node.
     NodeNotSelected {
+        /// The pool.
+        pool: PoolName,
+        /// Of which protocol.
+        kind: Kind,
+    },
+    /// Two BGPAdvertisements give one route two local preferences at the same router.
+    TwoLocalPreferences {
+        /// One.
+        first: AdvertisementName,
+        /// The other.
+        second: AdvertisementName,
+    },
+    /// BGPAdvertisements announce it, but to no router that this node talks to.
+    NoPeer {
         /// The pool.
         pool: PoolName,
     },
@@ -58,6 +74,8 @@ impl Refusal for AnnouncementRefusal {
             Self::NoEndpoints => "no-endpoints",
             Self::NotAdvertised { .. } => "not-advertised",
             Self::NodeNotSelected { .. } => "node-not-selected",
+            Self::TwoLocalPreferences { .. } => "two-local-preferences",
+            Self::NoPeer { .. } => "no-peer",
             Self::SharedWithServiceSelector => "shared-with-service-selector",
             Self::NetworkUnavailable => "network-unavailable",
             Self::NodeExcluded => "node-excluded",
@@ -73,11 +91,17 @@ impl Refusal for AnnouncementRefusal {
             Self::NoNeighbourDiscovery => "IPv6 addresses are allocated, but not announced yet".to_owned(),
             Self::NoPool { address } => format!("no pool owns {address}"),
             Self::NoEndpoints => "no endpoint of the service can serve".to_owned(),
-            Self::NotAdvertised { pool } => {
-                format!("no L2Advertisement selects pool {pool} and this service")
+            Self::NotAdvertised { pool, kind } => {
+                format!("no {kind} selects pool {pool} and this service")
             }
-            Self::NodeNotSelected { pool } => {
-                format!("no L2Advertisement of pool {pool} and this service selects this node")
+            Self::NodeNotSelected { pool, kind } => {
+                format!("no {kind} of pool {pool} and this service selects this node")
+            }
+            Self::TwoLocalPreferences { first, second } => format!(
+                "BGPAdvertisements {first} and {second} give its route different local preferences at the same peers"
+            ),
+            Self::NoPeer { pool } => {
+                format!("no BGPPeer of this node is among those that pool {pool} is announced to")
             }
             Self::SharedWithServiceSelector => {
                 "the service shares its address, and an L2Advertisement with serviceSelectors matches it"
@@ -103,8 +127,14 @@ impl Refusal for AnnouncementRefusal {
             Self::NoNeighbourDiscovery => "use IPv4, or route the address to the nodes by hand".to_owned(),
             Self::NoPool { .. } => "create a pool that owns it".to_owned(),
             Self::NoEndpoints => "start pods that the service selects and that become ready".to_owned(),
-            Self::NotAdvertised { .. } => "create an L2Advertisement that selects both".to_owned(),
+            Self::NotAdvertised { kind, .. } => format!("create {} {kind} that selects both", kind.article()),
             Self::NodeNotSelected { .. } => "nothing, if other nodes are meant; else widen nodeSelectors".to_owned(),
+            Self::TwoLocalPreferences { .. } => {
+                "give both the same spec.localPref, or different spec.peers or spec.aggregationLength".to_owned()
+            }
+            Self::NoPeer { .. } => {
+                "create a BGPPeer that selects this node, or add one of its peers to spec.peers of the BGPAdvertisement".to_owned()
+            }
             Self::SharedWithServiceSelector => {
                 "remove serviceSelectors from the L2Advertisement, or metallb.io/allow-shared-ip from the service".to_owned()
             }

@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::{AllocationRefusal, AnnouncementRefusal, CannotShare};
+use super::{AllocationRefusal, AnnouncementRefusal, CannotShare, Kind};
 use crate::address::Family;
 use crate::names::ServiceKey;
 
@@ -52,8 +52,10 @@ pub fn announcement() -> Vec<AnnouncementRefusal> {
         AnnouncementRefusal::NoNeighbourDiscovery,
         AnnouncementRefusal::NoPool { address: ADDRESS },
         AnnouncementRefusal::NoEndpoints,
-        AnnouncementRefusal::NotAdvertised { pool: lab() },
-        AnnouncementRefusal::NodeNotSelected { pool: lab() },
+        AnnouncementRefusal::NotAdvertised { pool: lab(), kind: Kind::L2Advertisement },
+        AnnouncementRefusal::NodeNotSelected { pool: lab(), kind: Kind::L2Advertisement },
+        AnnouncementRefusal::TwoLocalPreferences { first: "east".into(), second: "west".into() },
+        AnnouncementRefusal::NoPeer { pool: lab() },
         AnnouncementRefusal::SharedWithServiceSelector,
         AnnouncementRefusal::NetworkUnavailable,
         AnnouncementRefusal::NodeExcluded,

@@ -48,6 +48,14 @@ impl Kind {
         Self::BfdProfile,
         Self::Community,
     ];
+
+    /// What English puts before it.
+    pub const fn article(self) -> &'static str {
+        match self {
+            Self::IpAddressPool | Self::L2Advertisement => "an",
+            Self::BfdProfile | Self::BgpPeer | Self::Community | Self::BgpAdvertisement => "a",
+        }
+    }
 }
 
 impl fmt::Display for Kind {

@@ -9,5 +9,6 @@
 mod route;
 mod table;
 
-pub use route::{Defaults, NextHops, Outlook, RouteAttributes, Unsendable};
+pub use metallb_core::plan::RouteAttributes;
+pub use route::{Defaults, NextHops, Outlook, Unsendable};
 pub use table::Adverts;

@@ -1,24 +1,15 @@
 //! A route as the plan wants it, and as it looks to one router.
 
-use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use metallb_core::address::Family;
 use metallb_core::config::{Asn, Community};
+use metallb_core::plan::RouteAttributes;
 
 use crate::bgp::wire::{AsPath, Attributes, MpReach, NextHop, Origin, Prefixes, TooLong, Update};
 
 /// "Please take another way, this one is about to go" (RFC 8326).
 const GRACEFUL_SHUTDOWN: Community = Community::Standard { asn: 65_535, value: 0 };
-
-/// What the advertisements of a prefix say about it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RouteAttributes {
-    /// `spec.communities`.
-    pub communities: BTreeSet<Community>,
-    /// `spec.localPref`; `None` leaves it to [`Defaults`].
-    pub local_preference: Option<u32>,
-}
 
 /// What routes say where nobody said anything: it differs by the backend that an installation comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use metallb_core::address::Family;
 
-use super::route::{Outlook, RouteAttributes, Unsendable};
+use super::RouteAttributes;
+use super::route::{Outlook, Unsendable};
 use crate::bgp::wire::{Demarcation, Prefixes, RouteRefresh, Update};
 
 /// What is announced to one router.
