@@ -8,6 +8,7 @@
 //! | [`facts`] | its world, and what follows from it; no I/O |
 //! | [`lane`] | the thread that answers ARP, tells neighbours, and exchanges heartbeats |
 //! | [`bfd`] | the thread that watches routers |
+//! | [`bgp`] | the thread that talks to routers |
 //! | [`excluded`] | the file that names interfaces to leave alone |
 //! | [`metrics`] | what is announced, asked and answered |
 //!
@@ -16,6 +17,7 @@
 
 pub mod args;
 pub mod bfd;
+pub mod bgp;
 mod brain;
 mod excluded;
 mod facts;

@@ -30,7 +30,7 @@ impl Node {
     }
 
     pub fn publish(&self, profile: BfdProfile) {
-        self.lane.publish(BTreeMap::from([(self.path.clone(), profile)]));
+        self.lane.publisher.publish(BTreeMap::from([(self.path.clone(), profile)]));
     }
 
     pub fn status(&self) -> Option<Status> {

@@ -40,6 +40,11 @@ impl RouterId {
         if id.is_unspecified() { None } else { Some(Self(id)) }
     }
 
+    /// The identifier with these 32 bits.
+    pub const fn from_bits(bits: NonZeroU32) -> Self {
+        Self(Ipv4Addr::from_bits(bits.get()))
+    }
+
     /// As it is written.
     pub const fn get(self) -> Ipv4Addr {
         self.0
@@ -165,16 +170,16 @@ impl ConnectTime {
 
 /// A password for TCP MD5 signatures (RFC 2385). It never shows in logs.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Password(String);
+pub struct Password(Box<[u8]>);
 
 impl Password {
     /// Keeps `password`.
-    pub fn new(password: impl Into<String>) -> Self {
-        Self(password.into())
+    pub fn new(password: impl AsRef<[u8]>) -> Self {
+        Self(password.as_ref().into())
     }
 
     /// The password itself: for the kernel, and for nothing that is read by people.
-    pub fn reveal(&self) -> &str {
+    pub fn reveal(&self) -> &[u8] {
         &self.0
     }
 }

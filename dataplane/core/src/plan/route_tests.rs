@@ -192,7 +192,7 @@ fn a_route_of_an_aggregate_goes_with_the_last_of_its_addresses() {
     let prefixes = |changes: &RouteChanges| {
         let east = changes.peers.get(&PeerName::from("east"));
         east.into_iter()
-            .flatten()
+            .flat_map(|east| &east.routes)
             .map(|(prefix, now)| (prefix.to_string(), now.is_some()))
             .collect::<Vec<_>>()
     };
@@ -340,7 +340,8 @@ proptest! {
             prop_assert_eq!(incremental.routes(), scratch.routes());
             // What is said of the changes is the whole truth about them.
             told.retain(|peer, _| scratch.routes().contains_key(peer));
-            for (peer, routes) in news.peers {
+            for (peer, PeerChanges { complete, routes }) in news.peers {
+                prop_assert_eq!(complete, !told.contains_key(&peer));
                 let told = told.entry(peer).or_default();
                 for (prefix, now) in routes {
                     match now {

@@ -30,13 +30,20 @@ pub struct RouteAttributes {
 /// The advertisements by which this node announces an address for a service, or why it does not.
 pub type Verdict = Result<BTreeSet<AdvertisementName>, Refused>;
 
-/// What peers are to hear now, by peer: a route as it is from now on, or `None` where it goes.
-///
-/// A peer that is new is here with all its routes, also with none of them.
+/// What a peer is to hear from now on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PeerChanges {
+    /// The peer is new, and these are all its routes.
+    pub complete: bool,
+    /// A route as it is from now on, or `None` where it goes.
+    pub routes: BTreeMap<IpNet, Option<Arc<RouteAttributes>>>,
+}
+
+/// What came out different.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RouteChanges {
-    /// By peer and prefix.
-    pub peers: BTreeMap<PeerName, BTreeMap<IpNet, Option<Arc<RouteAttributes>>>>,
+    /// By peer. One that is new is here also with no route.
+    pub peers: BTreeMap<PeerName, PeerChanges>,
     /// Addresses of which a verdict came out different.
     pub addresses: BTreeSet<IpAddr>,
 }
@@ -110,7 +117,8 @@ impl RoutePlanner {
         for name in peers {
             if !self.routes.contains_key(name) {
                 self.routes.insert(name.clone(), BTreeMap::new());
-                changes.peers.insert(name.clone(), BTreeMap::new());
+                let complete = PeerChanges { complete: true, routes: BTreeMap::new() };
+                changes.peers.insert(name.clone(), complete);
             }
         }
     }
@@ -192,7 +200,7 @@ impl RoutePlanner {
                 Some(attributes) => routes.insert(prefix, attributes.clone()),
                 None => routes.remove(&prefix),
             };
-            changes.peers.entry(peer.clone()).or_default().insert(prefix, now);
+            changes.peers.entry(peer.clone()).or_default().routes.insert(prefix, now);
         }
     }
 }

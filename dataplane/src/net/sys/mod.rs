@@ -1,6 +1,8 @@
 //! System calls that no library wraps safely. Each unsafe block says why it is sound.
 #![allow(unsafe_code)]
 
+pub mod tcp;
+
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _};
 

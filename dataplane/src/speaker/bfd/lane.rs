@@ -36,10 +36,30 @@ pub(super) struct Tables {
     pub(super) ending: Option<Ending>,
 }
 
-/// The running lane.
-pub struct Lane {
+/// Tells the lane what is wanted.
+#[derive(Clone)]
+pub struct Publisher {
     tables: Arc<ArcSwap<Tables>>,
     wake: Arc<EventFd>,
+}
+
+impl Publisher {
+    /// From now on, these sessions and no others. Those that go tell it; those whose profile changed do not flap.
+    pub fn publish(&self, wanted: BTreeMap<Path, BfdProfile>) {
+        self.store(Tables { wanted, ending: None });
+    }
+
+    fn store(&self, tables: Tables) {
+        self.tables.store(Arc::new(tables));
+        // Fails only when 2^64 wake-ups are pending, and then it is awake.
+        let _ = nix::unistd::write(self.wake.as_fd(), &1_u64.to_ne_bytes());
+    }
+}
+
+/// The running lane.
+pub struct Lane {
+    /// To tell it what is wanted.
+    pub publisher: Publisher,
     /// How the sessions stand. Closes when the lane ends.
     pub seen: watch::Receiver<Seen>,
     thread: JoinHandle<()>,
@@ -65,25 +85,14 @@ impl Lane {
             .name("bfd".to_owned())
             .spawn(move || driver.run())
             .context("cannot start the BFD thread")?;
-        Ok(Self { tables, wake, seen, thread })
-    }
-
-    /// From now on, these sessions and no others. Those that go tell it; those whose profile changed do not flap.
-    pub fn publish(&self, wanted: BTreeMap<Path, BfdProfile>) {
-        self.store(Tables { wanted, ending: None });
+        Ok(Self { publisher: Publisher { tables, wake }, seen, thread })
     }
 
     /// Ends all sessions, and the thread.
     pub fn leave(self, ending: Ending) {
-        self.store(Tables { wanted: BTreeMap::new(), ending: Some(ending) });
+        self.publisher.store(Tables { wanted: BTreeMap::new(), ending: Some(ending) });
         if self.thread.join().is_err() {
             tracing::error!(event = "laneEnded", "the BFD thread had panicked");
         }
-    }
-
-    fn store(&self, tables: Tables) {
-        self.tables.store(Arc::new(tables));
-        // Fails only when 2^64 wake-ups are pending, and then it is awake.
-        let _ = nix::unistd::write(self.wake.as_fd(), &1_u64.to_ne_bytes());
     }
 }

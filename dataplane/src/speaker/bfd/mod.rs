@@ -14,4 +14,4 @@ mod lane;
 pub mod metrics;
 mod sockets;
 
-pub use lane::{Ending, Lane, Seen};
+pub use lane::{Ending, Lane, Publisher, Seen};

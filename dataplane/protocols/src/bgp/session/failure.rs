@@ -80,6 +80,25 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Every code.
+    pub const CODES: [&str; 15] = [
+        "bad-message",
+        "collision",
+        "connection-closed",
+        "connection-refused",
+        "ended",
+        "hold-timer-expired",
+        "local-socket",
+        "no-answer",
+        "no-common-family",
+        "notification-received",
+        "replaced",
+        "same-router-id",
+        "send-hold-timer-expired",
+        "unreachable",
+        "wrong-asn",
+    ];
+
     /// Stable: a label, and what scripts compare.
     pub const fn code(&self) -> &'static str {
         match self {

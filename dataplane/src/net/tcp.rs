@@ -1,0 +1,210 @@
+//! TCP connections to routers: made and accepted with the options that a BGPPeer asks for, each one's result looked at.
+//!
+//! Not here: what is said on them (`metallb_protocols::bgp`), and when they are made (`speaker::bgp`).
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+
+use metallb_core::address::Family;
+use metallb_core::config::Password;
+use metallb_core::names::{InterfaceName, VrfName};
+use metallb_protocols::bgp::session::Unconnected;
+use nix::errno::Errno;
+use nix::ifaddrs::getifaddrs;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+use super::sys::tcp::{drop_below, sign};
+
+/// Internetwork control, as routers mark their own protocols (RFC 4271 appendix E leaves it open; all do).
+const TRAFFIC_CLASS: u32 = 0xc0;
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 16;
+
+/// How far away the router may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// As far as the kernel's default TTL goes.
+    Anywhere,
+    /// On the same link: packets carry TTL 1, and no router forwards them.
+    Link,
+    /// Behind other routers: TTL 255.
+    Far,
+    /// At most that many hops away, and proved by the TTL of what arrives (RFC 5082).
+    Within(u8),
+}
+
+/// A connection to be made.
+#[derive(Clone, Debug)]
+pub struct Dial {
+    /// The router's address.
+    pub peer: IpAddr,
+    /// Its port.
+    pub port: u16,
+    /// The interface that it is behind; needed for link-local addresses.
+    pub interface: Option<InterfaceName>,
+    /// The VRF; `None` is the default one.
+    pub vrf: Option<VrfName>,
+    /// Our own address; `None` leaves it to the routing table.
+    pub source: Option<IpAddr>,
+    /// How far away it may be.
+    pub reach: Reach,
+    /// For TCP-MD5.
+    pub password: Option<Password>,
+}
+
+impl Dial {
+    /// Connects. Takes as long as the kernel does: who gives up earlier drops the future.
+    pub async fn connect(&self) -> Result<TcpStream, Unconnected> {
+        let socket = self.socket()?;
+        let to = self.to()?;
+        let stream = TcpSocket::from_std_stream(socket.into()).connect(to).await;
+        stream.map_err(|error| match error.raw_os_error().map(Errno::from_raw) {
+            Some(Errno::ECONNREFUSED | Errno::ECONNRESET) => Unconnected::Refused,
+            Some(Errno::ETIMEDOUT) => Unconnected::NoAnswer,
+            Some(Errno::EHOSTUNREACH | Errno::ENETUNREACH) => Unconnected::Unreachable,
+            _ => here(format!("connecting failed: {error}")),
+        })
+    }
+
+    fn socket(&self) -> Result<Socket, Unconnected> {
+        let Self { peer, port: _, interface, vrf, source, reach, password } = self;
+        let family = Family::of(*peer);
+        let domain = match family {
+            Family::V4 => Domain::IPV4,
+            Family::V6 => Domain::IPV6,
+        };
+        let failed = |what: &str| {
+            let what = what.to_owned();
+            move |error: io::Error| here(format!("{what}: {error}"))
+        };
+        let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP)).map_err(failed("no socket"))?;
+        socket.set_nonblocking(true).map_err(failed("no socket"))?;
+        if let Some(vrf) = vrf {
+            let text = format!("VRF {vrf} (spec.vrf) cannot be used; is there such a device on this node?");
+            socket.bind_device(Some(vrf.as_str().as_bytes())).map_err(failed(&text))?;
+        }
+        if let Some(interface) = interface {
+            let text = format!("interface {interface} (spec.interface) cannot be used; is it on this node?");
+            socket.bind_device(Some(interface.as_str().as_bytes())).map_err(failed(&text))?;
+        }
+        dress_socket(&socket, family, *reach).map_err(failed("a socket option was refused"))?;
+        if let Some(password) = password {
+            let to = self.to()?;
+            sign(&socket, to, password.reveal())
+                .map_err(failed("the kernel did not take the password (TCP-MD5)"))?;
+        }
+        if let Some(source) = source {
+            let text = format!(
+                "{source} (spec.sourceAddress) cannot be used; give the address to an interface of this node"
+            );
+            socket.bind(&SocketAddr::new(*source, 0).into()).map_err(failed(&text))?;
+        }
+        Ok(socket)
+    }
+
+    fn to(&self) -> Result<SocketAddr, Unconnected> {
+        match (self.peer, &self.interface) {
+            (IpAddr::V6(peer), Some(interface)) if peer.is_unicast_link_local() => {
+                let index = nix::net::if_::if_nametoindex(interface.as_str())
+                    .map_err(|_| here(format!("there is no interface {interface} on this node")))?;
+                Ok(SocketAddrV6::new(peer, self.port, 0, index).into())
+            }
+            (peer, Some(_) | None) => Ok(SocketAddr::new(peer, self.port)),
+        }
+    }
+}
+
+/// What every connection to a router has, whoever made it.
+pub fn dress_socket(socket: &Socket, family: Family, reach: Reach) -> io::Result<()> {
+    socket.set_tcp_nodelay(true)?;
+    let ttl = match reach {
+        Reach::Anywhere => None,
+        Reach::Link => Some(1),
+        Reach::Far | Reach::Within(_) => Some(255),
+    };
+    match family {
+        Family::V4 => {
+            socket.set_tos_v4(TRAFFIC_CLASS)?;
+            ttl.map_or(Ok(()), |ttl| socket.set_ttl_v4(ttl))?;
+        }
+        Family::V6 => {
+            socket.set_tclass_v6(TRAFFIC_CLASS)?;
+            ttl.map_or(Ok(()), |ttl| socket.set_unicast_hops_v6(ttl))?;
+        }
+    }
+    match reach {
+        Reach::Within(hops) => {
+            let least = u8::MAX.saturating_sub(hops.saturating_sub(1));
+            drop_below(socket, least, family == Family::V6)
+        }
+        Reach::Anywhere | Reach::Link | Reach::Far => Ok(()),
+    }
+}
+
+/// Listens for routers that connect by themselves, on all addresses of both families.
+pub fn listen(port: u16) -> io::Result<[TcpListener; 2]> {
+    let open = |family: Family| {
+        let (domain, address): (_, IpAddr) = match family {
+            Family::V4 => (Domain::IPV4, std::net::Ipv4Addr::UNSPECIFIED.into()),
+            Family::V6 => (Domain::IPV6, std::net::Ipv6Addr::UNSPECIFIED.into()),
+        };
+        let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_nonblocking(true)?;
+        socket.set_reuse_address(true)?;
+        if family == Family::V6 {
+            socket.set_only_v6(true)?;
+        }
+        socket.bind(&SocketAddr::new(address, port).into())?;
+        TcpSocket::from_std_stream(socket.into()).listen(BACKLOG)
+    };
+    Ok([open(Family::V4)?, open(Family::V6)?])
+}
+
+/// The passwords of routers that may connect by themselves. `None` ends one.
+pub fn expect_signed(listener: &TcpListener, peer: IpAddr, password: Option<&Password>) -> io::Result<()> {
+    sign(listener, SocketAddr::new(peer, 0), password.map_or(&[], Password::reveal))
+}
+
+/// The addresses of the interface that has `local`, and whether `peer` is on one of its networks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    /// All addresses of the interface.
+    pub addresses: Vec<IpAddr>,
+    /// A packet to the peer crosses no router.
+    pub on_link: bool,
+}
+
+impl Surroundings {
+    /// Of a connection with these ends.
+    pub fn of(local: IpAddr, peer: IpAddr) -> io::Result<Self> {
+        let all: Vec<_> = interface_addresses()?;
+        let name = all.iter().find(|(_, net)| net.addr() == local).map(|(name, _)| name.clone());
+        let own = all.iter().filter(|(interface, _)| Some(interface) == name.as_ref());
+        let on_link = own.clone().any(|(_, net)| net.contains(&peer));
+        Ok(Self { addresses: own.map(|(_, net)| net.addr()).collect(), on_link })
+    }
+}
+
+/// Is `peer` on a network that this node is on?
+pub fn is_on_link(peer: IpAddr) -> io::Result<bool> {
+    Ok(interface_addresses()?.iter().any(|(_, net)| net.contains(&peer)))
+}
+
+fn interface_addresses() -> io::Result<Vec<(String, ipnet::IpNet)>> {
+    let address = |storage: Option<nix::sys::socket::SockaddrStorage>| -> Option<IpAddr> {
+        let storage = storage?;
+        let v4 = storage.as_sockaddr_in().map(|v4| IpAddr::V4(v4.ip()));
+        v4.or_else(|| storage.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))
+    };
+    let net = |entry: nix::ifaddrs::InterfaceAddress| {
+        let (own, mask) = (address(entry.address)?, address(entry.netmask)?);
+        let net = ipnet::IpNet::with_netmask(own, mask).ok()?;
+        Some((entry.interface_name, net))
+    };
+    Ok(getifaddrs()?.filter_map(net).collect())
+}
+
+fn here(text: String) -> Unconnected {
+    Unconnected::Here { text }
+}

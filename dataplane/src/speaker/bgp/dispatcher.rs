@@ -1,0 +1,184 @@
+//! One task a peer: begun when it is wanted, told what concerns it, ended when it is not.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{BuildHasher as _, RandomState};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metallb_core::config::Endpoint;
+use metallb_core::names::{InterfaceName, PeerName};
+use metallb_protocols::bgp::session::{Beginning, Ending};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::listener::Listeners;
+use super::orders::{OfLane, OfPeer, Orders, merge};
+use super::peer::{Around, Peer};
+use super::wanted::Wanted;
+
+/// Connections of one router that wait to be taken up. It makes one at a time.
+const ACCEPTED: usize = 2;
+/// Sessions that end get this long to say so.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Owns the tasks.
+pub struct Dispatcher {
+    orders: Arc<Orders<OfLane>>,
+    around: Around,
+    interfaces: watch::Sender<BTreeSet<InterfaceName>>,
+    listeners: Option<Listeners>,
+    /// Of the moments at which peers try again.
+    seed: u64,
+    /// The first peers are those of the process; later ones are new.
+    first: bool,
+    draining: bool,
+    running: BTreeMap<PeerName, Running>,
+    tasks: JoinSet<()>,
+}
+
+struct Running {
+    wanted: Wanted,
+    orders: Arc<Orders<OfPeer>>,
+    accepted: mpsc::Sender<TcpStream>,
+}
+
+impl Dispatcher {
+    pub fn new(
+        orders: Arc<Orders<OfLane>>,
+        around: Around,
+        interfaces: watch::Sender<BTreeSet<InterfaceName>>,
+        listeners: Option<[TcpListener; 2]>,
+        seed: u64,
+    ) -> Self {
+        Self {
+            orders,
+            around,
+            interfaces,
+            listeners: listeners.map(Listeners::new),
+            seed,
+            first: true,
+            draining: false,
+            running: BTreeMap::new(),
+            tasks: JoinSet::new(),
+        }
+    }
+
+    /// Runs until it is told to end.
+    pub async fn run(mut self) {
+        loop {
+            tokio::select! {
+                orders = self.orders.take() => {
+                    let OfLane { peers, routes, draining, ending } = orders;
+                    if let Some(ending) = ending {
+                        return self.end(&ending).await;
+                    }
+                    if let Some(peers) = peers {
+                        self.set_peers(peers);
+                    }
+                    for (peer, changes) in routes {
+                        // Of a peer that is gone nobody needs to know.
+                        if let Some(running) = self.running.get(&peer) {
+                            running.orders.put(|waiting| match &mut waiting.routes {
+                                Some(earlier) => merge(earlier, changes),
+                                none => *none = Some(changes),
+                            });
+                        }
+                    }
+                    if let Some(draining) = draining {
+                        self.draining = draining;
+                        for running in self.running.values() {
+                            running.orders.put(|waiting| waiting.draining = Some(draining));
+                        }
+                    }
+                }
+                (stream, from) = accepted(self.listeners.as_ref()) => self.hand_over(stream, from),
+                Some(ended) = self.tasks.join_next() => if let Err(error) = ended {
+                    tracing::error!(event = "peerTaskEnded", %error, "a peer's task broke; its session is gone until the speaker restarts");
+                },
+            }
+        }
+    }
+
+    async fn end(mut self, ending: &Ending) {
+        for running in self.running.values() {
+            running.orders.put(|waiting| waiting.ending = Some(ending.clone()));
+        }
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(FAREWELL, all).await;
+    }
+
+    fn set_peers(&mut self, peers: BTreeMap<PeerName, Wanted>) {
+        let interfaces = peers.values().filter_map(|wanted| match &wanted.transport.endpoint {
+            Endpoint::Interface(interface) => Some(interface.clone()),
+            Endpoint::Address(_) => None,
+        });
+        let interfaces = interfaces.collect();
+        self.interfaces.send_if_modified(|known| {
+            let differs = *known != interfaces;
+            *known = interfaces;
+            differs
+        });
+        if let Some(listeners) = &mut self.listeners {
+            listeners.expect(peers.values());
+        }
+        self.running.retain(|name, running| {
+            let stays = peers.contains_key(name);
+            if !stays {
+                running.orders.put(|waiting| waiting.ending = Some(Ending::Deconfigured));
+            }
+            stays
+        });
+        let beginning = if self.first { Beginning::Process } else { Beginning::Peer };
+        self.first = false;
+        for (name, wanted) in peers {
+            match self.running.get_mut(&name) {
+                Some(running) if running.wanted == wanted => {}
+                Some(running) => {
+                    running.wanted = wanted.clone();
+                    running.orders.put(|waiting| waiting.wanted = Some(wanted));
+                }
+                None => self.begin(name, wanted, beginning),
+            }
+        }
+    }
+
+    fn begin(&mut self, name: PeerName, wanted: Wanted, beginning: Beginning) {
+        let orders = Orders::<OfPeer>::new();
+        let (accepted, incoming) = mpsc::channel(ACCEPTED);
+        if self.draining {
+            orders.put(|waiting| waiting.draining = Some(true));
+        }
+        let seed = self.seed ^ RandomState::new().hash_one(&name);
+        let running = Running { wanted: wanted.clone(), orders: orders.clone(), accepted };
+        let peer = Peer::new(name.clone(), wanted, beginning, seed, self.around.clone(), orders, incoming);
+        self.tasks.spawn(peer.run());
+        self.running.insert(name, running);
+    }
+
+    /// A router connected: to the peer at its address it goes, if there is one.
+    fn hand_over(&self, stream: TcpStream, from: IpAddr) {
+        let is_from = |running: &&Running| match &running.wanted.transport.endpoint {
+            Endpoint::Address(address) => *address == from && running.wanted.transport.vrf.is_none(),
+            Endpoint::Interface(_) => false,
+        };
+        let Some(running) = self.running.values().find(is_from) else {
+            tracing::debug!(event = "strangerRefused", %from, "no BGPPeer of this node has that address");
+            return;
+        };
+        if let Err(error) = super::listener::dress(&stream, &running.wanted.transport) {
+            tracing::warn!(event = "connectionRefused", %from, %error, "its socket does not take the options of the BGPPeer");
+            return;
+        }
+        // Full: it makes more connections than anybody needs.
+        let _ = running.accepted.try_send(stream);
+    }
+}
+
+async fn accepted(listeners: Option<&Listeners>) -> (TcpStream, IpAddr) {
+    match listeners {
+        Some(listeners) => listeners.accept().await,
+        None => std::future::pending().await,
+    }
+}

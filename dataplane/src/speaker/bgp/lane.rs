@@ -1,0 +1,107 @@
+//! The lane from outside: start it, tell it which peers and routes are wanted, read how the sessions stand, end it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use anyhow::Context as _;
+use metallb_core::names::{InterfaceName, PeerName};
+use metallb_core::plan::PeerChanges;
+pub use metallb_protocols::bgp::session::Ending;
+use rand::TryRngCore as _;
+use rand::rngs::OsRng;
+use tokio::runtime;
+use tokio::sync::watch;
+
+use super::dispatcher::Dispatcher;
+use super::metrics::Metrics;
+use super::orders::{OfLane, Orders, merge};
+use super::peer::{Around, Routers, Told};
+use super::seen::Seen;
+use super::wanted::Wanted;
+use super::watched::Watched;
+use crate::net::tcp::listen;
+use crate::speaker::bfd;
+
+/// What the lane works with, besides its sockets.
+pub struct Beside {
+    /// The lane that watches over peers with a BFD profile.
+    pub bfd: bfd::Publisher,
+    /// What it sees.
+    pub bfd_seen: watch::Receiver<bfd::Seen>,
+    /// The interfaces of unnumbered peers, for who looks for their routers.
+    pub interfaces: watch::Sender<BTreeSet<InterfaceName>>,
+    /// Those that were found.
+    pub routers: watch::Receiver<Routers>,
+    /// Routers may connect by themselves to this port; `None`: only we do.
+    pub listen: Option<u16>,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+/// The running lane.
+pub struct Lane {
+    orders: Arc<Orders<OfLane>>,
+    /// How the sessions stand. Closes when the lane ends.
+    pub seen: watch::Receiver<Seen>,
+    thread: JoinHandle<()>,
+}
+
+impl Lane {
+    /// Starts the thread. Sessions begin when peers are wanted, and not before.
+    pub fn start(beside: Beside) -> anyhow::Result<Self> {
+        let Beside { bfd, bfd_seen, interfaces, routers, listen: port, metrics } = beside;
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .build()
+            .context("cannot start the BGP thread")?;
+        let listeners = {
+            let _inside = runtime.enter();
+            port.map(listen).transpose().with_context(|| {
+                format!(
+                    "cannot listen for routers on port {}; is it taken, or below 1024?",
+                    port.unwrap_or_default()
+                )
+            })?
+        };
+        let seed = OsRng.try_next_u64().context("the system gives no random bytes")?;
+        let orders = Orders::new();
+        let (sender, seen) = watch::channel(Seen::new());
+        let told = Told { seen: Arc::new(sender), metrics };
+        let around = Around { watched: Watched::new(bfd), bfd: bfd_seen, routers, told };
+        let dispatcher = Dispatcher::new(orders.clone(), around, interfaces, listeners, seed);
+        let thread = std::thread::Builder::new()
+            .name("bgp".to_owned())
+            .spawn(move || runtime.block_on(dispatcher.run()))
+            .context("cannot start the BGP thread")?;
+        Ok(Self { orders, seen, thread })
+    }
+
+    /// From now on, these peers and no others. What changed of one is changed in place where the protocol allows it.
+    pub fn set_peers(&self, peers: BTreeMap<PeerName, Wanted>) {
+        self.orders.put(|waiting| waiting.peers = Some(peers));
+    }
+
+    /// From now on, peers hear this. Those that were not heard of here before are to be in it whole.
+    pub fn set_routes(&self, changes: BTreeMap<PeerName, PeerChanges>) {
+        self.orders.put(|waiting| {
+            for (peer, changes) in changes {
+                merge(waiting.routes.entry(peer).or_default(), changes);
+            }
+        });
+    }
+
+    /// Marks all routes as about to go, or no longer (RFC 8326).
+    pub fn set_draining(&self, draining: bool) {
+        self.orders.put(|waiting| waiting.draining = Some(draining));
+    }
+
+    /// Ends all sessions, and the thread.
+    pub fn leave(self, ending: Ending) {
+        self.orders.put(|waiting| waiting.ending = Some(ending));
+        if self.thread.join().is_err() {
+            tracing::error!(event = "laneEnded", "the BGP thread had panicked");
+        }
+    }
+}

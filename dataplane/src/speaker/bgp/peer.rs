@@ -1,0 +1,448 @@
+//! One peer's task: between its session machine and its sockets, timers and orders. It waits for nothing else, and
+//! nothing else waits for it.
+
+mod telling;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use metallb_core::config::{Endpoint, RemoteAs};
+use metallb_core::names::{InterfaceName, PeerName};
+use metallb_core::plan::PeerChanges;
+use metallb_protocols::bfd::{Hops, Path as Way, Status};
+use metallb_protocols::bgp::adverts::NextHops;
+use metallb_protocols::bgp::session::{
+    Beginning, Connection, Ending, Input, Jitter, Output, Path, Session, State, Unconnected,
+};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
+
+use super::orders::{OfPeer, Orders};
+use super::wanted::{Transport, Wanted};
+use super::watched::{Means, Watched, compare};
+use super::wires::{Ready, Wires};
+use crate::net::tcp::{Dial, Reach, Surroundings, is_on_link};
+use crate::speaker::bfd;
+use telling::Telling;
+pub use telling::Told;
+
+/// Read at once. A router that sends all it knows is read in such pieces, with a turn for everything else in between.
+const CHUNK: usize = 64 * 1024;
+
+/// The routers behind interfaces, as their advertisements show them.
+pub type Routers = BTreeMap<InterfaceName, IpAddr>;
+
+/// What a peer's task has besides its orders.
+#[derive(Clone)]
+pub struct Around {
+    /// What BFD is to watch.
+    pub watched: Watched,
+    /// What it sees.
+    pub bfd: watch::Receiver<bfd::Seen>,
+    /// The routers of unnumbered peers.
+    pub routers: watch::Receiver<Routers>,
+    /// Where it tells how the session stands.
+    pub told: Told,
+}
+
+/// A connection under way.
+struct Dialling {
+    connection: Connection,
+    attempt: BoxFuture<'static, Result<TcpStream, Unconnected>>,
+}
+
+/// The task of one peer.
+pub struct Peer {
+    name: PeerName,
+    around: Around,
+    wanted: Wanted,
+    session: Session,
+    wires: Wires,
+    dialling: Option<Dialling>,
+    orders: Arc<Orders<OfPeer>>,
+    accepted: mpsc::Receiver<TcpStream>,
+    /// Connections that the router made are numbered here.
+    counted: u64,
+    /// Where the router is, if that is known.
+    router: Option<IpAddr>,
+    /// What BFD watches, and what it said last.
+    way: Option<Way>,
+    bfd: Option<Status>,
+    telling: Telling,
+    ended: bool,
+}
+
+impl Peer {
+    pub fn new(
+        name: PeerName,
+        wanted: Wanted,
+        beginning: Beginning,
+        seed: u64,
+        around: Around,
+        orders: Arc<Orders<OfPeer>>,
+        accepted: mpsc::Receiver<TcpStream>,
+    ) -> Self {
+        let session = Session::new(Instant::now(), wanted.settings.clone(), beginning, Jitter::new(seed));
+        let telling = Telling::new(name.clone(), around.told.clone(), &wanted);
+        Self {
+            name,
+            around,
+            wanted,
+            session,
+            wires: Wires::default(),
+            dialling: None,
+            orders,
+            accepted,
+            counted: 0,
+            router: None,
+            way: None,
+            bfd: None,
+            telling,
+            ended: false,
+        }
+    }
+
+    /// Runs until it is told to end.
+    pub async fn run(mut self) {
+        let mut buffer = vec![0; CHUNK];
+        self.find_router();
+        self.input(Input::Start);
+        while !self.ended {
+            self.telling.tell(&self.session, &self.wanted.transport, self.router, self.bfd.as_ref());
+            let due = self.session.poll_timeout();
+            tokio::select! {
+                biased;
+                orders = self.orders.take() => self.obey(orders),
+                Ok(()) = self.around.bfd.changed() => self.look_at_bfd(),
+                ready = self.wires.ready() => {
+                    match ready {
+                        Ready::Read(connection) => self.read(connection, &mut buffer),
+                        Ready::Write(connection) => self.flush(connection),
+                    }
+                    // Routers that never stop sending must not stop the clock.
+                    if due.is_some_and(|due| due <= Instant::now()) {
+                        self.input(Input::Tick);
+                    }
+                    tokio::task::yield_now().await;
+                }
+                (connection, result) = dialled(&mut self.dialling) => self.dialled(connection, result),
+                Some(stream) = self.accepted.recv() => self.accept(stream),
+                Ok(()) = self.around.routers.changed() => self.find_router(),
+                () = until(due) => self.input(Input::Tick),
+            }
+            self.wires.tidy();
+        }
+        self.around.watched.set(&self.name, None);
+        self.telling.forget();
+        self.wires.finish().await;
+    }
+
+    fn obey(&mut self, orders: OfPeer) {
+        let OfPeer { wanted, routes, draining, ending } = orders;
+        if let Some(wanted) = wanted {
+            self.change(wanted);
+        }
+        if let Some(PeerChanges { complete, routes }) = routes {
+            if complete {
+                let routes = routes.into_iter().filter_map(|(prefix, route)| Some((prefix, route?)));
+                self.input(Input::Routes(routes.collect()));
+            } else {
+                self.input(Input::Changes(routes.into_iter().collect()));
+            }
+        }
+        if let Some(draining) = draining {
+            self.input(Input::Drain(draining));
+        }
+        if let Some(ending) = ending {
+            self.input(Input::Stop(ending));
+            self.ended = true;
+        }
+    }
+
+    fn change(&mut self, wanted: Wanted) {
+        let before = std::mem::replace(&mut self.wanted, wanted);
+        if before.transport != self.wanted.transport {
+            let text = what_differs(&before.transport, &self.wanted.transport).to_owned();
+            self.input(Input::Stop(Ending::Transport { text }));
+        }
+        if before.settings != self.wanted.settings {
+            self.input(Input::Configure(Box::new(self.wanted.settings.clone())));
+        }
+        self.find_router();
+        self.watch();
+    }
+
+    /// Where is the router now? An unnumbered one may have appeared, or another taken its place.
+    fn find_router(&mut self) {
+        let router = match &self.wanted.transport.endpoint {
+            Endpoint::Address(address) => Some(*address),
+            Endpoint::Interface(interface) => self.around.routers.borrow_and_update().get(interface).copied(),
+        };
+        let before = std::mem::replace(&mut self.router, router);
+        if before == router {
+            return;
+        }
+        self.watch();
+        match (before, router) {
+            (Some(before), _) if self.session.state() > State::Active => {
+                let text = format!("{before} is not the router behind the interface any more");
+                self.input(Input::Stop(Ending::Transport { text }));
+            }
+            (_, Some(_)) => self.input(Input::PathUp),
+            (_, None) => {}
+        }
+    }
+
+    /// Has BFD watch the way to the router, if the peer asks for it.
+    fn watch(&mut self) {
+        let way = self.wanted.bfd.zip(self.router).map(|(profile, router)| (self.way_to(router), profile));
+        self.around.watched.set(&self.name, way.clone());
+        let way = way.map(|(way, _)| way);
+        if self.way != way {
+            self.way = way;
+            self.bfd = None;
+        }
+    }
+
+    /// BFD over several hops where the router need not be on the link: by `spec.ebgpMultiHop`, or inside our own system
+    /// if its address is on no network of this node.
+    fn way_to(&self, router: IpAddr) -> Way {
+        let Transport { endpoint, port: _, source_address, vrf, password: _, reach } = &self.wanted.transport;
+        let internal = match self.wanted.settings.remote {
+            RemoteAs::Number(asn) => asn == self.wanted.settings.my_asn,
+            RemoteAs::Internal => true,
+            RemoteAs::External => false,
+        };
+        let next_door = || is_on_link(router).unwrap_or(true);
+        let hops = match (reach, internal) {
+            (Reach::Link | Reach::Within(1), _) => Hops::Single,
+            (Reach::Anywhere | Reach::Far | Reach::Within(_), _) if next_door() => Hops::Single,
+            (Reach::Anywhere | Reach::Far | Reach::Within(_), true | false) => Hops::Multi,
+        };
+        let interface = match endpoint {
+            Endpoint::Address(_) => None,
+            Endpoint::Interface(interface) => Some(interface.clone()),
+        };
+        Way { peer: router, hops, source: *source_address, interface, vrf: vrf.clone() }
+    }
+
+    fn look_at_bfd(&mut self) {
+        let now = self.way.as_ref().and_then(|way| self.around.bfd.borrow_and_update().get(way).copied());
+        let means = compare(self.bfd.as_ref(), now.as_ref());
+        self.bfd = now;
+        match means {
+            Means::Lost if self.session.up_since().is_some() => self.input(Input::Stop(Ending::BfdDown)),
+            Means::Found => self.input(Input::PathUp),
+            Means::Lost | Means::Nothing => {}
+        }
+    }
+
+    /// Hands an input to the session, and does what follows.
+    fn input(&mut self, input: Input<'_>) {
+        self.session.handle_input(Instant::now(), input);
+        while let Some(output) = self.session.poll_output() {
+            match output {
+                Output::Connect(connection) => {
+                    self.telling.attempt();
+                    self.dial(connection);
+                }
+                Output::Close { connection, farewell } => {
+                    if self.dialling.as_ref().is_some_and(|dialling| dialling.connection == connection) {
+                        self.dialling = None;
+                    }
+                    self.wires.close(connection, farewell);
+                }
+                Output::Up(negotiated) => self.telling.up(&negotiated),
+                Output::Down(failure) => self.telling.down(&failure),
+                Output::Failed(failure) => self.telling.failed(&failure),
+            }
+        }
+        self.telling.reached(self.session.state());
+        self.write();
+    }
+
+    /// Writes what the session has to say, as far as the sockets take it.
+    fn write(&mut self) {
+        let mut broken = None;
+        'all: for connection in self.wires.writable() {
+            while self.session.has_transmit(connection) {
+                let Some(message) = self.session.poll_transmit(Instant::now(), connection) else { break };
+                if let Err(error) = self.wires.write(connection, message) {
+                    broken = Some((connection, error));
+                    break 'all;
+                }
+                if !self.wires.writable().contains(&connection) {
+                    break;
+                }
+            }
+        }
+        if let Some((connection, error)) = broken {
+            self.closed(connection, Some(error.to_string()));
+        }
+    }
+
+    fn flush(&mut self, connection: Connection) {
+        match self.wires.flush(connection) {
+            Ok(()) => self.write(),
+            Err(error) => self.closed(connection, Some(error.to_string())),
+        }
+    }
+
+    fn read(&mut self, connection: Connection, buffer: &mut [u8]) {
+        match self.wires.read(connection, buffer) {
+            None => {}
+            Some(Ok(0)) => self.closed(connection, None),
+            Some(Ok(length)) => {
+                let bytes = buffer.get(..length).unwrap_or_default();
+                self.input(Input::Received { connection, bytes });
+            }
+            Some(Err(error)) => self.closed(connection, Some(error.to_string())),
+        }
+    }
+
+    fn closed(&mut self, connection: Connection, text: Option<String>) {
+        self.wires.forget(connection);
+        self.input(Input::Closed { connection, text });
+    }
+
+    fn dial(&mut self, connection: Connection) {
+        let attempt = match self.to_dial() {
+            Ok(dial) => async move { dial.connect().await }.boxed(),
+            Err(why) => std::future::ready(Err(why)).boxed(),
+        };
+        self.dialling = Some(Dialling { connection, attempt });
+    }
+
+    fn to_dial(&self) -> Result<Dial, Unconnected> {
+        let Transport { endpoint, port, source_address, vrf, password, reach } = &self.wanted.transport;
+        let interface = match endpoint {
+            Endpoint::Address(_) => None,
+            Endpoint::Interface(interface) => Some(interface.clone()),
+        };
+        let peer = self.router.ok_or_else(|| Unconnected::Here {
+            text: format!(
+                "no router has shown itself on interface {endpoint} (spec.interface); does it send router \
+                 advertisements there (IPv6 RA), and is the interface up?"
+            ),
+        })?;
+        Ok(Dial {
+            peer,
+            port: port.get(),
+            interface,
+            vrf: vrf.clone(),
+            source: *source_address,
+            reach: *reach,
+            password: password.clone(),
+        })
+    }
+
+    fn dialled(&mut self, connection: Connection, result: Result<TcpStream, Unconnected>) {
+        self.dialling = None;
+        match result {
+            Ok(stream) => {
+                let path = path(&stream);
+                self.wires.add(connection, stream);
+                self.input(Input::Connected { connection, path });
+            }
+            Err(why) => self.input(Input::Unconnected { connection, why }),
+        }
+    }
+
+    fn accept(&mut self, stream: TcpStream) {
+        let connection = Connection::Accepted(self.counted);
+        self.counted += 1;
+        let path = path(&stream);
+        self.wires.add(connection, stream);
+        self.input(Input::Accepted { connection, path });
+    }
+}
+
+/// The outcome of the attempt under way, if there is one.
+async fn dialled(dialling: &mut Option<Dialling>) -> (Connection, Result<TcpStream, Unconnected>) {
+    match dialling {
+        Some(Dialling { connection, attempt }) => (*connection, attempt.await),
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The addresses of this node that the router can send to (RFC 4271 §5.1.3, RFC 2545 §2).
+fn path(stream: &TcpStream) -> Path {
+    let address = |end: std::io::Result<SocketAddr>| end.ok().map(|end| end.ip().to_canonical());
+    let Some((local, peer)) = address(stream.local_addr()).zip(address(stream.peer_addr())) else {
+        return Path::default();
+    };
+    let Surroundings { addresses, on_link } = Surroundings::of(local, peer).unwrap_or_default();
+    Path { next_hops: next_hops(local, &addresses, on_link) }
+}
+
+/// The session's own address first; of the other family, what its interface has.
+fn next_hops(local: IpAddr, addresses: &[IpAddr], on_link: bool) -> NextHops {
+    let mut v4s = addresses.iter().filter_map(|address| match address {
+        IpAddr::V4(v4) => Some(*v4),
+        IpAddr::V6(_) => None,
+    });
+    let v6s = || {
+        addresses.iter().filter_map(|address| match address {
+            IpAddr::V6(v6) => Some(*v6),
+            IpAddr::V4(_) => None,
+        })
+    };
+    let link_local = v6s().find(std::net::Ipv6Addr::is_unicast_link_local).filter(|_| on_link);
+    let global = || v6s().find(|v6| !v6.is_unicast_link_local());
+    match local {
+        IpAddr::V4(own) => NextHops { v4: Some(own), v6: global(), link_local },
+        IpAddr::V6(own) if own.is_unicast_link_local() => {
+            NextHops { v4: v4s.next(), v6: global(), link_local: Some(own) }
+        }
+        IpAddr::V6(own) => NextHops { v4: v4s.next(), v6: Some(own), link_local },
+    }
+}
+
+/// For the message to the router, and for the log: what about the connection is different now.
+fn what_differs(before: &Transport, now: &Transport) -> &'static str {
+    if before.password != now.password {
+        "its password changed"
+    } else if before.endpoint != now.endpoint || before.port != now.port {
+        "its address changed"
+    } else if before.source_address != now.source_address {
+        "its source address changed"
+    } else if before.vrf != now.vrf {
+        "its VRF changed"
+    } else {
+        "its TTL changed"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn next_hops_are_addresses_of_the_interface_that_the_session_leaves_by() {
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let interface = ["192.0.2.7", "192.0.2.8", "2001:db8::7", "fe80::7"].map(address);
+        let shown = |local: &str, addresses: &[IpAddr], on_link| {
+            let NextHops { v4, v6, link_local } = next_hops(address(local), addresses, on_link);
+            [v4.map(|v4| v4.to_string()), v6.map(|v6| v6.to_string()), link_local.map(|ll| ll.to_string())]
+                .map(|one| one.unwrap_or_default())
+        };
+        assert_eq!(shown("192.0.2.8", &interface, true), ["192.0.2.8", "2001:db8::7", "fe80::7"]);
+        assert_eq!(shown("2001:db8::7", &interface, true), ["192.0.2.7", "2001:db8::7", "fe80::7"]);
+        // RFC 2545 §3: the link-local one is for who shares the link.
+        assert_eq!(shown("2001:db8::7", &interface, false), ["192.0.2.7", "2001:db8::7", ""]);
+        assert_eq!(shown("fe80::7", &interface, true), ["192.0.2.7", "2001:db8::7", "fe80::7"]);
+        assert_eq!(shown("fe80::7", &interface[3..], true), ["", "", "fe80::7"]);
+        assert_eq!(shown("192.0.2.7", &interface[..1], true), ["192.0.2.7", "", ""]);
+    }
+}
