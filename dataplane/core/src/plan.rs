@@ -21,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 pub use planner::Planner;
-pub use routes::{PeerChanges, RouteAttributes, RouteChanges, RoutePlanner, Verdict};
+pub use routes::{PeerChanges, RouteAttributes, RouteChanges, RoutePlanner, Verdict, peers};
 pub use world::{Endpoints, Node, Service, Speakers, TrafficPolicy, World};
 
 use crate::config::Interfaces;

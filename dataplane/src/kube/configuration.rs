@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
-use metallb_core::config::{BgpAdvertisement, Config, Peer, share_a_node};
+use metallb_core::config::{BgpAdvertisement, Config, Password, PasswordSource, Peer, share_a_node};
 use metallb_core::labels::Labels;
 use metallb_core::names::NodeName;
 use metallb_core::refusal::{Effect, Kind, ObjectRef, ObjectRefusal};
@@ -37,7 +37,16 @@ pub enum Change {
     /// Of a Community.
     Community(Event<ObjectKey, Stored<Community>>),
     /// Of a Secret in MetalLB's namespace.
-    Secret(Event<ObjectKey, Secret>),
+    Secret(Event<ObjectKey, KeyedSecret>),
+}
+
+/// What is read of a Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyedSecret {
+    /// What the rules ask of it.
+    pub shape: Secret,
+    /// The password in it, where it is of the type that peers name.
+    pub password: Option<Password>,
 }
 
 /// For whom the configuration is.
@@ -60,7 +69,7 @@ pub struct Configuration {
     bgp_peers: Table<ObjectKey, Stored<BGPPeer>>,
     bfd_profiles: Table<ObjectKey, Stored<BFDProfile>>,
     communities: Table<ObjectKey, Stored<Community>>,
-    secrets: Table<ObjectKey, Secret>,
+    secrets: Table<ObjectKey, KeyedSecret>,
     /// The labels of the node it is for, once that is known to be there.
     node: Option<Labels>,
     objects: Objects,
@@ -73,8 +82,9 @@ impl Configuration {
         Self { scope, ..Self::default() }
     }
 
-    /// Takes in a change. True when what counts in the configuration is now different.
+    /// Takes in a change. True when what counts in the configuration is now different, be it only a password.
     pub fn apply(&mut self, change: Change) -> bool {
+        let secrets = matches!(change, Change::Secret(_));
         let touched = match change {
             Change::Pool(event) => self.pools.reduce(event),
             Change::L2Advertisement(event) => self.l2_advertisements.reduce(event),
@@ -84,7 +94,7 @@ impl Configuration {
             Change::Community(event) => self.communities.reduce(event),
             Change::Secret(event) => self.secrets.reduce(event),
         };
-        !touched.is_empty() && self.parse()
+        !touched.is_empty() && (self.parse() || secrets)
     }
 
     /// The labels of the node it is for are these; `None` when there is no such node. True when what counts in the
@@ -116,7 +126,7 @@ impl Configuration {
             bfd_profiles: by_name(&self.bfd_profiles),
             communities: by_name(&self.communities),
             nodes,
-            secrets: (self.scope != Scope::Allocation).then(|| by_name(&self.secrets)),
+            secrets: (self.scope != Scope::Allocation).then(|| self.shapes()),
         };
         let mut parsed = parse(&self.objects);
         self.keep_last_good(&mut parsed);
@@ -201,6 +211,21 @@ impl Configuration {
     /// What is in force.
     pub fn config(&self) -> &Config {
         &self.parsed.config
+    }
+
+    /// The password that `peer` asks for. `None` where it asks for none.
+    pub fn password(&self, peer: &Peer) -> Option<Password> {
+        match peer.password.as_ref()? {
+            PasswordSource::Inline(password) => Some(password.clone()),
+            PasswordSource::Secret(name) => {
+                let mut rows = self.secrets.rows().iter();
+                rows.find(|((_, row), _)| row == name.as_str())?.1.password.clone()
+            }
+        }
+    }
+
+    fn shapes(&self) -> BTreeMap<String, Secret> {
+        self.secrets.rows().iter().map(|((_, name), secret)| (name.clone(), secret.shape.clone())).collect()
     }
 
     /// What was set aside, each with the object that an event about it belongs to.

@@ -2,12 +2,25 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Parser};
+use clap::{ArgAction, Parser, ValueEnum};
 use metallb_process::flags::parse_bool;
 use metallb_process::logging::LogLevel;
 use metallb_process::serve::tls::TlsFlags;
 
-/// Announces the addresses of Services from this node, by ARP.
+/// `METALLB_BGP_TYPE`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BgpType {
+    /// MetalLB's own speaker.
+    Native,
+    /// FRR beside the speaker.
+    Frr,
+    /// FRR, run by frr-k8s, which MetalLB brings.
+    FrrK8s,
+    /// FRR, run by frr-k8s, which somebody else brings.
+    FrrK8sExternal,
+}
+
+/// Announces the addresses of Services from this node, by ARP and to BGP routers.
 ///
 /// Flags follow Go: one dash or two, values after `=` or a space, booleans unset by `=false`.
 #[derive(Clone, Debug, Parser)]
@@ -60,10 +73,17 @@ pub struct Args {
     #[arg(long, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true",
           value_parser = parse_bool, action = ArgAction::Set)]
     pub ignore_exclude_lb: bool,
-    /// Accepted for compatibility: BGP is not here yet
+    /// Whose defaults of BGP hold where a BGPPeer says nothing: native, frr or frr-k8s; frr-k8s-external writes
+    /// FRRConfigurations for routers that somebody else runs
+    #[arg(long, env = "METALLB_BGP_TYPE", default_value = "native")]
+    pub bgp_type: BgpType,
+    /// Port that routers may connect to by themselves; 0: only the speaker connects
+    #[arg(long, default_value_t = 0)]
+    pub bgp_listen_port: u16,
+    /// Namespace of frr-k8s, for FRRConfigurations; empty: that of MetalLB
     #[arg(long, env = "FRRK8S_NAMESPACE", default_value = "")]
     pub frrk8s_namespace: String,
-    /// Accepted for compatibility: BGP is not here yet
+    /// FRRConfigurations name the Secrets of passwords, also in another namespace
     #[arg(long, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true",
           value_parser = parse_bool, action = ArgAction::Set)]
     pub frrk8s_secret_passthrough: bool,

@@ -5,14 +5,15 @@ use k8s_openapi::api::core::v1::{Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::runtime::watcher;
 use kube::{Api, Client};
-use metallb_core::names::ServiceKey;
+use metallb_core::names::{NodeName, ServiceKey};
 use metallb_process::events::Recorder;
 use metallb_process::serve::debug::Question;
 use metallb_process::watch;
 use tokio::sync::{mpsc, watch as latest};
 use tokio::task::JoinSet;
 
-use super::facts::{Facts, Input, News, Peer, Row};
+use super::bgp;
+use super::facts::{Decided, Facts, Heard, Input, News, Peer, Row};
 use super::lane::Lane;
 use super::metrics::Metrics;
 use crate::kube::configuration::Configuration;
@@ -43,6 +44,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// Where statuses go.
     pub statuses: latest::Sender<Announced>,
+    /// Where it goes to which peers services are announced.
+    pub heard: latest::Sender<Heard>,
     /// Where it goes what is to be said about the configuration.
     pub verdicts: latest::Sender<Option<Verdict>>,
 }
@@ -52,6 +55,7 @@ pub async fn work(
     context: &Context,
     mut facts: Facts,
     lane: &Lane,
+    bgp: &bgp::Lane,
     mut links: latest::Receiver<Links>,
     mut questions: mpsc::Receiver<Question>,
 ) {
@@ -62,7 +66,14 @@ pub async fn work(
     facts.set_speakers(speakers.borrow_and_update().clone());
     facts.set_links(links.borrow_and_update().clone());
     loop {
-        // The wire first; what is said and written about it can wait.
+        // The wire first; what is said and written about it can wait. Routes before layer 2, as they are decided faster.
+        let Decided { peers, routes } = facts.decide_routes();
+        if let Some(peers) = peers {
+            bgp.set_peers(peers);
+        }
+        if !routes.is_empty() {
+            bgp.set_routes(routes);
+        }
         if let Some(tables) = facts.decide() {
             lane.publish(tables);
         }
@@ -79,27 +90,18 @@ pub async fn work(
                 Ok(()) => facts.set_speakers(speakers.borrow_and_update().clone()),
                 Err(_) => return,
             },
-            Some(question) = questions.recv() => drop(question.send(facts.state())), // whoever asked may be gone
+            Some(question) = questions.recv() => drop(question.send(facts.state(&bgp.seen.borrow()))), // whoever asked may be gone
             Ok(()) = links.changed() => facts.set_links(links.borrow_and_update().clone()),
         }
     }
 }
 
 fn tell(context: &Context, facts: &mut Facts) {
-    let (News { happenings, announced, withdrawn }, statuses) = facts.tell();
-    for happening in happenings {
-        context.recorder.record(happening);
-    }
+    let (news, statuses) = facts.tell();
+    pass_on(context, facts.node(), news);
+    let (news, heard) = facts.tell_routes();
+    pass_on(context, facts.node(), news);
     let metrics = &context.metrics;
-    let labels = |(service, ip): &(ServiceKey, std::net::IpAddr)| {
-        [service.to_string(), "layer2".to_owned(), facts.node().to_string(), ip.to_string()]
-    };
-    for labels in withdrawn.iter().map(labels) {
-        let _ = metrics.announced.remove_label_values(&labels.each_ref().map(String::as_str)); // gone already: good
-    }
-    for labels in announced.iter().map(labels) {
-        metrics.announced.with_label_values(&labels.each_ref().map(String::as_str)).set(1);
-    }
     if facts.is_ready() {
         metrics.client.config_loaded.set(1);
     }
@@ -109,6 +111,26 @@ fn tell(context: &Context, facts: &mut Facts) {
     }
     if let Some(statuses) = statuses {
         context.statuses.send_replace(statuses);
+    }
+    if let Some(heard) = heard {
+        context.heard.send_replace(heard);
+    }
+}
+
+fn pass_on(context: &Context, node: &NodeName, news: News) {
+    let News { protocol, happenings, announced, withdrawn } = news;
+    for happening in happenings {
+        context.recorder.record(happening);
+    }
+    let gauge = &context.metrics.announced;
+    let labels = |(service, ip): &(ServiceKey, std::net::IpAddr)| {
+        [service.to_string(), protocol.label().to_owned(), node.to_string(), ip.to_string()]
+    };
+    for labels in withdrawn.iter().map(labels) {
+        let _ = gauge.remove_label_values(&labels.each_ref().map(String::as_str)); // gone already: good
+    }
+    for labels in announced.iter().map(labels) {
+        gauge.with_label_values(&labels.each_ref().map(String::as_str)).set(1);
     }
 }
 

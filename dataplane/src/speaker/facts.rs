@@ -2,6 +2,7 @@
 //!
 //! Start at [`Facts::decide`].
 
+mod routing;
 mod slices;
 mod state;
 mod told;
@@ -24,11 +25,14 @@ use crate::kube::configuration::{Change, Configuration, Scope};
 use crate::kube::configuration_state::Verdict;
 use crate::kube::service_l2_status::Announced;
 use crate::net::links::Links;
+use crate::speaker::bgp::wanted::Profile;
 use crate::speaker::lane::{Phase, Station, Tables};
 use metallb_crds::cluster::endpoints::Slice;
+use routing::Routing;
+pub use routing::{Decided, Heard};
 use slices::Slices;
-pub use told::News;
-use told::Told;
+pub use told::{News, Protocol};
+use told::{Told, Verdicts};
 
 /// A change that the brain hears of.
 #[derive(Debug)]
@@ -92,6 +96,7 @@ pub struct Facts {
     tables: Tables,
     tables_changed: bool,
     told: Told,
+    routing: Routing,
     /// Decided and not told yet.
     untold: BTreeSet<IpAddr>,
     /// Services whose object has changed since the statuses were worked out.
@@ -102,7 +107,7 @@ pub struct Facts {
 impl Facts {
     /// An empty world, seen from `node`. With `heartbeats`, the Pods of the speakers must be listed before anything is
     /// announced.
-    pub fn new(node: NodeName, ignore_exclude_label: bool, heartbeats: bool) -> Self {
+    pub fn new(node: NodeName, ignore_exclude_label: bool, heartbeats: bool, profile: Profile) -> Self {
         Self {
             services: Table::default(),
             slices: Slices::default(),
@@ -117,7 +122,8 @@ impl Facts {
             planner: Planner::default(),
             tables: Tables::default(),
             tables_changed: true,
-            told: Told::default(),
+            told: Told::new(Protocol::Layer2),
+            routing: Routing::new(profile),
             untold: BTreeSet::new(),
             unreported: BTreeSet::new(),
             statuses: Announced::new(),
@@ -149,8 +155,13 @@ impl Facts {
                     if name == *self.world.node() && self.configuration.set_node(labels) {
                         self.set_config();
                     }
+                    let is_ours = name == *self.world.node();
                     let touched = self.world.set_node(name, node);
-                    self.touch(touched);
+                    if is_ours {
+                        self.routing.set_peers_stale();
+                        self.routing.touch(touched.clone());
+                    }
+                    self.touch_layer2(touched);
                 }
             }
             Input::Configuration(change) => {
@@ -173,7 +184,7 @@ impl Facts {
         self.informed = speakers.is_some();
         if let Some(speakers) = speakers {
             let touched = self.world.set_speakers(speakers);
-            self.touch(touched);
+            self.touch_layer2(touched);
         }
     }
 
@@ -187,15 +198,22 @@ impl Facts {
         self.tables_changed = true;
         self.links = Some(links);
         let touched = self.world.set_interfaces(names);
-        self.touch(touched);
+        self.touch_layer2(touched);
     }
 
     fn set_config(&mut self) {
         let touched = self.world.set_config(self.configuration.config().clone());
+        self.routing.set_peers_stale();
         self.touch(touched);
     }
 
     fn touch(&mut self, touched: Touched) {
+        self.routing.touch(touched.clone());
+        self.touch_layer2(touched);
+    }
+
+    /// Of what BGP does not depend on: other nodes, who lives, the interfaces.
+    fn touch_layer2(&mut self, touched: Touched) {
         let before = std::mem::replace(&mut self.touched, Touched::nothing());
         self.touched = before.and(touched);
     }
@@ -237,6 +255,29 @@ impl Facts {
         std::mem::take(&mut self.tables_changed).then(|| self.tables.clone())
     }
 
+    /// Has everything been delivered that routes depend on? Before that none is withdrawn: routers may have kept those
+    /// of the process before this one.
+    fn knows_routes(&self) -> bool {
+        self.services.is_listed()
+            && self.slices.is_listed()
+            && self.nodes.is_listed()
+            && self.configuration.is_complete()
+    }
+
+    /// Which routers to talk to, if that is different now, and what each is to hear that it did not before. It goes on
+    /// the wire before anything is told ([`Facts::tell_routes`]).
+    pub fn decide_routes(&mut self) -> Decided {
+        let knows_peers = self.nodes.is_listed() && self.configuration.is_complete();
+        let knows_routes = self.knows_routes();
+        self.routing.decide(&self.world, &self.configuration, knows_peers, knows_routes)
+    }
+
+    /// What is new for services since the last time, and to which peers each is announced, if that changed.
+    pub fn tell_routes(&mut self) -> (News, Option<Heard>) {
+        let (services, world) = (&self.services, &self.world);
+        self.routing.tell(world, |service| services.get(service).map(|row| row.reference.clone()))
+    }
+
     /// What is new for services since the last time, and which services this node is the announcer of, if that changed.
     ///
     /// A service has one announcer, whatever the number of its addresses: the node that announces the first of them.
@@ -248,7 +289,9 @@ impl Facts {
         for address in &changed {
             affected.extend(self.world.services_on(*address).map(|(service, _)| service.clone()));
         }
-        let news = self.told.tell(self.world.node(), self.planner.plan(), &changed, reference);
+        let plan = self.planner.plan();
+        let verdicts = |address| plan.get(&address).map_or_else(Verdicts::new, |plan| plan.services.clone());
+        let news = self.told.tell(self.world.node(), verdicts, &changed, reference);
         let mut statuses_changed = false;
         for service in affected {
             let now = self.announced_from_here(&service);

@@ -16,12 +16,13 @@ use rand::TryRngCore as _;
 use rand::rngs::OsRng;
 use tokio::sync::watch;
 
-use super::args::Args;
+use super::args::{Args, BgpType};
+use super::bgp::wanted::Profile;
 use super::brain::{Context, work};
-use super::excluded;
-use super::facts::Facts;
+use super::facts::{Facts, Heard};
 use super::lane::{Heartbeats, Lane};
 use super::metrics::Metrics;
+use super::{bfd, bgp, excluded};
 use crate::kube::configuration_state::{self, Component};
 use crate::kube::service_l2_status::{self, Announced};
 use crate::net::links;
@@ -46,6 +47,8 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
 
     let registry = Registry::new();
     let metrics = Metrics::register(&registry)?;
+    let bfd_metrics = bfd::metrics::Metrics::register(&registry)?;
+    let bgp_metrics = bgp::metrics::Metrics::register(&registry)?;
     http::serve(On::Loopback(args.health_probe_port), http::probes(), shutdown.clone())?;
     let certificate = CertificateSource::from_flag(&args.metrics_cert_dir);
     let gate = Gate::new(client.clone());
@@ -61,12 +64,28 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     )?;
 
     let links = links::follow(excluded).await?;
-    let facts = Facts::new(node.clone(), args.ignore_exclude_lb, heartbeats.is_some());
+    let profile = match args.bgp_type {
+        BgpType::Native => Profile::Native,
+        BgpType::Frr | BgpType::FrrK8s | BgpType::FrrK8sExternal => Profile::Frr,
+    };
+    let facts = Facts::new(node.clone(), args.ignore_exclude_lb, heartbeats.is_some(), profile);
     let speaker_labels = heartbeats.is_some().then(|| args.ml_labels.clone());
     let lane = Lane::start(node.clone(), heartbeats, metrics.clone())?;
+    let bfd = bfd::Lane::start(bfd_metrics)?;
+    let (interfaces, _) = watch::channel(std::collections::BTreeSet::new());
+    let (_routers, routers) = watch::channel(std::collections::BTreeMap::new());
+    let bgp = bgp::Lane::start(bgp::Beside {
+        bfd: bfd.publisher.clone(),
+        bfd_seen: bfd.seen.clone(),
+        interfaces,
+        routers,
+        listen: Some(args.bgp_listen_port).filter(|port| *port != 0),
+        metrics: bgp_metrics,
+    })?;
     let (statuses, wanted) = watch::channel(Announced::new());
     let owner = cluster::owned_by(&pod)?;
     tokio::spawn(service_l2_status::keep(client.clone(), namespace.clone(), node.clone(), owner, wanted));
+    let (heard, _) = watch::channel(Heard::new());
     let (verdicts, verdict) = watch::channel(None);
     tokio::spawn(configuration_state::keep(
         client.clone(),
@@ -83,13 +102,18 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         speaker_labels,
         metrics,
         statuses,
+        heard,
         verdicts,
     };
     tokio::select! {
         () = shutdown.requested() => {}
-        () = work(&context, facts, &lane, links, questions) => bail!("the layer 2 thread ended: see the error before this one"),
+        () = work(&context, facts, &lane, &bgp, links, questions) => bail!("the layer 2 thread ended: see the error before this one"),
     }
+    // BGP first, while BFD still speaks: a router that keeps our routes over a restart would drop them when BFD goes down
+    // under a session that is up.
+    bgp.leave(bgp::Ending::Restarting);
     lane.leave();
+    bfd.leave(bfd::Ending::Silence);
     Ok(())
 }
 

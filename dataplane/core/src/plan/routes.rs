@@ -63,6 +63,17 @@ pub struct RoutePlanner {
 }
 
 impl RoutePlanner {
+    /// Nothing is decided yet.
+    pub const fn new() -> Self {
+        Self {
+            verdicts: BTreeMap::new(),
+            holders: BTreeMap::new(),
+            held: BTreeMap::new(),
+            routes: BTreeMap::new(),
+            known: BTreeSet::new(),
+        }
+    }
+
     /// Decides the touched addresses anew. The outcome is the one that planning everything from nothing would have.
     pub fn replan(&mut self, world: &World, touched: &Touched) -> RouteChanges {
         let mut changes = RouteChanges::default();

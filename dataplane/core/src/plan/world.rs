@@ -49,6 +49,8 @@ pub struct Node {
     pub labels: Labels,
     /// Condition `NetworkUnavailable` is True.
     pub network_unavailable: bool,
+    /// Those of `status.addresses` of type InternalIP, in their order.
+    pub addresses: Vec<IpAddr>,
 }
 
 impl Node {
@@ -187,6 +189,16 @@ impl World {
         keys.filter_map(|key| Some((key, self.services.get(key)?)))
     }
 
+    /// Every service.
+    pub fn services(&self) -> impl Iterator<Item = (&ServiceKey, &Service)> {
+        self.services.iter()
+    }
+
+    /// The service of that name.
+    pub fn service(&self, key: &ServiceKey) -> Option<&Service> {
+        self.services.get(key)
+    }
+
     /// The interfaces of this node.
     pub fn interfaces(&self) -> &BTreeSet<InterfaceName> {
         &self.interfaces
@@ -221,7 +233,8 @@ impl World {
         names.map(|name| (name, self.nodes.get(name)))
     }
 
-    pub(super) fn own_node(&self) -> Option<&Node> {
+    /// The Node that this world is seen from, once that is known.
+    pub fn own_node(&self) -> Option<&Node> {
         self.nodes.get(&self.node)
     }
 

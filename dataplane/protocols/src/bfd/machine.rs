@@ -38,6 +38,22 @@ pub enum Why {
     SwitchedOn,
 }
 
+impl std::fmt::Display for Why {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Handshake => "both sides hear each other",
+            Self::Silence => "nothing was heard for the detection time",
+            Self::EchoLost => "echo packets did not return",
+            Self::NeighborDown => {
+                "the router says that it is down: it does not hear this node, or has started anew"
+            }
+            Self::NeighborAdminDown => "it was switched off on the router",
+            Self::SwitchedOff => "it was switched off here",
+            Self::SwitchedOn => "it was switched on here",
+        })
+    }
+}
+
 /// A change of state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transition {

@@ -2,15 +2,18 @@
 
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource};
+use metallb_core::config::Password;
+use metallb_core::refusal::PeerRefusal;
 use metallb_core::table::Event;
-use metallb_crds::config::{Secret, Stored};
+use metallb_crds::cluster::secret;
+use metallb_crds::config::Stored;
 use metallb_crds::{BFDProfile, BGPAdvertisement, BGPPeer, Community, IPAddressPool, L2Advertisement};
 use metallb_process::watch::{self, ObjectKey};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::{Change, Configuration, Scope};
+use super::{Change, Configuration, KeyedSecret, Scope};
 
 impl Configuration {
     /// Starts the watches of `scope` in `namespace`; changes arrive through `sender`, made into its type by `wrap`.
@@ -34,7 +37,7 @@ impl Configuration {
                 Api::namespaced(client.clone(), namespace),
                 watcher::Config::default(),
                 sender.clone(),
-                |read| Some(secret(&read.ok()?)),
+                |read| Some(keyed(&read.ok()?)),
                 move |event| wrap(Change::Secret(event)),
             ))),
         }
@@ -61,12 +64,12 @@ fn follow<K, E>(
     ));
 }
 
-/// Never its values: they are read by whoever opens the session, when it opens.
-fn secret(secret: &k8s_openapi::api::core::v1::Secret) -> Secret {
-    Secret {
-        kind: secret.type_.clone().unwrap_or_default(),
-        keys: secret.data.iter().flatten().map(|(key, _)| key.clone()).collect(),
-    }
+/// Of its values only the one that may be a password of a peer: the rest is nobody's business here.
+fn keyed(secret: &k8s_openapi::api::core::v1::Secret) -> KeyedSecret {
+    let shape = secret::read(secret);
+    let password = secret.data.as_ref().and_then(|data| data.get("password"));
+    let password = password.filter(|_| shape.kind == PeerRefusal::SECRET_TYPE);
+    KeyedSecret { shape, password: password.map(|octets| Password::new(&octets.0)) }
 }
 
 /// Drops what changes without the configuration changing, so that such changes touch nothing.

@@ -2,14 +2,52 @@
 //! There are no secrets in it.
 
 use metallb_core::config::Interfaces;
-use metallb_core::refusal::Refusal;
+use metallb_core::names::PeerName;
+use metallb_core::plan::RouteAttributes;
+use metallb_core::refusal::{AnnouncementRefusal, Refusal};
 use serde_json::{Value, json};
 
 use super::Facts;
+use crate::speaker::bgp::seen::{PeerSeen, Seen};
+
+fn refusal(refusal: &AnnouncementRefusal) -> Value {
+    json!({ "code": refusal.code(), "text": refusal.explain() })
+}
+
+fn session(peer: &PeerName, seen: &PeerSeen) -> Value {
+    json!({
+        "peer": peer.to_string(),
+        "endpoint": seen.endpoint.to_string(),
+        "address": seen.address.map(|address| address.to_string()),
+        "vrf": seen.vrf.as_ref().map(ToString::to_string),
+        "state": seen.state.name(),
+        "since": seen.since.to_string(),
+        "flaps": seen.flaps,
+        "lastFailure": seen.last_failure.as_ref().map(|last| json!({
+            "code": last.code, "text": last.text, "at": last.at.to_string(),
+        })),
+        "agreed": seen.agreed.as_ref().map(|agreed| json!({
+            "asn": agreed.asn.get(),
+            "routerID": agreed.router_id.to_string(),
+            "families": agreed.families.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "gracefulRestart": agreed.graceful_restart,
+        })),
+        "announced": seen.announced,
+        "pending": seen.pending,
+        "unsendable": seen.unsendable,
+        "unsendableNamed": seen.unsendable_named.iter().map(|(prefix, why)| json!({
+            "prefix": prefix.to_string(), "text": why.to_string(),
+        })).collect::<Vec<_>>(),
+        "bfd": seen.bfd.as_ref().map(|bfd| json!({
+            "state": bfd.state.to_string(), "since": bfd.since.to_string(), "downs": bfd.downs,
+            "why": bfd.why.map(|why| why.to_string()),
+        })),
+    })
+}
 
 impl Facts {
     /// Everything, as JSON. Names are those of the API where it has one.
-    pub fn state(&self) -> Value {
+    pub fn state(&self, sessions: &Seen) -> Value {
         let plan = self.planner.plan();
         json!({
             "node": self.node().to_string(),
@@ -33,13 +71,37 @@ impl Facts {
                 },
                 "services": plan.services.iter().map(|(service, verdict)| json!({
                     "service": service.to_string(),
-                    "refusal": verdict.as_ref().err().map(|refusal| json!({
-                        "code": refusal.code(),
-                        "text": refusal.explain(),
-                    })),
+                    "refusal": verdict.as_ref().err().map(refusal),
                 })).collect::<Vec<_>>(),
             })).collect::<Vec<_>>(),
+            "bgp": {
+                "sessions": sessions.iter().map(|(peer, seen)| session(peer, seen)).collect::<Vec<_>>(),
+                "routes": self.routes(),
+                "addresses": self.routing.planner().verdicts().iter().map(|(address, verdicts)| json!({
+                    "address": address,
+                    "services": verdicts.iter().map(|(service, verdict)| json!({
+                        "service": service.to_string(),
+                        "advertisements": verdict.iter().flatten().map(ToString::to_string).collect::<Vec<_>>(),
+                        "refusal": verdict.as_ref().err().map(refusal),
+                    })).collect::<Vec<_>>(),
+                })).collect::<Vec<_>>(),
+            },
         })
+    }
+
+    /// What each peer is to hear.
+    fn routes(&self) -> serde_json::Map<String, Value> {
+        let route = |(prefix, attributes): (&ipnet::IpNet, &std::sync::Arc<RouteAttributes>)| {
+            json!({
+                "prefix": prefix.to_string(),
+                "communities": attributes.communities.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "localPref": attributes.local_preference,
+            })
+        };
+        let peers = self.routing.planner().routes().iter();
+        peers
+            .map(|(peer, routes)| (peer.to_string(), routes.iter().map(route).collect::<Vec<_>>().into()))
+            .collect()
     }
 
     /// What has to arrive before anything is announced.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::net::links::Link;
+use crate::speaker::bgp::wanted::Profile;
 
 const VIP: &str = "10.0.0.1"; // of node-a, node-b, node-c it elects node-b, then a, then c
 const NODES: [&str; 3] = ["node-a", "node-b", "node-c"];
@@ -80,7 +81,7 @@ fn all_alive() -> Speakers {
 
 /// A node with all lists in, every speaker alive, and its first outcome.
 fn ready_on(node: &str) -> (Facts, Outcome) {
-    let mut facts = Facts::new(node.into(), false, true);
+    let mut facts = Facts::new(node.into(), false, true, Profile::Native);
     facts.set_speakers(Some(all_alive()));
     facts.set_links(links());
     for input in inputs() {
@@ -101,7 +102,7 @@ fn reasons(outcome: &Outcome) -> Vec<&'static str> {
 #[test]
 fn until_every_list_is_in_nothing_is_announced_and_others_must_not_count_on_it() {
     for missing in 0..inputs().len() {
-        let mut facts = Facts::new("node-b".into(), false, true);
+        let mut facts = Facts::new("node-b".into(), false, true, Profile::Native);
         facts.set_speakers(Some(all_alive()));
         facts.set_links(links());
         for (position, input) in inputs().into_iter().enumerate() {
@@ -116,7 +117,7 @@ fn until_every_list_is_in_nothing_is_announced_and_others_must_not_count_on_it()
 
 #[test]
 fn until_the_lane_knows_who_lives_nothing_is_announced() {
-    let mut facts = Facts::new("node-a".into(), false, true);
+    let mut facts = Facts::new("node-a".into(), false, true, Profile::Native);
     facts.set_links(links());
     for input in inputs() {
         facts.apply(input);
@@ -153,12 +154,24 @@ fn nothing_new_is_nothing_said() {
         facts.apply(input);
     }
     let outcome = round(&mut facts);
-    assert_eq!((outcome.tables.is_some(), outcome.news, outcome.statuses), (false, News::default(), None));
+    assert_eq!(
+        (outcome.tables.is_some(), outcome.news, outcome.statuses),
+        (
+            false,
+            News {
+                protocol: Protocol::Layer2,
+                happenings: vec![],
+                announced: [].into(),
+                withdrawn: [].into()
+            },
+            None
+        )
+    );
 }
 
 #[test]
 fn without_heartbeats_the_pods_of_the_speakers_do_not_matter() {
-    let mut facts = Facts::new("node-b".into(), false, false);
+    let mut facts = Facts::new("node-b".into(), false, false, Profile::Native);
     facts.set_speakers(Some(Speakers::EveryNode));
     facts.set_links(links());
     for input in inputs().into_iter().take(5) {
@@ -240,15 +253,15 @@ fn a_speaker_that_ended_or_has_no_address_yet_is_no_peer() {
 
 #[test]
 fn the_state_says_what_is_waited_for_and_why_an_address_is_not_announced_here() {
-    let mut facts = Facts::new("node-a".into(), false, true);
-    assert_eq!(facts.state()["waitsFor"].as_array().unwrap().len(), 7);
+    let mut facts = Facts::new("node-a".into(), false, true, Profile::Native);
+    assert_eq!(facts.state(&[].into())["waitsFor"].as_array().unwrap().len(), 7);
     for input in inputs() {
         facts.apply(input);
     }
     facts.set_links(links());
     facts.set_speakers(Some(Speakers::EveryNode));
     facts.decide();
-    let state = facts.state();
+    let state = facts.state(&[].into());
     assert_eq!((&state["ready"], &state["waitsFor"]), (&json!(true), &json!([])));
     let address = &state["addresses"][0];
     assert_eq!((&address["address"], &address["owner"]), (&json!(VIP), &json!("node-b")));

@@ -5,15 +5,36 @@ use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use metallb_core::names::{NodeName, ServiceKey};
-use metallb_core::plan::Plan;
 use metallb_core::refusal::{AnnouncementRefusal, Refusal};
 use metallb_process::events::{Happening, Severity};
 
-type Verdicts = BTreeMap<ServiceKey, Result<(), AnnouncementRefusal>>;
+/// Why each service that has an address is not announced at it, or that it is.
+pub type Verdicts = BTreeMap<ServiceKey, Result<(), AnnouncementRefusal>>;
+
+/// How an address is announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Protocol {
+    /// By ARP.
+    Layer2,
+    /// To routers.
+    Bgp,
+}
+
+impl Protocol {
+    /// As upstream's metrics, events and logs have it.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Layer2 => "layer2",
+            Self::Bgp => "bgp",
+        }
+    }
+}
 
 /// What is new for services and addresses.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, PartialEq)]
 pub struct News {
+    /// By this protocol.
+    pub protocol: Protocol,
     /// What happened to services, for events.
     pub happenings: Vec<Happening>,
     /// Addresses that are announced now and were not before, with their services.
@@ -23,28 +44,35 @@ pub struct News {
 }
 
 /// The verdict on every service and address, as last said.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Told {
+    protocol: Protocol,
     verdicts: BTreeMap<IpAddr, Verdicts>,
     /// The addresses of each service that are announced from here.
     served: BTreeMap<ServiceKey, BTreeSet<IpAddr>>,
 }
 
 impl Told {
-    /// Says what is different in `plan` about the `changed` addresses, and remembers it. `reference` gives the object
+    /// Nothing was said yet.
+    pub const fn new(protocol: Protocol) -> Self {
+        Self { protocol, verdicts: BTreeMap::new(), served: BTreeMap::new() }
+    }
+
+    /// Says what is different in `verdicts` about the `changed` addresses, and remembers it. `reference` gives the object
     /// that an event about a service belongs to.
     pub fn tell(
         &mut self,
         node: &NodeName,
-        plan: &Plan,
+        verdicts: impl Fn(IpAddr) -> Verdicts,
         changed: &BTreeSet<IpAddr>,
         reference: impl Fn(&ServiceKey) -> Option<ObjectReference>,
     ) -> News {
-        let mut news = News::default();
-        let nothing = Verdicts::new();
+        let protocol = self.protocol;
+        let (happenings, announced, withdrawn) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        let mut news = News { protocol, happenings, announced, withdrawn };
         for address in changed {
             let before = self.verdicts.remove(address).unwrap_or_default();
-            let after = plan.get(address).map_or(&nothing, |plan| &plan.services);
+            let after = verdicts(*address);
             for (service, verdict) in
                 after.iter().filter(|(service, verdict)| before.get(*service) != Some(*verdict))
             {
@@ -64,7 +92,7 @@ impl Told {
                 self.gone(&mut news, service, *address);
             }
             if !after.is_empty() {
-                self.verdicts.insert(*address, after.clone());
+                self.verdicts.insert(*address, after);
             }
         }
         news
@@ -78,11 +106,12 @@ impl Told {
         address: IpAddr,
         reference: Option<ObjectReference>,
     ) {
-        tracing::info!(event = "serviceAnnounced", %service, ip = %address, protocol = "layer2", "from this node");
+        let protocol = self.protocol.label();
+        tracing::info!(event = "serviceAnnounced", %service, ip = %address, protocol, "from this node");
         news.announced.insert((service.clone(), address));
         let served = self.served.entry(service.clone()).or_default();
         if served.is_empty() {
-            news.happenings.extend(reference.map(|service| node_assigned(service, node)));
+            news.happenings.extend(reference.map(|service| node_assigned(service, node, self.protocol)));
         }
         served.insert(address);
     }
@@ -94,9 +123,9 @@ impl Told {
         address: IpAddr,
         refusal: &AnnouncementRefusal,
     ) {
-        let (reason, text) = (refusal.code(), refusal.explain());
+        let (protocol, reason, text) = (self.protocol.label(), refusal.code(), refusal.explain());
         if self.unserved(news, service, address) {
-            tracing::info!(event = "serviceWithdrawn", %service, ip = %address, protocol = "layer2", reason, text, "");
+            tracing::info!(event = "serviceWithdrawn", %service, ip = %address, protocol, reason, text, "");
         } else {
             tracing::debug!(event = "notAnnounced", %service, ip = %address, reason, text, "");
         }
@@ -104,7 +133,8 @@ impl Told {
 
     fn gone(&mut self, news: &mut News, service: &ServiceKey, address: IpAddr) {
         if self.unserved(news, service, address) {
-            tracing::info!(event = "serviceWithdrawn", %service, ip = %address, protocol = "layer2", reason = "gone", "");
+            let protocol = self.protocol.label();
+            tracing::info!(event = "serviceWithdrawn", %service, ip = %address, protocol, reason = "gone", "");
         }
     }
 
@@ -122,8 +152,8 @@ impl Told {
     }
 }
 
-fn node_assigned(regarding: ObjectReference, node: &NodeName) -> Happening {
-    let message = format!("announcing from node \"{node}\" with protocol \"layer2\"");
+fn node_assigned(regarding: ObjectReference, node: &NodeName, protocol: Protocol) -> Happening {
+    let message = format!("announcing from node \"{node}\" with protocol \"{}\"", protocol.label());
     Happening { regarding, severity: Severity::Normal, reason: "nodeAssigned", message }
 }
 

@@ -1,0 +1,153 @@
+//! BGP, as far as this node's world decides it: with which routers to talk, and what each is to hear.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use metallb_core::names::{PeerName, ServiceKey};
+use metallb_core::plan::{PeerChanges, RoutePlanner, Touched, World, peers};
+
+use super::told::{News, Protocol, Told, Verdicts};
+use crate::kube::configuration::Configuration;
+use crate::speaker::bgp::wanted::{Profile, Wanted};
+
+/// What goes to the BGP lane.
+#[derive(Debug, Default, PartialEq)]
+pub struct Decided {
+    /// The routers, if they are different now.
+    pub peers: Option<BTreeMap<PeerName, Wanted>>,
+    /// What each is to hear that it did not before.
+    pub routes: BTreeMap<PeerName, PeerChanges>,
+}
+
+/// The peers that hear of a service from this node.
+pub type Heard = BTreeMap<ServiceKey, BTreeSet<PeerName>>;
+
+/// The routes of this node, and what was said of them.
+#[derive(Debug)]
+pub struct Routing {
+    profile: Profile,
+    planner: RoutePlanner,
+    touched: Touched,
+    peers: BTreeMap<PeerName, Wanted>,
+    peers_stale: bool,
+    told: Told,
+    /// Decided and not told yet.
+    untold: BTreeSet<IpAddr>,
+    /// Everything was decided anew: any service may be heard by others.
+    all_untold: bool,
+    heard: Heard,
+}
+
+impl Routing {
+    pub const fn new(profile: Profile) -> Self {
+        Self {
+            profile,
+            planner: RoutePlanner::new(),
+            touched: Touched::Everything,
+            peers: BTreeMap::new(),
+            peers_stale: true,
+            told: Told::new(Protocol::Bgp),
+            untold: BTreeSet::new(),
+            all_untold: true,
+            heard: Heard::new(),
+        }
+    }
+
+    /// What was decided.
+    pub const fn planner(&self) -> &RoutePlanner {
+        &self.planner
+    }
+
+    pub const fn set_peers_stale(&mut self) {
+        self.peers_stale = true;
+    }
+
+    pub fn touch(&mut self, touched: Touched) {
+        let before = std::mem::replace(&mut self.touched, Touched::nothing());
+        self.touched = before.and(touched);
+    }
+
+    /// Sessions begin as soon as the peers are known, so that they are there when the routes are.
+    pub fn decide(
+        &mut self,
+        world: &World,
+        configuration: &Configuration,
+        knows_peers: bool,
+        knows_routes: bool,
+    ) -> Decided {
+        let mut decided = Decided::default();
+        if knows_peers && std::mem::take(&mut self.peers_stale) {
+            let peers = self.wanted(world, configuration);
+            if peers != self.peers {
+                self.peers.clone_from(&peers);
+                decided.peers = Some(peers);
+            }
+        }
+        if knows_routes && !self.touched.is_nothing() {
+            let touched = std::mem::replace(&mut self.touched, Touched::nothing());
+            self.all_untold |= touched == Touched::Everything;
+            if let Touched::Addresses(addresses) = &touched {
+                self.untold.extend(addresses);
+            }
+            let changes = self.planner.replan(world, &touched);
+            self.untold.extend(changes.addresses);
+            decided.routes = changes.peers;
+        }
+        decided
+    }
+
+    fn wanted(&self, world: &World, configuration: &Configuration) -> BTreeMap<PeerName, Wanted> {
+        // Without its Node nobody knows which peers are this node's.
+        let Some(node) = world.own_node() else { return BTreeMap::new() };
+        let wanted = peers(world).filter_map(|(name, peer)| {
+            let password = configuration.password(peer);
+            if peer.password.is_some() && password.is_none() {
+                // Its Secret is gone, and the peer is in force as it was: so is its password.
+                return Some((name.clone(), self.peers.get(name)?.clone()));
+            }
+            let wanted = Wanted::of(peer, password, self.profile, world.node(), &node.addresses);
+            Some((name.clone(), wanted))
+        });
+        wanted.collect()
+    }
+
+    /// What is new for services, and who hears of each, if that changed.
+    pub fn tell(
+        &mut self,
+        world: &World,
+        reference: impl Fn(&ServiceKey) -> Option<ObjectReference>,
+    ) -> (News, Option<Heard>) {
+        let changed = std::mem::take(&mut self.untold);
+        let planner = &self.planner;
+        let verdicts = |address: IpAddr| -> Verdicts {
+            let verdicts = planner.verdicts().get(&address).into_iter().flatten();
+            let told =
+                |verdict: &metallb_core::plan::Verdict| verdict.as_ref().map(|_| ()).map_err(Clone::clone);
+            verdicts.map(|(service, verdict)| (service.clone(), told(verdict))).collect()
+        };
+        let news = self.told.tell(world.node(), verdicts, &changed, reference);
+        let affected: BTreeSet<ServiceKey> = if std::mem::take(&mut self.all_untold) {
+            self.heard.keys().cloned().chain(world.services().map(|(service, _)| service.clone())).collect()
+        } else {
+            let gone = news.withdrawn.iter().map(|(service, _)| service);
+            let services = changed.iter().flat_map(|address| world.services_on(*address));
+            services.map(|(service, _)| service).chain(gone).cloned().collect()
+        };
+        let mut differs = false;
+        for service in affected {
+            let addresses = world.service(&service).map_or(&[][..], |service| &service.addresses);
+            let now = self.planner.peers_of(world, &service, addresses);
+            if self.heard.get(&service).is_some_and(|before| *before == now) {
+                continue;
+            }
+            if now.is_empty() {
+                differs |= self.heard.remove(&service).is_some();
+            } else {
+                differs = true;
+                self.heard.insert(service, now);
+            }
+        }
+        (news, differs.then(|| self.heard.clone()))
+    }
+}
