@@ -1,5 +1,6 @@
 //! Router solicitations and advertisements: captured bytes, what is refused, and that nothing panics.
 
+use std::cmp::Ordering;
 use std::net::Ipv6Addr;
 use std::num::{NonZeroU8, NonZeroU16, NonZeroU32};
 
@@ -89,12 +90,10 @@ fn a_packet_that_is_cut_off_is_refused_wherever_that_is() {
     for (bytes, header) in [(&ADVERTISED[..], 16), (&SOLICITED[..], 8)] {
         for length in 0..bytes.len() {
             let read = Message::parse(from(ROUTER), &bytes[..length]);
-            if length < header {
-                assert_eq!(read, Err(Malformed::Truncated), "{length}");
-            } else if length > header {
-                assert_eq!(read, Err(Malformed::OptionTruncated), "{length}");
-            } else {
-                assert!(read.is_ok(), "options are none");
+            match length.cmp(&header) {
+                Ordering::Less => assert_eq!(read, Err(Malformed::Truncated), "{length}"),
+                Ordering::Equal => assert!(read.is_ok(), "options are none"),
+                Ordering::Greater => assert_eq!(read, Err(Malformed::OptionTruncated), "{length}"),
             }
         }
     }
