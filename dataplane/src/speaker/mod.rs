@@ -8,6 +8,7 @@
 //! | [`facts`] | its world, and what follows from it; no I/O |
 //! | [`lane`] | the thread that answers ARP, tells neighbours, and exchanges heartbeats |
 //! | [`bfd`] | the thread that watches routers |
+//! | [`discovery`] | the task that finds the routers of unnumbered BGP sessions |
 //! | [`excluded`] | the file that names interfaces to leave alone |
 //! | [`metrics`] | what is announced, asked and answered |
 //!
@@ -17,6 +18,7 @@
 pub mod args;
 pub mod bfd;
 mod brain;
+pub mod discovery;
 mod excluded;
 mod facts;
 mod lane;
