@@ -11,16 +11,20 @@
 //! | [`announcer`] | when to tell neighbours that an address moved here |
 //! | [`bfd`] | RFC 5880, 5881, 5883: is the router still there? |
 //! | [`bgp`] | RFC 4271 and what followed: telling routers which addresses are reached through this node |
+//! | [`ndp`] | RFC 4861: finding the router on a link, and being found by it |
 //! | [`liveness`] | which nodes have a live speaker: heartbeats between speakers |
 //!
-//! Not here: sockets, clocks, randomness. NDP is not written yet.
+//! [`jitter`] is what keeps nodes from doing things in step. Not here: sockets, clocks, randomness; and of NDP, answering
+//! for addresses.
 
 pub mod announcer;
 pub mod arp;
 pub mod bfd;
 pub mod bgp;
 pub mod ethernet;
+pub mod jitter;
 pub mod liveness;
+pub mod ndp;
 
 #[cfg(test)]
 mod virtual_clock;

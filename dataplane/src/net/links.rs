@@ -1,26 +1,16 @@
 //! The interfaces of this node, and which of them answer ARP. Followed by netlink events (`rtnetlink(7)`), not polled.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use anyhow::Context as _;
-use futures::{StreamExt, TryStreamExt};
+use futures::TryStreamExt as _;
 use metallb_core::names::InterfaceName;
 use metallb_protocols::ethernet::Mac;
 use regex::RegexSet;
-use rtnetlink::packet_core::NetlinkMessage;
-use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
-use rtnetlink::sys::SocketAddr;
 use rtnetlink::{Handle, MulticastGroup};
 use tokio::sync::watch;
 
-/// After an event, wait for more of them this long: they come in bursts.
-const SETTLE: Duration = Duration::from_millis(20);
-/// Before a lost connection to the kernel is opened anew.
-const REOPEN: Duration = Duration::from_secs(1);
-/// Look again this often even without an event: events can be lost when the kernel's queue is full.
-const SWEEP: Duration = Duration::from_mins(1);
+use super::netlink::{self, Subject};
 
 /// An interface that was not excluded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,70 +26,22 @@ pub type Links = BTreeMap<u32, Link>;
 
 /// Follows the interfaces. The value is the current set; an error means that the kernel cannot be asked at all.
 pub async fn follow(excluded: RegexSet) -> anyhow::Result<watch::Receiver<Links>> {
-    let mut netlink = Netlink::open().context("cannot follow the interfaces (netlink)")?;
-    let first = list(&netlink.handle, &excluded).await.context("cannot list the interfaces (netlink)")?;
-    let (sender, receiver) = watch::channel(first);
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                () = sender.closed() => return,
-                changed = netlink.changed() => if !changed {
-                    tracing::error!(event = "netlinkClosed", "opening it anew");
-                    tokio::time::sleep(REOPEN).await;
-                    match Netlink::open() {
-                        Ok(new) => netlink = new,
-                        Err(error) => tracing::error!(event = "netlinkFailed", %error, "will retry"),
-                    }
-                },
-                () = tokio::time::sleep(SWEEP) => {}
-            }
-            match list(&netlink.handle, &excluded).await {
-                Ok(links) => {
-                    sender.send_if_modified(|known| {
-                        let differs = *known != links;
-                        *known = links;
-                        differs
-                    });
-                }
-                Err(error) => {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::warn!(event = "linksUnknown", error, "the interfaces known so far stay in use");
-                }
-            }
-        }
-    });
-    Ok(receiver)
+    netlink::follow(Answering { excluded }).await
 }
 
-type Events = futures::channel::mpsc::UnboundedReceiver<(NetlinkMessage<RouteNetlinkMessage>, SocketAddr)>;
-
-/// A connection to the kernel that hears of every change of an interface.
-struct Netlink {
-    handle: Handle,
-    events: Events,
+/// The interfaces, as layer 2 is concerned with them.
+struct Answering {
+    excluded: RegexSet,
 }
 
-impl Netlink {
-    fn open() -> std::io::Result<Self> {
-        let (connection, handle, events) = rtnetlink::new_multicast_connection(&[MulticastGroup::Link])?;
-        tokio::spawn(connection);
-        Ok(Self { handle, events })
+impl Subject for Answering {
+    type Value = Links;
+    const GROUPS: &'static [MulticastGroup] = &[MulticastGroup::Link];
+
+    async fn list(&self, handle: &Handle) -> Result<Links, rtnetlink::Error> {
+        let messages: Vec<LinkMessage> = handle.link().get().execute().try_collect().await?;
+        Ok(messages.iter().filter_map(|message| link(message, &self.excluded)).collect())
     }
-
-    /// Returns when something changed and has settled; false when the connection is gone.
-    async fn changed(&mut self) -> bool {
-        if self.events.next().await.is_none() {
-            return false;
-        }
-        tokio::time::sleep(SETTLE).await;
-        while futures::FutureExt::now_or_never(self.events.next()).flatten().is_some() {}
-        true
-    }
-}
-
-async fn list(handle: &Handle, excluded: &RegexSet) -> Result<Links, rtnetlink::Error> {
-    let messages: Vec<LinkMessage> = handle.link().get().execute().try_collect().await?;
-    Ok(messages.iter().filter_map(|message| link(message, excluded)).collect())
 }
 
 fn link(message: &LinkMessage, excluded: &RegexSet) -> Option<(u32, Link)> {

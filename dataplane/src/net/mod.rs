@@ -4,8 +4,11 @@
 //! |---|---|
 //! | [`bfd`] | UDP sockets for BFD control packets |
 //! | `filter` | what the kernel drops before a socket sees it |
-//! | [`links`] | the interfaces of this node, followed by netlink |
+//! | [`interfaces`] | the interfaces of this node and their addresses |
+//! | [`links`] | the interfaces that may answer ARP |
+//! | `netlink` | following both |
 //! | [`packet`] | sockets for whole frames: ARP on one interface, BFD echo on all |
+//! | [`router_discovery`] | raw sockets for router solicitations and advertisements |
 //! | `sys` | system calls that no library wraps; the only unsafe code of the project |
 //! | [`tcp`] | TCP connections to routers, with passwords and TTLs |
 //!
@@ -13,7 +16,10 @@
 
 pub mod bfd;
 mod filter;
+pub mod interfaces;
 pub mod links;
+mod netlink;
 pub mod packet;
+pub mod router_discovery;
 mod sys;
 pub mod tcp;

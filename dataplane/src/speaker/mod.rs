@@ -9,6 +9,7 @@
 //! | [`lane`] | the thread that answers ARP, tells neighbours, and exchanges heartbeats |
 //! | [`bfd`] | the thread that watches routers |
 //! | [`bgp`] | the thread that talks to routers |
+//! | [`discovery`] | the task that finds the routers of unnumbered BGP sessions |
 //! | [`excluded`] | the file that names interfaces to leave alone |
 //! | [`metrics`] | what is announced, asked and answered |
 //!
@@ -19,6 +20,7 @@ pub mod args;
 pub mod bfd;
 pub mod bgp;
 mod brain;
+pub mod discovery;
 mod excluded;
 mod facts;
 mod lane;

@@ -41,7 +41,7 @@ const NEEDED: &[Needed] = &[
     Needed { program: "ping", package: "iputils-ping" },
     Needed { program: "ndisc6", package: "ndisc6" },
     Needed { program: "tcpdump", package: "tcpdump" },
-    // A router, for the tests of BFD.
+    // A router, for the tests of BFD and of router discovery.
     Needed { program: "/usr/lib/frr/bfdd", package: "frr" },
     Needed { program: "vtysh", package: "frr" },
 ];

@@ -16,9 +16,9 @@ use super::failure::{Failure, Unconnected};
 use super::fsm::{Event, State};
 use super::line::{Connection, Line, Path};
 use super::offer::Negotiated;
-use super::pace::Jitter;
 use super::settings::Settings;
 use crate::bgp::adverts::{Adverts, Outlook, RouteAttributes};
+use crate::jitter::Jitter;
 
 /// An attempt to connect that takes longer is given up.
 const ATTEMPT: Duration = Duration::from_secs(10);

@@ -9,7 +9,7 @@
 //! | `collision` | which of two connections stays |
 //! | `offer` | our OPEN, and what of theirs we accept: [`Negotiated`] |
 //! | `settings` | what the configuration says of the session |
-//! | `pace` | when to try again, with jitter that is handed in |
+//! | `pace` | when to try again |
 //! | `ending`, `failure` | why we end it, and why it ended |
 //! | `counters` | messages by kind, and what came with them |
 //!
@@ -26,6 +26,7 @@ mod offer;
 mod pace;
 mod settings;
 
+pub use crate::jitter::Jitter;
 pub use counters::Counters;
 pub use ending::Ending;
 pub use engine::{Beginning, Input, Output, Session};
@@ -33,5 +34,5 @@ pub use failure::{Failure, Unconnected};
 pub use fsm::{Action, Event, State, Step, step};
 pub use line::{Connection, Path};
 pub use offer::{Negotiated, Refused};
-pub use pace::{Jitter, Retry};
+pub use pace::Retry;
 pub use settings::Settings;

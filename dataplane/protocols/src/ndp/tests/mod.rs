@@ -1,0 +1,4 @@
+//! Neighbour Discovery: the bytes (`wire`), and who is found when (`discovery`).
+
+mod discovery;
+mod wire;
