@@ -1,15 +1,6 @@
-//! What the operator counts, by the names that controllers written in Go use, and where it is read.
+//! What the operator counts, by the names that controllers written in Go use.
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use metallb_process::serve::http::{self, On};
-use metallb_process::shutdown::Shutdown;
-use prometheus::{
-    Encoder as _, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry, TextEncoder,
-};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry};
 
 /// The value of the label `controller`.
 const CONTROLLER: &str = "metallb";
@@ -62,23 +53,6 @@ impl Metrics {
             )?,
         })
     }
-}
-
-/// Serves what `registry` holds until `shutdown`: plain HTTP, for everybody, as upstream.
-pub fn serve(on: On, registry: Registry, shutdown: Shutdown) -> anyhow::Result<()> {
-    let router = Router::new().route("/metrics", get(scrape)).with_state(registry);
-    http::serve(on, router, shutdown)
-}
-
-async fn scrape(State(registry): State<Registry>) -> Result<Response, StatusCode> {
-    let mut text = Vec::new();
-    let encoder = TextEncoder::new();
-    encoder.encode(&registry.gather(), &mut text).map_err(|error| {
-        let error = &error as &dyn std::error::Error;
-        tracing::error!(event = "scrapeFailed", error, "cannot write the metrics");
-        StatusCode::INTERNAL_SERVER_ERROR
-    })?;
-    Ok(([(header::CONTENT_TYPE, encoder.format_type().to_owned())], text).into_response())
 }
 
 #[cfg(test)]

@@ -5,12 +5,13 @@ use kube::Client;
 use metallb_process::events::Recorder;
 use metallb_process::lease;
 use metallb_process::serve::http::{self, On};
+use metallb_process::serve::metrics as metrics_server;
 use metallb_process::shutdown::Shutdown;
 use prometheus::Registry;
 
 use crate::args::Args;
 use crate::environment::{Environment, Monitors, WebhookEnvironment};
-use crate::metrics::{self, Metrics};
+use crate::metrics::Metrics;
 use crate::reconcile::{Context, Mandate, work};
 use crate::webhooks;
 
@@ -40,7 +41,8 @@ pub async fn run(
     let (stop_probes, probes) = Shutdown::by_hand();
     http::serve(On::Everything(args.port), http::probes_about(webhooks.readiness()), probes)?;
     if let Some(on) = args.metrics_addr.0 {
-        metrics::serve(on, registry, shutdown.clone())?;
+        // Plain HTTP, for everybody, as upstream.
+        http::serve(on, metrics_server::metrics(registry), shutdown.clone())?;
     }
 
     let identity = environment.pod_name.clone();

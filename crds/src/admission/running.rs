@@ -8,6 +8,8 @@ use metallb_core::config::Pools;
 use metallb_core::labels::Labels;
 use metallb_core::names::NamespaceName;
 
+use crate::cluster::service::{ingress_addresses, is_load_balancer};
+
 /// A service that has an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunningService {
@@ -22,12 +24,11 @@ impl RunningService {
     /// Reads a Service; `None` when it has no address of a load balancer. `namespace_labels` are those of its
     /// namespace, if known.
     pub fn read(service: &Service, namespace_labels: Option<&Labels>) -> Option<Self> {
-        let spec = service.spec.as_ref()?;
-        if spec.type_.as_deref() != Some("LoadBalancer") {
+        if !is_load_balancer(service) {
             return None;
         }
-        let ingress = service.status.as_ref()?.load_balancer.as_ref()?.ingress.iter().flatten();
-        let addresses: Vec<IpAddr> = ingress.filter_map(|it| it.ip.as_deref()?.parse().ok()).collect();
+        // What the controller cannot read either is nobody's address.
+        let addresses = ingress_addresses(service).unwrap_or_default();
         (!addresses.is_empty()).then(|| Self {
             namespace: service.metadata.namespace.as_deref().unwrap_or_default().into(),
             name: service.metadata.name.clone().unwrap_or_default(),

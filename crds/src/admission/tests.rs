@@ -249,6 +249,7 @@ fn a_service_that_has_no_address_from_a_load_balancer_runs_nothing() {
         json!({ "spec": { "type": "LoadBalancer" } }),
         json!({ "spec": { "type": "LoadBalancer" }, "status": { "loadBalancer": { "ingress": [{ "hostname": "x" }] } } }),
         json!({ "spec": { "type": "ClusterIP" }, "status": { "loadBalancer": { "ingress": [{ "ip": "10.0.0.1" }] } } }),
+        json!({ "spec": { "type": "LoadBalancer" }, "status": { "loadBalancer": { "ingress": [{ "ip": "ten" }] } } }),
     ] {
         assert_eq!(RunningService::read(&serde_json::from_value(service).unwrap(), None), None);
     }

@@ -92,6 +92,7 @@ fn every_fault_of_a_pool_has_its_code_and_names_the_value() {
         (json!({ "addresses": [] }), "pool-empty", "spec.addresses"),
         (json!({ "addresses": ["10.0.0.1"] }), "pool-bad-addresses", "10.0.0.1/32"),
         (json!({ "addresses": ["fd00::1"] }), "pool-bad-addresses", "fd00::1/128"),
+        (json!({ "addresses": ["10.0.0.0/33"] }), "pool-bad-addresses", "at most 32"),
         (json!({ "addresses": ["10.0.0.9-10.0.0.1"] }), "pool-bad-addresses", "10.0.0.1-10.0.0.9"),
         (json!({ "addresses": ["10.0.0.1-fd00::1"] }), "pool-bad-addresses", "different families"),
         (json!({ "addresses": ["10.0.0.0/24", "lab"] }), "pool-bad-addresses", "\"lab\""),

@@ -25,6 +25,14 @@ impl Family {
         }
     }
 
+    /// How long its addresses are.
+    pub const fn bits(self) -> u32 {
+        match self {
+            Self::V4 => Ipv4Addr::BITS,
+            Self::V6 => Ipv6Addr::BITS,
+        }
+    }
+
     /// The other family.
     pub const fn other(self) -> Self {
         match self {
@@ -89,6 +97,14 @@ pub enum BadRange {
     /// An address without a mask: upstream refuses it, because `/32` and "the subnet I meant" look alike.
     #[error("an address without a prefix length")]
     BareAddress,
+    /// More bits than an address of the family has.
+    #[error("the prefix length {length} is more than the {} bits of an {family} address", .family.bits())]
+    PrefixTooLong {
+        /// The length.
+        length: u32,
+        /// The family of the address.
+        family: Family,
+    },
     /// The two ends are of different families.
     #[error("the ends {0} and {1} are of different families")]
     MixedFamilies(IpAddr, IpAddr),
@@ -118,7 +134,7 @@ impl AddressRange {
         match text.parse::<IpNet>() {
             Ok(net) => Ok(Self { first: net.network(), last: net.broadcast() }),
             Err(_) if parse_address(text).is_some() => Err(BadRange::BareAddress),
-            Err(_) => Err(BadRange::Syntax),
+            Err(_) => Err(too_long(text).unwrap_or(BadRange::Syntax)),
         }
     }
 
@@ -167,6 +183,14 @@ impl AddressRange {
     }
 }
 
+/// Is the prefix length all that is wrong?
+fn too_long(text: &str) -> Option<BadRange> {
+    let (address, length) = text.split_once('/')?;
+    let (address, length): (IpAddr, u32) = (address.parse().ok()?, length.parse().ok()?);
+    let family = Family::of(address);
+    (length > family.bits()).then_some(BadRange::PrefixTooLong { length, family })
+}
+
 impl fmt::Display for AddressRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.first, self.last)
@@ -203,7 +227,10 @@ mod tests {
         let v4 = "10.0.0.2".parse().unwrap();
         for (text, wrong) in [
             ("10.0.0.1", BadRange::BareAddress),
-            ("10.0.0.0/33", BadRange::Syntax),
+            ("10.0.0.0/33", BadRange::PrefixTooLong { length: 33, family: Family::V4 }),
+            ("fd00::/129", BadRange::PrefixTooLong { length: 129, family: Family::V6 }),
+            ("10.0.0.0/", BadRange::Syntax),
+            ("lab/33", BadRange::Syntax),
             ("10.0.0.0/24 ", BadRange::Syntax),
             ("lab", BadRange::Syntax),
             ("", BadRange::Syntax),

@@ -5,7 +5,7 @@ use metallb_process::events::Recorder;
 use metallb_process::serve::access::Gate;
 use metallb_process::serve::http::On;
 use metallb_process::serve::tls::CertificateSource;
-use metallb_process::serve::{debug, http, metrics as metrics_server};
+use metallb_process::serve::{guarded, http};
 use metallb_process::shutdown::Shutdown;
 use metallb_process::{cluster, lease};
 use prometheus::Registry;
@@ -33,15 +33,11 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let registry = Registry::new();
     let metrics = Metrics::register(&registry)?;
     http::serve(On::Everything(args.health_probe_port), http::probes(), shutdown.clone())?;
-    let certificate = CertificateSource::from_flag(&args.metrics_cert_dir);
-    let gate = Gate::new(client.clone());
-    let (state, mut questions) = debug::state();
-    let guarded = metrics_server::metrics(registry).merge(state).merge(debug::log_level());
-    metrics_server::serve_with(
+    let mut questions = guarded::serve(
         On::Everything(args.port),
-        guarded,
-        gate,
-        certificate,
+        registry,
+        Gate::new(client.clone()),
+        CertificateSource::from_flag(&args.metrics_cert_dir),
         &tls,
         shutdown.clone(),
     )?;

@@ -63,9 +63,9 @@ impl<'i> Announcements<'i> {
         Self { inventory, config, services, endpoints: known, speakers }
     }
 
-    /// What the speaker on `node` decides about every address.
-    fn seen_from(&self, node: &NodeName) -> Planner {
-        let mut world = World::new(node.clone(), false);
+    /// The world of the speaker on `node`.
+    fn seen_from(&self, node: NodeName) -> World {
+        let mut world = World::new(node, false);
         world.set_config(self.config.clone());
         for object in &self.inventory.nodes {
             world.set_node(object.name_any().as_str().into(), Some(node::read(object)));
@@ -78,9 +78,7 @@ impl<'i> Announcements<'i> {
         }
         world.set_speakers(self.speakers.clone());
         world.set_interfaces(self.interfaces());
-        let mut planner = Planner::default();
-        planner.replan(&world, &Touched::Everything);
-        planner
+        world
     }
 
     /// Only a speaker knows which interfaces its node has; here it has all that an advertisement asks for.
@@ -101,18 +99,24 @@ impl<'i> Announcements<'i> {
 
     /// The node elected to announce each address.
     pub(super) fn owners(&self) -> BTreeMap<IpAddr, NodeName> {
-        let Some(node) = self.nodes().next() else { return BTreeMap::new() };
-        let planner = self.seen_from(&node);
+        let Some(any) = self.nodes().next() else { return BTreeMap::new() };
+        let mut planner = Planner::default();
+        planner.replan(&self.seen_from(any), &Touched::Everything);
         planner.plan().iter().filter_map(|(address, plan)| Some((*address, plan.owner.clone()?))).collect()
     }
 
-    /// What each node decides about `address`.
+    /// What each node decides about `address`. One world is shown to all of them, and only this address is planned: a
+    /// cluster has a thousand nodes and ten thousand services.
     pub(super) fn verdicts(&self, address: IpAddr) -> Vec<(NodeName, Option<AddressPlan>)> {
-        self.nodes()
-            .map(|node| {
-                let plan = self.seen_from(&node).plan().get(&address).cloned();
-                (node, plan)
-            })
-            .collect()
+        let Some(first) = self.nodes().next() else { return Vec::new() };
+        let mut world = self.seen_from(first);
+        let mut planner = Planner::default();
+        let this_one = Touched::Addresses([address].into());
+        let decides = |node: NodeName| {
+            world.set_own_node(node.clone());
+            planner.replan(&world, &this_one);
+            (node, planner.plan().get(&address).cloned())
+        };
+        self.nodes().map(decides).collect()
     }
 }

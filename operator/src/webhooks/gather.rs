@@ -14,6 +14,7 @@ use kube::core::DeserializeGuard as Guarded;
 use kube::{Client, Resource, ResourceExt as _};
 use metallb_core::refusal::Kind;
 use metallb_crds::admission::RunningService;
+use metallb_crds::cluster::node;
 use metallb_crds::config::{self, Objects, Stored};
 use serde::de::DeserializeOwned;
 
@@ -112,12 +113,7 @@ async fn nodes(client: &Client, kind: Kind) -> Result<Option<BTreeMap<String, co
         Kind::IpAddressPool | Kind::BgpAdvertisement | Kind::BgpPeer => {}
     }
     let nodes = list::<Node>(Api::all(client.clone()), &cached()).await?;
-    let node = |node: Node| {
-        let addresses = node.status.iter().flat_map(|status| status.addresses.iter().flatten());
-        let addresses = addresses.filter_map(|it| it.address.parse().ok()).collect();
-        (node.name_any(), config::Node { labels: node.metadata.labels.unwrap_or_default(), addresses })
-    };
-    Ok(Some(nodes.into_iter().map(node).collect()))
+    Ok(Some(nodes.iter().map(|node| (node.name_any(), node::configured(node))).collect()))
 }
 
 /// From the API server's cache.

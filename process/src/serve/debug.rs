@@ -1,6 +1,6 @@
 //! What a process thinks, and how much it says: `/debug/state` and `/debug/loglevel`.
 //!
-//! Only behind a gate ([`super::metrics::serve_with`]). Not here: what the state of a process is; secrets are no part of it.
+//! Only behind a gate ([`super::guarded`]). Not here: what the state of a process is; secrets are no part of it.
 
 use std::time::Duration;
 

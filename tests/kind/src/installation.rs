@@ -1,5 +1,6 @@
 //! Installing the operator and MetalLB, pools and advertisements, as a user does.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
+use metallb_crds::cluster::service::ingress_addresses;
 use metallb_crds::{IPAddressPool, MetalLB, ServiceL2Status};
 use metallb_lab::{Cluster, ClusterOptions, HELLO, User, Verdict, eventually};
 use serde_json::json;
@@ -36,6 +38,11 @@ pub fn images() -> anyhow::Result<Vec<PathBuf>> {
 /// A cluster with our images on every node.
 pub fn options(name: &str) -> anyhow::Result<ClusterOptions> {
     Ok(ClusterOptions::named(name).with_images(images()?))
+}
+
+/// The first address in the status of a service, if it has one.
+pub fn first_address(service: &Service) -> Option<IpAddr> {
+    ingress_addresses(service).ok()?.first().copied()
 }
 
 /// MetalLB on a cluster, and the user who works with it.
@@ -151,7 +158,7 @@ impl Installation {
     }
 
     /// The first address of a service, once it has one.
-    pub async fn address(&self, service: &Service) -> std::net::IpAddr {
+    pub async fn address(&self, service: &Service) -> IpAddr {
         let what = format!("{} has an address", service.name_any());
         let first = async || self.user.ingress_ips(service).await.ok()?.first().copied();
         eventually(Duration::from_secs(30), &what, first).await

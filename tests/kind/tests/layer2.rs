@@ -12,7 +12,7 @@ use k8s_openapi::api::core::v1::Service;
 use kube::api::{DeleteParams, ListParams};
 use kube::{Api, ResourceExt};
 use metallb_lab::{Cluster, eventually, load_balancer};
-use metallb_scenarios::installation::{Installation, options};
+use metallb_scenarios::installation::{Installation, first_address, options};
 use metallb_scenarios::layer2;
 use metallb_scenarios::outage::{Watch, ask};
 use serde_json::json;
@@ -48,11 +48,7 @@ impl Scenario<'_> {
     /// The address of every service that has one, with its name.
     async fn given(&self) -> Vec<(String, IpAddr)> {
         let list = self.services().list(&ListParams::default()).await.unwrap();
-        let ingress = |service: &Service| -> Option<IpAddr> {
-            let load_balancer = service.status.as_ref()?.load_balancer.as_ref()?;
-            load_balancer.ingress.as_ref()?.first()?.ip.as_ref()?.parse().ok()
-        };
-        list.iter().filter_map(|service| Some((service.name_any(), ingress(service)?))).collect()
+        list.iter().filter_map(|service| Some((service.name_any(), first_address(service)?))).collect()
     }
 
     async fn delete(&self, prefix: &str) {

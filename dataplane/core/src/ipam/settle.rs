@@ -8,7 +8,7 @@ use super::{Assignment, Books, Claim, FamilyDemand, Vips};
 use crate::address::Family;
 use crate::config::{Pool, Pools};
 use crate::names::{PoolName, ServiceKey};
-use crate::refusal::AllocationRefusal as Refused;
+use crate::refusal::{AllocationRefusal as Refused, Unknown};
 
 /// What the status of a service should be, and why.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -254,9 +254,8 @@ impl<'a> Settling<'a> {
         }
         match self.assign(vips) {
             Ok(pool) => match &self.claim.requested_pool {
-                Some(wanted) if *wanted != pool && self.pools.is_set_aside(wanted) => {
-                    Err(self.keep(Note::Held(Refused::UnknownPool { pool: wanted.clone(), set_aside: true })))
-                }
+                Some(wanted) if *wanted != pool && self.pools.is_set_aside(wanted) => Err(self
+                    .keep(Note::Held(Refused::UnknownPool { pool: wanted.clone(), why: Unknown::SetAside }))),
                 Some(wanted) if *wanted != pool => {
                     self.forget(Note::Cleared(Refused::RequestChanged { held: vips.to_vec() }));
                     Ok(())
@@ -326,10 +325,7 @@ impl<'a> Settling<'a> {
     fn find(&mut self, demand: FamilyDemand, requested: Option<Vips>) -> Result<Vips, Refused> {
         let wanted = match &self.claim.requested_pool {
             None => None,
-            Some(name) => Some(self.pools.get(name).ok_or_else(|| Refused::UnknownPool {
-                pool: name.clone(),
-                set_aside: self.pools.is_set_aside(name),
-            })?),
+            Some(name) => Some(self.pools.get(name).ok_or_else(|| self.unknown(name))?),
         };
         let (vips, pool) = match (requested, wanted) {
             (Some(vips), wanted) => (vips, self.requested_addresses(demand, vips, wanted)?),
@@ -383,6 +379,16 @@ impl<'a> Settling<'a> {
             self.pools.owner_of(vips).ok_or_else(|| Refused::OutsidePools { addresses: vips.to_vec() })?;
         self.admitted(pool)?;
         Ok(pool)
+    }
+
+    fn unknown(&self, pool: &PoolName) -> Refused {
+        let why = if self.pools.is_set_aside(pool) {
+            Unknown::SetAside
+        } else {
+            let open = self.pools.iter().filter(|pool| self.admitted(pool).is_ok());
+            Unknown::Missing { open: open.map(|pool| pool.name.clone()).collect() }
+        };
+        Refused::UnknownPool { pool: pool.clone(), why }
     }
 
     fn admitted(&self, pool: &Pool) -> Result<(), Refused> {

@@ -116,6 +116,27 @@ fn the_elected_node_announces_and_the_others_name_it() {
 }
 
 #[test]
+fn a_world_that_goes_from_node_to_node_is_planned_as_each_of_them_would() {
+    let prepared = |node: &str| {
+        let mut world = world(node);
+        world.set_node(
+            "node-c".into(),
+            Some(Node {
+                labels: label("node.kubernetes.io/exclude-from-external-load-balancers"),
+                ..Node::default()
+            }),
+        );
+        world
+    };
+    let (mut visiting, mut planner) = (prepared("node-a"), Planner::default());
+    for node in ["node-a", "node-b", "node-c", "node-a"] {
+        visiting.set_own_node(node.into());
+        planner.replan(&visiting, &Touched::Addresses([vip()].into()));
+        assert_eq!(planner[vip()], planned(&prepared(node), vip()), "{node}");
+    }
+}
+
+#[test]
 fn a_node_that_cannot_take_traffic_is_passed_over_and_says_why() {
     let unavailable = Node { network_unavailable: true, ..Node::default() };
     assert_eq!(decided(with_node_b(unavailable)), (Some("node-a"), "network-unavailable"));

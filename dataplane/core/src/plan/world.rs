@@ -168,6 +168,11 @@ impl World {
         replace(&mut self.interfaces, interfaces)
     }
 
+    /// The same world, seen from `node`. A speaker never moves; who asks what every node decides goes from one to the next.
+    pub fn set_own_node(&mut self, node: NodeName) -> Touched {
+        replace(&mut self.node, node)
+    }
+
     /// The node this world is seen from.
     pub fn node(&self) -> &NodeName {
         &self.node

@@ -7,6 +7,9 @@ use super::Refusal;
 use crate::address::Family;
 use crate::names::{PoolName, ServiceKey};
 
+/// How many pools a sentence names.
+const NAMED: usize = 10;
+
 /// Why a service has no address, or lost the one it had.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive] // callers print refusals; only this file matches on them
@@ -48,12 +51,12 @@ pub enum AllocationRefusal {
         /// The name of the service that may have it.
         service: ServiceKey,
     },
-    /// The annotation names a pool that does not exist.
+    /// The annotation names a pool that cannot be used.
     UnknownPool {
         /// The pool.
         pool: PoolName,
-        /// There is one of this name, but it is invalid.
-        set_aside: bool,
+        /// Why it cannot be used.
+        why: Unknown,
     },
     /// The pool's `serviceAllocation` does not admit the service.
     NotAdmitted {
@@ -111,6 +114,18 @@ pub enum AllocationRefusal {
         pool: PoolName,
         /// The family that is missing.
         family: Family,
+    },
+}
+
+/// Why a pool that was asked for cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unknown {
+    /// There is one of this name, but it is invalid.
+    SetAside,
+    /// There is none of this name.
+    Missing {
+        /// The pools that the service may name instead.
+        open: Vec<PoolName>,
     },
 }
 
@@ -192,8 +207,10 @@ impl Refusal for AllocationRefusal {
                     "{address} is reserved for service {service}, which was deleted, in case it comes back"
                 )
             }
-            Self::UnknownPool { pool, set_aside: false } => format!("unknown pool {pool:?}"),
-            Self::UnknownPool { pool, set_aside: true } => format!("pool {pool:?} is invalid and set aside"),
+            Self::UnknownPool { pool, why: Unknown::Missing { .. } } => format!("unknown pool {pool:?}"),
+            Self::UnknownPool { pool, why: Unknown::SetAside } => {
+                format!("pool {pool:?} is invalid and set aside")
+            }
             Self::NotAdmitted { pool } => {
                 format!("pool {pool} is not open to this service (its serviceAllocation)")
             }
@@ -250,8 +267,13 @@ impl Refusal for AllocationRefusal {
                  metallb.io/reserve-for from the pool ends its reservations"
                     .to_owned()
             }
-            Self::UnknownPool { set_aside: false, .. } => "create it, or name another".to_owned(),
-            Self::UnknownPool { set_aside: true, .. } => "correct the pool, which has an event saying what is wrong".to_owned(),
+            Self::UnknownPool { why: Unknown::Missing { open }, .. } if open.is_empty() => {
+                "create it; no other pool is open to this service".to_owned()
+            }
+            Self::UnknownPool { why: Unknown::Missing { open }, .. } => {
+                format!("create it, or name a pool that is open to this service: {}", some_of(open))
+            }
+            Self::UnknownPool { why: Unknown::SetAside, .. } => "correct the pool, which has an event saying what is wrong".to_owned(),
             Self::NotAdmitted { .. } => "change the pool's serviceAllocation, or use another pool".to_owned(),
             Self::RequestContradicts { .. } => "ask for an address of that pool, or remove one of the two requests".to_owned(),
             Self::BadRequest { .. } => "correct the annotation or field".to_owned(),
@@ -264,6 +286,15 @@ impl Refusal for AllocationRefusal {
             Self::NotDualStack => "use a dual-stack cluster, or PreferDualStack".to_owned(),
             Self::NoSecondFamily { family, .. } => format!("add {family} addresses to the pool, or set SingleStack"),
         }
+    }
+}
+
+/// Names of pools, and how many more there are: an event has no room for all of a large cluster.
+fn some_of(pools: &[PoolName]) -> String {
+    let named = list(&pools[..pools.len().min(NAMED)], ", ");
+    match pools.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::{AllocationRefusal, AnnouncementRefusal, CannotShare, Kind};
+use super::{AllocationRefusal, AnnouncementRefusal, CannotShare, Kind, Unknown};
 use crate::address::Family;
 use crate::names::ServiceKey;
 
@@ -28,7 +28,10 @@ pub fn allocation() -> Vec<AllocationRefusal> {
         taken(CannotShare::Backends),
         taken(CannotShare::Port("TCP 80".to_owned())),
         AllocationRefusal::AddressReserved { address: ADDRESS, service: ServiceKey::new("default", "web") },
-        AllocationRefusal::UnknownPool { pool: lab(), set_aside: false },
+        AllocationRefusal::UnknownPool {
+            pool: lab(),
+            why: Unknown::Missing { open: vec!["far".into(), "near".into()] },
+        },
         AllocationRefusal::NotAdmitted { pool: lab() },
         AllocationRefusal::RequestContradicts { pool: lab(), owner: "other".into() },
         AllocationRefusal::BadRequest {

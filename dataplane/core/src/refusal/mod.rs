@@ -10,7 +10,7 @@ mod announcement;
 pub mod catalogue;
 mod configuration;
 
-pub use allocation::{AllocationRefusal, CannotShare};
+pub use allocation::{AllocationRefusal, CannotShare, Unknown};
 pub use announcement::AnnouncementRefusal;
 pub use configuration::{
     AdvertisementRefusal, AnyRefusal, BadRouterId, BadSelector, CommunityRefusal, ConfigRefusal, Effect,

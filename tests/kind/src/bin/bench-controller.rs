@@ -14,6 +14,7 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchE
 use kube::{Api, ResourceExt};
 use metallb_crds::{IPAddressPool, schema};
 use metallb_lab::{ApiServer, User, eventually, load_balancer};
+use metallb_scenarios::installation::first_address;
 use metallb_scenarios::memory;
 use serde_json::{Value, json};
 
@@ -214,7 +215,7 @@ impl Round {
         let given = async {
             while let Some(event) = events.try_next().await? {
                 if let WatchEvent::Added(service) | WatchEvent::Modified(service) = event
-                    && address(&service).is_some()
+                    && first_address(&service).is_some()
                 {
                     return Ok(start.elapsed());
                 }
@@ -226,15 +227,18 @@ impl Round {
 
     async fn until_given(&self, count: usize) -> anyhow::Result<()> {
         let list = self.services.list(&ListParams::default()).await?;
-        let mut given: BTreeSet<String> =
-            list.iter().filter(|service| address(service).is_some()).map(ResourceExt::name_any).collect();
+        let mut given: BTreeSet<String> = list
+            .iter()
+            .filter(|service| first_address(service).is_some())
+            .map(ResourceExt::name_any)
+            .collect();
         let version = list.metadata.resource_version.unwrap_or_default();
         let mut events = self.services.watch(&WatchParams::default(), &version).await?.boxed();
         let all = async {
             while given.len() < count {
                 match events.try_next().await?.context("the watch ended")? {
                     WatchEvent::Added(service) | WatchEvent::Modified(service)
-                        if address(&service).is_some() =>
+                        if first_address(&service).is_some() =>
                     {
                         given.insert(service.name_any());
                     }
@@ -248,13 +252,8 @@ impl Round {
 
     async fn given(&self) -> anyhow::Result<BTreeSet<(String, IpAddr)>> {
         let list = self.services.list(&ListParams::default()).await?;
-        Ok(list.iter().filter_map(|service| Some((service.name_any(), address(service)?))).collect())
+        Ok(list.iter().filter_map(|service| Some((service.name_any(), first_address(service)?))).collect())
     }
-}
-
-fn address(service: &Service) -> Option<IpAddr> {
-    let load_balancer = service.status.as_ref()?.load_balancer.as_ref()?;
-    load_balancer.ingress.as_ref()?.first()?.ip.as_ref()?.parse().ok()
 }
 
 #[allow(clippy::cast_precision_loss)] // thousands

@@ -1,15 +1,14 @@
 //! `make bench`: figures of a whole cluster. Each is a distribution over several runs on one cluster.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
 use k8s_openapi::api::core::v1::Service;
 use kube::Api;
 use kube::api::{DeleteParams, ListParams};
-use metallb_lab::{Cluster, HELLO, eventually, load_balancer};
-use metallb_scenarios::installation::{Installation, options};
+use metallb_lab::{Cluster, eventually, load_balancer};
+use metallb_scenarios::installation::{Installation, first_address, options};
 use metallb_scenarios::outage::Watch;
 use metallb_scenarios::{layer2, memory};
 use serde_json::json;
@@ -43,7 +42,7 @@ async fn main() -> anyhow::Result<()> {
     metallb.install_operator().await?;
     metallb.apply_metallb(&json!({})).await?;
     metallb.pool("lab", &["10.77.1.0/24"]).await?;
-    metallb.user.apply_yaml(HELLO).await?;
+    metallb.run_hello().await?;
     let idle = processes(&cluster, &metallb).await?;
 
     let allocation = allocate(&metallb, args.services).await?;
@@ -89,7 +88,7 @@ async fn allocate(metallb: &Installation, count: usize) -> anyhow::Result<Durati
     let services: Api<Service> = Api::default_namespaced(metallb.user.client());
     let distinct = eventually(Duration::from_mins(2), "every service has an address", async || {
         let list = services.list(&ListParams::default()).await.ok()?;
-        let addresses: BTreeSet<_> = list.iter().filter_map(ingress).collect();
+        let addresses: BTreeSet<_> = list.iter().filter_map(first_address).collect();
         (addresses.len() == count).then_some(addresses.len())
     })
     .await;
@@ -97,15 +96,10 @@ async fn allocate(metallb: &Installation, count: usize) -> anyhow::Result<Durati
     Ok(start.elapsed())
 }
 
-fn ingress(service: &Service) -> Option<IpAddr> {
-    let load_balancer = service.status.as_ref()?.load_balancer.as_ref()?;
-    load_balancer.ingress.as_ref()?.first()?.ip.as_ref()?.parse().ok()
-}
-
 async fn remove_all(metallb: &Installation) -> anyhow::Result<()> {
     let services: Api<Service> = Api::default_namespaced(metallb.user.client());
     for service in services.list(&ListParams::default()).await? {
-        if ingress(&service).is_some() {
+        if first_address(&service).is_some() {
             services
                 .delete(service.metadata.name.as_deref().unwrap_or_default(), &DeleteParams::default())
                 .await?;

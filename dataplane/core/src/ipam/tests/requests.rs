@@ -22,6 +22,25 @@ fn a_request_is_met_or_refused_with_the_reason() {
 }
 
 #[test]
+fn who_asks_for_a_pool_that_is_not_there_is_told_which_it_may_ask_for() {
+    let elsewhere =
+        ServiceAllocation { namespaces: ["elsewhere".into()].into(), ..ServiceAllocation::default() };
+    let closed = pinned(pool("closed", &["10.0.2.0/24"]), elsewhere);
+    let asks = Claim { requested_pool: Some("nowhere".into()), ..claim() };
+    for (pools, fix) in [
+        (vec![pool("near", &["10.0.0.0/24"]), pool("far", &["10.0.1.0/24"]), closed.clone()], ": far, near"),
+        (vec![closed], "no other pool is open to this service"),
+        (
+            (1..=12).map(|n| pool(&format!("p{n:02}"), &[&format!("10.0.{n}.0/24")])).collect(),
+            ": p01, p02, p03, p04, p05, p06, p07, p08, p09, p10 and 2 more",
+        ),
+    ] {
+        let refusal = Cluster::with(pools).settle("a", &asks).refusal.unwrap();
+        assert!(refusal.fix().ends_with(fix), "{}", refusal.fix());
+    }
+}
+
+#[test]
 fn asking_for_another_address_or_pool_moves_the_service() {
     let mut cluster = Cluster::with([pool("lab", &["10.0.0.0/24"]), pool("other", &["10.0.1.0/24"])]);
     cluster.settle("a", &claim());

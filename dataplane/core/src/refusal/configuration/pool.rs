@@ -130,6 +130,9 @@ impl Refusal for PoolRefusal {
                     let length = if entry.contains(':') { 128 } else { 32 };
                     format!("write {}/{length} for this one address", entry.trim())
                 }
+                BadRange::PrefixTooLong { family, .. } => {
+                    format!("write a prefix length of at most {}", family.bits())
+                }
                 BadRange::Reversed(first, last) => format!("write {last}-{first}"),
                 BadRange::MixedFamilies(..) => "write one range for each family".to_owned(),
                 BadRange::Syntax => "write address/length, or first-last".to_owned(),

@@ -34,6 +34,20 @@ impl World {
         world
     }
 
+    /// Four services hold all there is, `a` is deleted and its address kept back, and `waits` has to wait for it.
+    fn with_one_who_waits(annotations: &Value) -> Self {
+        let mut world = Self::annotated(annotations);
+        for name in ["a", "b", "c", "d"] {
+            world.create(name, &json!({}));
+            world.settle();
+        }
+        world.delete("a");
+        world.create("waits", &json!({}));
+        world.settle();
+        assert_eq!(world.status("waits"), Vec::<IpAddr>::new());
+        world
+    }
+
     /// A new process, which reads what the one before wrote.
     fn restart_keeping(&mut self, annotations: &Value, now: i64) {
         let config_map: ConfigMap =
@@ -115,15 +129,7 @@ fn a_reservation_that_ended_while_nobody_worked_is_over() {
 
 #[test]
 fn who_waits_for_what_is_kept_back_is_served_when_its_time_is_over() {
-    let mut world = World::annotated(&json!({ "metallb.io/quarantine": "5m" }));
-    for name in ["a", "b", "c", "d"] {
-        world.create(name, &json!({}));
-        world.settle();
-    }
-    world.delete("a");
-    world.create("waits", &json!({}));
-    world.settle();
-    assert_eq!(world.status("waits"), Vec::<IpAddr>::new());
+    let mut world = World::with_one_who_waits(&json!({ "metallb.io/quarantine": "5m" }));
     world.ledger.tell_time(NOW + 299);
     world.settle();
     assert_eq!(world.status("waits"), Vec::<IpAddr>::new());
@@ -134,15 +140,7 @@ fn who_waits_for_what_is_kept_back_is_served_when_its_time_is_over() {
 
 #[test]
 fn a_pool_that_keeps_nothing_back_any_more_lets_go_at_once() {
-    let mut world = World::annotated(&json!({ "metallb.io/reserve-for": "1h" }));
-    for name in ["a", "b", "c", "d"] {
-        world.create(name, &json!({}));
-        world.settle();
-    }
-    world.delete("a");
-    world.create("waits", &json!({}));
-    world.settle();
-    assert_eq!(world.status("waits"), Vec::<IpAddr>::new());
+    let mut world = World::with_one_who_waits(&json!({ "metallb.io/reserve-for": "1h" }));
     world.ledger.apply(Input::Pool(Event::Applied("lab".into(), pool_row(&json!({}), None))));
     world.settle();
     assert_eq!(world.status("waits"), ip("10.0.0.1"));
