@@ -194,7 +194,9 @@ fn any_objects_make_a_configuration_and_every_no_has_a_reason() -> Result<(), Fo
 fn any_edit_is_decided_on_and_a_refusal_says_why() -> Result<(), Found> {
     run((vec(placed(), 0..4), placed(), object(), 0_u8..3), |(before, (kind, object), other, operation)| {
         let mut stored = Objects::default();
-        before.iter().for_each(|(kind, object)| stored.put(Object::read(*kind, object)));
+        for (kind, object) in &before {
+            stored.put(Object::read(*kind, object));
+        }
         let (new, old) = (Object::read(kind, &object), Object::read(kind, &other));
         let change = match operation {
             0 => Change::Create(new),

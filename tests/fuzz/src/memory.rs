@@ -46,7 +46,7 @@ mod tests {
         for _ in 0..100 {
             assert!(catch_unwind(|| measure(|| std::hint::black_box(None::<u8>).unwrap())).is_err());
         }
-        let (_, allocated) = measure(|| ());
+        let ((), allocated) = measure(|| ());
         assert_eq!(allocated, Allocated::default());
     }
 }

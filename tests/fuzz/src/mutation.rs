@@ -88,7 +88,9 @@ pub fn edits() -> impl Strategy<Value = Vec<Edit>> {
 /// One of `valid` with a few changes, and now and then octets of no meaning.
 pub fn mutated(valid: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     let near = (select(valid), edits()).prop_map(|(mut bytes, edits)| {
-        edits.iter().for_each(|edit| edit.apply(&mut bytes));
+        for edit in &edits {
+            edit.apply(&mut bytes);
+        }
         bytes
     });
     prop_oneof![15 => near, 1 => vec(any::<u8>(), 0..120)]
@@ -119,12 +121,14 @@ mod tests {
     use super::*;
 
     proptest! {
-        #[test]
-        fn any_changes_can_be_made_to_any_bytes(bytes in vec(any::<u8>(), 0..20), edits in edits()) {
-            let mut changed = bytes;
-            edits.iter().for_each(|edit| edit.apply(&mut changed));
-        }
+            #[test]
+            fn any_changes_can_be_made_to_any_bytes(bytes in vec(any::<u8>(), 0..20), edits in edits()) {
+                let mut changed = bytes;
+                for edit in &edits {
+    edit.apply(&mut changed);
     }
+            }
+        }
 
     /// An index is drawn, and cannot be made.
     fn at_the_front() -> Index {

@@ -146,7 +146,9 @@ impl Node {
         match step {
             Step::Control(which, edits, ttl) => {
                 let mut bytes = packets(self.local)[*which].emit();
-                edits.iter().for_each(|edit| edit.apply(&mut bytes));
+                for edit in edits {
+                    edit.apply(&mut bytes);
+                }
                 let arrival = Arrival {
                     from: IpAddr::V4(ROUTER),
                     to: IpAddr::V4(US),
@@ -162,7 +164,9 @@ impl Node {
                     true => self.last_echo.clone(),
                     false => framed(&control(State::Up, self.local)),
                 };
-                edits.iter().for_each(|edit| edit.apply(&mut bytes));
+                for edit in edits {
+                    edit.apply(&mut bytes);
+                }
                 self.sessions.handle_input(self.now, Input::Frame { interface: 1, bytes: &bytes });
             }
             Step::Pass(millis) => return self.pass(Duration::from_millis(*millis)),

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use metallb_protocols::bgp::session::{Connection, Failure, Input, Output, Refused, State};
-use metallb_protocols::bgp::wire::{Capability, HEADER, LARGEST, LARGEST_EXTENDED, Open, Reason, keepalive};
+use metallb_protocols::bgp::session::{Connection, Failure, Input, Output, Path, Refused, State};
+use metallb_protocols::bgp::wire::{
+    Capability, HEADER, LARGEST, LARGEST_EXTENDED, Open, Reason, Short, keepalive,
+};
 
 use crate::bgp_messages::{asn, every_capability, open, updates};
 use crate::router::{Router, Stage};
@@ -150,7 +152,7 @@ fn hour(misbehave: impl Fn(&mut Router)) -> (usize, Router) {
 fn a_router_in_the_wrong_system_is_told_so_and_asked_ever_less_often() {
     let (times, router) = hour(|router| {
         if router.session.state() == State::Connect {
-            router.input(Input::Connected { connection: router.connection, path: Default::default() });
+            router.input(Input::Connected { connection: router.connection, path: Path::default() });
         }
         let wrong = Open { asn: asn(64_999), ..open(every_capability()) };
         router.receive(&wrong.emit());
@@ -173,7 +175,7 @@ fn a_router_in_the_wrong_system_is_told_so_and_asked_ever_less_often() {
 fn a_router_that_resets_at_once_is_asked_ever_less_often() {
     let (times, router) = hour(|router| {
         if router.session.state() == State::Connect {
-            router.input(Input::Connected { connection: router.connection, path: Default::default() });
+            router.input(Input::Connected { connection: router.connection, path: Path::default() });
         }
         router.receive(&[open(every_capability()).emit(), keepalive()].concat());
         assert!(router.is_up());
@@ -189,7 +191,7 @@ fn a_router_that_resets_at_once_is_asked_ever_less_often() {
 fn a_router_that_connects_without_end_gets_one_connection_more_than_the_session() {
     let mut router = Router::at(Stage::Established);
     for n in 1..=1000 {
-        router.input(Input::Accepted { connection: Connection::Accepted(n), path: Default::default() });
+        router.input(Input::Accepted { connection: Connection::Accepted(n), path: Path::default() });
     }
     let closed = router.outputs.iter().filter(|output| matches!(output, Output::Close { .. })).count();
     assert_eq!(closed, 999);
@@ -199,7 +201,7 @@ fn a_router_that_connects_without_end_gets_one_connection_more_than_the_session(
 
 #[test]
 fn a_thousand_capabilities_make_no_larger_an_open_of_ours_and_no_longer_an_answer() {
-    let many = (0..1500).map(|_| Capability::Other { code: 200, value: Default::default() });
+    let many = (0..1500).map(|_| Capability::Other { code: 200, value: Short::default() });
     let mut router = Router::at(Stage::OpenSent);
     let bytes = open([every_capability(), many.collect()].concat()).emit();
     assert!(bytes.len() > 3000 && bytes.len() <= LARGEST);
