@@ -5,6 +5,8 @@
 PROFILE ?= quick-release
 OPERATOR_IMAGE ?= localhost/metallb-operator:dev
 DATAPLANE_IMAGE ?= localhost/metallb-dataplane:dev
+# Seconds for each fuzz target of `make soak`.
+SOAK ?= 60
 
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 BIN := target/$(HOST)/$(PROFILE)
@@ -75,7 +77,8 @@ bench: begin ## Allocation, take-over and memory, of a release build
 	@$(STEP) "bench of a whole cluster" $(AS_ROOT) $(TOOLS)/bench
 	@ls -l $(IMAGES)/*.tar | awk '{printf "%8.1f MB  %s\n", $$5/1e6, $$9}'
 
-soak: ## The random tests again, at a hundred times their length
+soak: ## The random tests again, at a hundred times their length; each fuzz target for SOAK seconds (60)
+	@METALLB_FUZZ_SECONDS=$(SOAK) cargo test --release --workspace --test fuzz
 	@PROPTEST_CASES=60000 cargo test --release --workspace --exclude metallb-scenarios --exclude metallb-lab --lib
 
 generate: ## Write crds/ and config/manifests/ anew from the types

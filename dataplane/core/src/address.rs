@@ -132,7 +132,8 @@ impl AddressRange {
             return Self::new(end(first)?, end(last)?);
         }
         match text.parse::<IpNet>() {
-            Ok(net) => Ok(Self { first: net.network(), last: net.broadcast() }),
+            // `::ffff:192.0.2.0/120` is the same as with its ends written out.
+            Ok(net) => Self::new(net.network().to_canonical(), net.broadcast().to_canonical()),
             Err(_) if parse_address(text).is_some() => Err(BadRange::BareAddress),
             Err(_) => Err(too_long(text).unwrap_or(BadRange::Syntax)),
         }
@@ -216,6 +217,8 @@ mod tests {
             (" 10.0.0.3 - 10.0.0.3 ", "10.0.0.3", "10.0.0.3"),
             ("fd00::1/126", "fd00::", "fd00::3"),
             ("fd00::a-fd00::b", "fd00::a", "fd00::b"),
+            ("::ffff:10.0.0.0/120", "10.0.0.0", "10.0.0.255"),
+            ("::ffff:10.0.0.0-::ffff:10.0.0.255", "10.0.0.0", "10.0.0.255"),
         ] {
             let expected = AddressRange::new(first.parse().unwrap(), last.parse().unwrap());
             assert_eq!(AddressRange::parse(text), expected, "{text}");

@@ -23,6 +23,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("metallb-process", &["metallb-core"]),
     ("metallb-dataplane", &["metallb-core", "metallb-crds", "metallb-process", "metallb-protocols"]),
     ("metallb-operator", &["metallb-core", "metallb-crds", "metallb-process"]),
+    ("metallb-fuzz", &[]),
     ("metallb-images", &[]),
     ("metallb-lab", &[]),
     ("metallb-scenarios", &["metallb-crds", "metallb-lab"]),

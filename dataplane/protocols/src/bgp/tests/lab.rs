@@ -84,6 +84,12 @@ pub struct Lab {
     pub nodes: [Node; 2],
     /// Packets get through.
     pub link: bool,
+    /// From one speaker to the other.
+    pub delay: Duration,
+    /// Nothing arrives before: what is sent meanwhile is sent again until it does, as TCP does.
+    pub stalled_until: Instant,
+    /// What the router read on each of its connections.
+    pub tables: BTreeMap<Connection, Router>,
     /// What the router would have in its tables.
     pub table: Router,
     /// Kinds of messages in the order sent, by sender.
@@ -93,8 +99,10 @@ pub struct Lab {
     under_way: BTreeMap<(Instant, u64), (usize, Arrival)>,
     sent: u64,
     accepted: u64,
+    /// When the last packet arrives at each speaker: none overtakes another.
+    last: [Instant; 2],
     /// Each end of a connection, and the other.
-    ends: BTreeMap<(usize, Connection), Connection>,
+    pub ends: BTreeMap<(usize, Connection), Connection>,
 }
 
 impl Lab {
@@ -110,12 +118,16 @@ impl Lab {
             now,
             nodes: [node(ours, 1, false), node(theirs, 2, true)],
             link: true,
+            delay: DELAY,
+            stalled_until: now,
+            tables: BTreeMap::new(),
             table: Router::default(),
             messages: Vec::new(),
             opens: Vec::new(),
             under_way: BTreeMap::new(),
             sent: 0,
             accepted: 0,
+            last: [now; 2],
             ends: BTreeMap::new(),
         }
     }
@@ -229,6 +241,10 @@ impl Lab {
         for connection in connections {
             self.close(node, connection);
         }
+        self.under_way.retain(|_, (to, _)| *to != node);
+        if node == ROUTER {
+            self.tables.clear();
+        }
         // Its successor counts its connections anew: what still points to the old ones points nowhere.
         let others = self.ends.iter_mut().filter(|((owner, _), _)| *owner != node);
         others.for_each(|(_, far)| *far = Connection::Accepted(u64::MAX));
@@ -255,27 +271,63 @@ impl Lab {
                 self.input(node, Input::Unconnected { connection, why: Unconnected::Refused });
             }
             Arrival::Bytes(connection, bytes) if known(self, connection) => {
+                if node == ROUTER {
+                    self.note(connection, &bytes);
+                }
                 self.input(node, Input::Received { connection, bytes: &bytes });
             }
             Arrival::Closed(connection) => {
                 self.ends.remove(&(node, connection));
                 self.input(node, Input::Closed { connection, text: None });
             }
-            Arrival::Connected(_) | Arrival::Accepted(_) | Arrival::Bytes(..) => {}
+            Arrival::Bytes(connection, _) => self.reset_sender(node, connection),
+            Arrival::Connected(_) | Arrival::Accepted(_) => {}
+        }
+    }
+
+    /// Bytes came for a connection that `node` knows nothing of.
+    fn reset_sender(&mut self, node: usize, connection: Connection) {
+        let far = self.ends.iter().find(|((owner, _), far)| *owner != node && **far == connection);
+        if let Some(((_, sender), _)) = far {
+            self.send(1 - node, self.delay, Arrival::Closed(*sender));
+        }
+    }
+
+    fn note(&mut self, connection: Connection, bytes: &[u8]) {
+        let kind = Frame::split(bytes, LARGEST_EXTENDED).unwrap().unwrap().kind;
+        if matches!(kind, Kind::Update | Kind::RouteRefresh) {
+            let internal =
+                self.nodes[US].session.settings().my_asn == self.nodes[ROUTER].session.settings().my_asn;
+            self.tables.entry(connection).or_default().read(bytes, Sender { four_octet_as: true, internal });
+        }
+    }
+
+    /// The connections of `node` are gone, and the other speaker is not told: it learns it when it says something.
+    pub fn lose_connections(&mut self, node: usize) {
+        let connections: Vec<_> =
+            self.ends.keys().filter(|(owner, _)| *owner == node).map(|(_, connection)| *connection).collect();
+        for connection in connections {
+            self.ends.remove(&(node, connection));
+            self.input(node, Input::Closed { connection, text: None });
         }
     }
 
     fn send(&mut self, node: usize, after: Duration, arrival: Arrival) {
         if self.link {
             self.sent += 1;
-            self.under_way.insert((self.now + after, self.sent), (node, arrival));
+            let at = (self.now + after).max(self.stalled_until).max(self.last[node]);
+            self.last[node] = at;
+            self.under_way.insert((at, self.sent), (node, arrival));
         }
     }
 
     /// Does what the session wants done, and writes what it has to write.
     fn serve(&mut self, node: usize) {
         let other = 1 - node;
+        let mut outputs = 0;
         while let Some(output) = self.nodes[node].session.poll_output() {
+            outputs += 1;
+            assert!(outputs <= 6, "so much from one input: {:?}", self.nodes[node].log);
             match &output {
                 Output::Connect(connection) if self.nodes[other].listens => {
                     self.accepted += 1;
@@ -283,10 +335,10 @@ impl Lab {
                     if self.link {
                         self.ends.extend([((node, *connection), far), ((other, far), *connection)]);
                     }
-                    self.send(other, DELAY, Arrival::Accepted(far));
-                    self.send(node, DELAY * 2, Arrival::Connected(*connection));
+                    self.send(other, self.delay, Arrival::Accepted(far));
+                    self.send(node, self.delay * 2, Arrival::Connected(*connection));
                 }
-                Output::Connect(connection) => self.send(node, DELAY * 2, Arrival::Refused(*connection)),
+                Output::Connect(connection) => self.send(node, self.delay * 2, Arrival::Refused(*connection)),
                 Output::Close { connection, farewell } => {
                     if let Some(bytes) = farewell {
                         self.write(node, *connection, bytes.clone());
@@ -325,13 +377,13 @@ impl Lab {
             self.table.read(&bytes, Sender { four_octet_as: true, internal });
         }
         if let Some(far) = self.ends.get(&(node, connection)).copied() {
-            self.send(1 - node, DELAY, Arrival::Bytes(far, bytes));
+            self.send(1 - node, self.delay, Arrival::Bytes(far, bytes));
         }
     }
 
     fn close(&mut self, node: usize, connection: Connection) {
         if let Some(far) = self.ends.remove(&(node, connection)) {
-            self.send(1 - node, DELAY, Arrival::Closed(far));
+            self.send(1 - node, self.delay, Arrival::Closed(far));
         }
     }
 }

@@ -1,5 +1,5 @@
 //! BGP: known bytes, properties of the codec, two other codecs, what errors cost, the whole state machine as a table, what routers are told,
-//! and sessions in virtual time.
+//! and sessions in virtual time, in good weather and bad.
 
 mod adverts;
 mod codec;
@@ -10,6 +10,7 @@ mod lab;
 mod offers;
 mod oracles;
 mod sessions;
+mod storm;
 mod trouble;
 mod vectors;
 mod walk;

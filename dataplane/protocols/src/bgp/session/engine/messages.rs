@@ -27,7 +27,10 @@ impl Session {
             let Some(line) = self.line(which) else { return };
             match Frame::split(rest, line.limit()) {
                 Ok(None) => {
-                    line.inbox = rest.to_vec();
+                    // All of it waits on in its place: copied for each piece, a message that comes octet by octet would
+                    // cost the square of its length.
+                    let all = rest.len() == stream.len();
+                    line.inbox = if all { stream } else { rest.to_vec() };
                     return;
                 }
                 Ok(Some(frame)) => {
