@@ -68,13 +68,9 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let speaker_labels = heartbeats.is_some().then(|| args.ml_labels.clone());
     let lane = Lane::start(node.clone(), heartbeats, metrics.clone())?;
     let bfd = bfd::Lane::start(bfd_metrics)?;
-    let (interfaces, _) = watch::channel(std::collections::BTreeSet::new());
-    let (_routers, routers) = watch::channel(std::collections::BTreeMap::new());
     let bgp = bgp::Lane::start(bgp::Beside {
         bfd: bfd.publisher.clone(),
         bfd_seen: bfd.seen.clone(),
-        interfaces,
-        routers,
         listen: Some(args.bgp_listen_port).filter(|port| *port != 0),
         metrics: bgp_metrics,
     })?;

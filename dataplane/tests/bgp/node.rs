@@ -11,15 +11,14 @@ use metallb_core::config::{
     SessionFamilies,
 };
 use metallb_core::plan::{PeerChanges, RouteAttributes};
+use metallb_dataplane::speaker::bfd;
 use metallb_dataplane::speaker::bgp::seen::PeerSeen;
 use metallb_dataplane::speaker::bgp::wanted::{Profile, Wanted};
 use metallb_dataplane::speaker::bgp::{self, Beside, Ending, Lane};
-use metallb_dataplane::speaker::bfd;
 use metallb_lab::eventually;
 use metallb_lab::network::Host;
 use metallb_protocols::bgp::session::State;
 use prometheus::Registry;
-use tokio::sync::watch;
 
 /// The router's AS, and ours.
 pub const TOR: u32 = 64512;
@@ -45,16 +44,7 @@ impl Node {
         let bfd_metrics = bfd::metrics::Metrics::register(&registry).unwrap();
         let metrics = bgp::metrics::Metrics::register(&registry).unwrap();
         let bfd = host.inside(|| bfd::Lane::start(bfd_metrics).unwrap()).unwrap();
-        let (interfaces, _) = watch::channel([].into());
-        let (_, routers) = watch::channel([].into());
-        let beside = Beside {
-            bfd: bfd.publisher.clone(),
-            bfd_seen: bfd.seen.clone(),
-            interfaces,
-            routers,
-            listen,
-            metrics,
-        };
+        let beside = Beside { bfd: bfd.publisher.clone(), bfd_seen: bfd.seen.clone(), listen, metrics };
         let lane = host.inside(|| Lane::start(beside).unwrap()).unwrap();
         Self { lane, bfd, registry, peers: BTreeMap::new(), profile: Profile::Frr }
     }

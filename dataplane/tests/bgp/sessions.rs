@@ -27,7 +27,8 @@ pub fn neighbour() -> Neighbour {
 #[tokio::test]
 async fn an_external_session_carries_routes_with_all_that_advertisements_say() {
     let (_network, node, tor) = next_door();
-    let tor = Router::start(Make::Frr, &tor, Config::new(TOR, ROUTER_ID).neighbour(neighbour())).await.unwrap();
+    let tor =
+        Router::start(Make::Frr, &tor, Config::new(TOR, ROUTER_ID).neighbour(neighbour())).await.unwrap();
     let mut node = Node::start(&node);
     node.peer("tor", peer("192.0.2.2"));
     let attributes = RouteAttributes {
@@ -54,7 +55,8 @@ async fn an_external_session_carries_routes_with_all_that_advertisements_say() {
     assert_eq!(seen.agreed.as_ref().unwrap().asn.get(), TOR);
     node.announce(&["203.0.113.1/32"]);
     tor.route("203.0.113.64/26", <[_]>::is_empty).await;
-    let paths = tor.route("203.0.113.1/32", |paths| paths.iter().all(|path| path.communities.is_empty())).await;
+    let paths =
+        tor.route("203.0.113.1/32", |paths| paths.iter().all(|path| path.communities.is_empty())).await;
     assert_eq!(paths.len(), 1);
     // Of two routes with equal attributes one message, of one that goes and one that changed two more; and End-of-RIB.
     assert!(node.counted("metallb_bgp_updates_total") <= 4.0);
@@ -68,7 +70,8 @@ async fn both_families_go_over_one_session() {
     for (address, from) in [("192.0.2.2", "192.0.2.1"), ("2001:db8::2", "2001:db8::1")] {
         let neighbour = Neighbour::at(from.parse().unwrap(), Remote::As(OURS))
             .families([metallb_lab::routers::Family::V4, metallb_lab::routers::Family::V6]);
-        let tor = Router::start(Make::Frr, &tor, Config::new(TOR, ROUTER_ID).neighbour(neighbour)).await.unwrap();
+        let tor =
+            Router::start(Make::Frr, &tor, Config::new(TOR, ROUTER_ID).neighbour(neighbour)).await.unwrap();
         let mut node = Node::start(&node);
         node.peer("tor", metallb_core::config::Peer { families: SessionFamilies::Both, ..peer(address) });
         node.announce(&["203.0.113.1/32", "2001:db8:1::1/128"]);

@@ -1,22 +1,23 @@
 //! One task a peer: begun when it is wanted, told what concerns it, ended when it is not.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use metallb_core::config::Endpoint;
-use metallb_core::names::{InterfaceName, PeerName};
+use metallb_core::names::PeerName;
 use metallb_protocols::bgp::session::{Beginning, Ending};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::listener::Listeners;
 use super::orders::{OfLane, OfPeer, Orders, merge};
 use super::peer::{Around, Peer};
 use super::wanted::Wanted;
+use crate::speaker::discovery::Discovery;
 
 /// Connections of one router that wait to be taken up. It makes one at a time.
 const ACCEPTED: usize = 2;
@@ -27,7 +28,8 @@ const FAREWELL: Duration = Duration::from_secs(2);
 pub struct Dispatcher {
     orders: Arc<Orders<OfLane>>,
     around: Around,
-    interfaces: watch::Sender<BTreeSet<InterfaceName>>,
+    /// Finds the routers of unnumbered peers.
+    discovery: Discovery,
     listeners: Option<Listeners>,
     /// Of the moments at which peers try again.
     seed: u64,
@@ -48,14 +50,14 @@ impl Dispatcher {
     pub fn new(
         orders: Arc<Orders<OfLane>>,
         around: Around,
-        interfaces: watch::Sender<BTreeSet<InterfaceName>>,
+        discovery: Discovery,
         listeners: Option<[TcpListener; 2]>,
         seed: u64,
     ) -> Self {
         Self {
             orders,
             around,
-            interfaces,
+            discovery,
             listeners: listeners.map(Listeners::new),
             seed,
             first: true,
@@ -114,12 +116,7 @@ impl Dispatcher {
             Endpoint::Interface(interface) => Some(interface.clone()),
             Endpoint::Address(_) => None,
         });
-        let interfaces = interfaces.collect();
-        self.interfaces.send_if_modified(|known| {
-            let differs = *known != interfaces;
-            *known = interfaces;
-            differs
-        });
+        self.discovery.publish(interfaces.collect());
         if let Some(listeners) = &mut self.listeners {
             listeners.expect(peers.values());
         }

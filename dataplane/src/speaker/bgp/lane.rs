@@ -1,11 +1,11 @@
 //! The lane from outside: start it, tell it which peers and routes are wanted, read how the sessions stand, end it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use anyhow::Context as _;
-use metallb_core::names::{InterfaceName, PeerName};
+use metallb_core::names::PeerName;
 use metallb_core::plan::PeerChanges;
 pub use metallb_protocols::bgp::session::Ending;
 use rand::TryRngCore as _;
@@ -16,12 +16,13 @@ use tokio::sync::watch;
 use super::dispatcher::Dispatcher;
 use super::metrics::Metrics;
 use super::orders::{OfLane, Orders, merge};
-use super::peer::{Around, Routers, Told};
+use super::peer::{Around, Told};
 use super::seen::Seen;
 use super::wanted::Wanted;
 use super::watched::Watched;
 use crate::net::tcp::listen;
 use crate::speaker::bfd;
+use crate::speaker::discovery::Discovery;
 
 /// What the lane works with, besides its sockets.
 pub struct Beside {
@@ -29,10 +30,6 @@ pub struct Beside {
     pub bfd: bfd::Publisher,
     /// What it sees.
     pub bfd_seen: watch::Receiver<bfd::Seen>,
-    /// The interfaces of unnumbered peers, for who looks for their routers.
-    pub interfaces: watch::Sender<BTreeSet<InterfaceName>>,
-    /// Those that were found.
-    pub routers: watch::Receiver<Routers>,
     /// Routers may connect by themselves to this port; `None`: only we do.
     pub listen: Option<u16>,
     /// What is counted.
@@ -50,31 +47,30 @@ pub struct Lane {
 impl Lane {
     /// Starts the thread. Sessions begin when peers are wanted, and not before.
     pub fn start(beside: Beside) -> anyhow::Result<Self> {
-        let Beside { bfd, bfd_seen, interfaces, routers, listen: port, metrics } = beside;
         let runtime = runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
             .build()
             .context("cannot start the BGP thread")?;
-        let listeners = {
-            let _inside = runtime.enter();
-            port.map(listen).transpose().with_context(|| {
-                format!(
-                    "cannot listen for routers on port {}; is it taken, or below 1024?",
-                    port.unwrap_or_default()
-                )
-            })?
-        };
         let seed = OsRng.try_next_u64().context("the system gives no random bytes")?;
         let orders = Orders::new();
         let (sender, seen) = watch::channel(Seen::new());
-        let told = Told { seen: Arc::new(sender), metrics };
-        let around = Around { watched: Watched::new(bfd), bfd: bfd_seen, routers, told };
-        let dispatcher = Dispatcher::new(orders.clone(), around, interfaces, listeners, seed);
+        let (begun, beginning) = std::sync::mpsc::channel();
+        let taken = orders.clone();
+        let work = async move {
+            match begin(beside, taken, sender, seed).await {
+                Ok(dispatcher) => {
+                    let _ = begun.send(Ok(())); // who started it waits
+                    dispatcher.run().await;
+                }
+                Err(error) => drop(begun.send(Err(error))),
+            }
+        };
         let thread = std::thread::Builder::new()
             .name("bgp".to_owned())
-            .spawn(move || runtime.block_on(dispatcher.run()))
+            .spawn(move || runtime.block_on(work))
             .context("cannot start the BGP thread")?;
+        beginning.recv().context("the BGP thread ended before it began")??;
         Ok(Self { orders, seen, thread })
     }
 
@@ -104,4 +100,26 @@ impl Lane {
             tracing::error!(event = "laneEnded", "the BGP thread had panicked");
         }
     }
+}
+
+/// Opens what the lane needs, on its own thread.
+async fn begin(
+    beside: Beside,
+    orders: Arc<Orders<OfLane>>,
+    seen: watch::Sender<Seen>,
+    seed: u64,
+) -> anyhow::Result<Dispatcher> {
+    let Beside { bfd, bfd_seen, listen: port, metrics } = beside;
+    let listeners = port.map(listen).transpose().with_context(|| {
+        format!("cannot listen for routers on port {}; is it taken, or below 1024?", port.unwrap_or_default())
+    })?;
+    let discovery = Discovery::start().await.context("cannot look for the routers of unnumbered sessions")?;
+    let around = Around {
+        watched: Watched::new(bfd),
+        bfd: bfd_seen,
+        neighbours: discovery.seen.clone(),
+        missing: discovery.missing.clone(),
+        told: Told { seen: Arc::new(seen), metrics },
+    };
+    Ok(Dispatcher::new(orders, around, discovery, listeners, seed))
 }

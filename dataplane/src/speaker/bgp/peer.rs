@@ -3,7 +3,6 @@
 
 mod telling;
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,7 +10,7 @@ use std::time::Instant;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use metallb_core::config::{Endpoint, RemoteAs};
-use metallb_core::names::{InterfaceName, PeerName};
+use metallb_core::names::PeerName;
 use metallb_core::plan::PeerChanges;
 use metallb_protocols::bfd::{Hops, Path as Way, Status};
 use metallb_protocols::bgp::adverts::NextHops;
@@ -27,14 +26,12 @@ use super::watched::{Means, Watched, compare};
 use super::wires::{Ready, Wires};
 use crate::net::tcp::{Dial, Reach, Surroundings, is_on_link};
 use crate::speaker::bfd;
+use crate::speaker::discovery::{self, Neighbour};
 use telling::Telling;
 pub use telling::Told;
 
 /// Read at once. A router that sends all it knows is read in such pieces, with a turn for everything else in between.
 const CHUNK: usize = 64 * 1024;
-
-/// The routers behind interfaces, as their advertisements show them.
-pub type Routers = BTreeMap<InterfaceName, IpAddr>;
 
 /// What a peer's task has besides its orders.
 #[derive(Clone)]
@@ -44,7 +41,9 @@ pub struct Around {
     /// What it sees.
     pub bfd: watch::Receiver<bfd::Seen>,
     /// The routers of unnumbered peers.
-    pub routers: watch::Receiver<Routers>,
+    pub neighbours: watch::Receiver<discovery::Seen>,
+    /// Why there is none.
+    pub missing: watch::Receiver<discovery::Missing>,
     /// Where it tells how the session stands.
     pub told: Told,
 }
@@ -53,6 +52,23 @@ pub struct Around {
 struct Dialling {
     connection: Connection,
     attempt: BoxFuture<'static, Result<TcpStream, Unconnected>>,
+}
+
+/// Where a router is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Router {
+    /// As the BGPPeer says.
+    Given(IpAddr),
+    /// As its advertisements say.
+    Found(Neighbour),
+}
+
+impl Router {
+    const fn address(&self) -> IpAddr {
+        match self {
+            Self::Given(address) | Self::Found(Neighbour { address, .. }) => *address,
+        }
+    }
 }
 
 /// The task of one peer.
@@ -68,7 +84,7 @@ pub struct Peer {
     /// Connections that the router made are numbered here.
     counted: u64,
     /// Where the router is, if that is known.
-    router: Option<IpAddr>,
+    router: Option<Router>,
     /// What BFD watches, and what it said last.
     way: Option<Way>,
     bfd: Option<Status>,
@@ -112,7 +128,8 @@ impl Peer {
         self.find_router();
         self.input(Input::Start);
         while !self.ended {
-            self.telling.tell(&self.session, &self.wanted.transport, self.router, self.bfd.as_ref());
+            let router = self.router.map(|router| router.address());
+            self.telling.tell(&self.session, &self.wanted.transport, router, self.bfd.as_ref());
             let due = self.session.poll_timeout();
             tokio::select! {
                 biased;
@@ -131,7 +148,7 @@ impl Peer {
                 }
                 (connection, result) = dialled(&mut self.dialling) => self.dialled(connection, result),
                 Some(stream) = self.accepted.recv() => self.accept(stream),
-                Ok(()) = self.around.routers.changed() => self.find_router(),
+                Ok(()) = self.around.neighbours.changed() => self.find_router(),
                 () = until(due) => self.input(Input::Tick),
             }
             self.wires.tidy();
@@ -179,8 +196,10 @@ impl Peer {
     /// Where is the router now? An unnumbered one may have appeared, or another taken its place.
     fn find_router(&mut self) {
         let router = match &self.wanted.transport.endpoint {
-            Endpoint::Address(address) => Some(*address),
-            Endpoint::Interface(interface) => self.around.routers.borrow_and_update().get(interface).copied(),
+            Endpoint::Address(address) => Some(Router::Given(*address)),
+            Endpoint::Interface(interface) => {
+                self.around.neighbours.borrow_and_update().get(interface).copied().map(Router::Found)
+            }
         };
         let before = std::mem::replace(&mut self.router, router);
         if before == router {
@@ -189,7 +208,7 @@ impl Peer {
         self.watch();
         match (before, router) {
             (Some(before), _) if self.session.state() > State::Active => {
-                let text = format!("{before} is not the router behind the interface any more");
+                let text = format!("{} is not the router behind the interface any more", before.address());
                 self.input(Input::Stop(Ending::Transport { text }));
             }
             (_, Some(_)) => self.input(Input::PathUp),
@@ -199,7 +218,7 @@ impl Peer {
 
     /// Has BFD watch the way to the router, if the peer asks for it.
     fn watch(&mut self) {
-        let way = self.wanted.bfd.zip(self.router).map(|(profile, router)| (self.way_to(router), profile));
+        let way = self.wanted.bfd.zip(self.router).map(|(profile, router)| (self.way_to(&router), profile));
         self.around.watched.set(&self.name, way.clone());
         let way = way.map(|(way, _)| way);
         if self.way != way {
@@ -210,14 +229,15 @@ impl Peer {
 
     /// BFD over several hops where the router need not be on the link: by `spec.ebgpMultiHop`, or inside our own system
     /// if its address is on no network of this node.
-    fn way_to(&self, router: IpAddr) -> Way {
+    fn way_to(&self, router: &Router) -> Way {
         let Transport { endpoint, port: _, source_address, vrf, password: _, reach } = &self.wanted.transport;
         let internal = match self.wanted.settings.remote {
             RemoteAs::Number(asn) => asn == self.wanted.settings.my_asn,
             RemoteAs::Internal => true,
             RemoteAs::External => false,
         };
-        let next_door = || is_on_link(router).unwrap_or(true);
+        let address = router.address();
+        let next_door = || is_on_link(address).unwrap_or(true);
         let hops = match (reach, internal) {
             (Reach::Link | Reach::Within(1), _) => Hops::Single,
             (Reach::Anywhere | Reach::Far | Reach::Within(_), _) if next_door() => Hops::Single,
@@ -227,7 +247,7 @@ impl Peer {
             Endpoint::Address(_) => None,
             Endpoint::Interface(interface) => Some(interface.clone()),
         };
-        Way { peer: router, hops, source: *source_address, interface, vrf: vrf.clone() }
+        Way { peer: address, hops, source: source(router, *source_address), interface, vrf: vrf.clone() }
     }
 
     fn look_at_bfd(&mut self) {
@@ -323,18 +343,19 @@ impl Peer {
             Endpoint::Address(_) => None,
             Endpoint::Interface(interface) => Some(interface.clone()),
         };
-        let peer = self.router.ok_or_else(|| Unconnected::Here {
-            text: format!(
-                "no router has shown itself on interface {endpoint} (spec.interface); does it send router \
-                 advertisements there (IPv6 RA), and is the interface up?"
-            ),
+        let router = self.router.ok_or_else(|| {
+            let missing = self.around.missing.borrow();
+            let why = missing
+                .get(endpoint.to_string().as_str())
+                .map_or_else(|| "its router is being looked for".to_owned(), ToString::to_string);
+            Unconnected::Here { text: format!("interface {endpoint} (spec.interface): {why}") }
         })?;
         Ok(Dial {
-            peer,
+            peer: router.address(),
             port: port.get(),
             interface,
             vrf: vrf.clone(),
-            source: *source_address,
+            source: source(&router, *source_address),
             reach: *reach,
             password: password.clone(),
         })
@@ -406,6 +427,14 @@ fn next_hops(local: IpAddr, addresses: &[IpAddr], on_link: bool) -> NextHops {
             NextHops { v4: v4s.next(), v6: global(), link_local: Some(own) }
         }
         IpAddr::V6(own) => NextHops { v4: v4s.next(), v6: Some(own), link_local },
+    }
+}
+
+/// `spec.sourceAddress`; or, of a router that was found, the address that it found us by.
+fn source(router: &Router, configured: Option<IpAddr>) -> Option<IpAddr> {
+    match router {
+        Router::Given(_) => configured,
+        Router::Found(neighbour) => Some(neighbour.local),
     }
 }
 
