@@ -4,4 +4,7 @@
 
 pub mod configuration;
 pub mod configuration_state;
+pub mod reports;
+pub mod service_bgp_status;
 pub mod service_l2_status;
+mod service_labels;
