@@ -230,7 +230,7 @@ fn actions<K: Report>(objects: &Rows<K>, saying: &Saying<K>, me: &Voice) -> Vec<
 
 /// The owners with this Pod among them; `None` if it is. The others stay: while a Pod is replaced by another there may be
 /// two, and they must not take the object from each other. The cluster drops those that are gone.
-fn joined(owners: &[OwnerReference], owner: &OwnerReference) -> Option<Vec<OwnerReference>> {
+pub(super) fn joined(owners: &[OwnerReference], owner: &OwnerReference) -> Option<Vec<OwnerReference>> {
     let is_among = owners.iter().any(|found| found.uid == owner.uid);
     (!is_among).then(|| owners.iter().chain([owner]).cloned().collect())
 }

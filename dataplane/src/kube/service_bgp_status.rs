@@ -1,7 +1,7 @@
 //! ServiceBGPStatus: to which BGP peers a node announces a service, for everybody to read.
 //!
 //! One object a service and node: with BGP every node speaks for itself. It says what is meant to be announced, and not
-//! whether the sessions are up (`BGPNodeStatus` does).
+//! whether the sessions are up ([`super::bgp_node_status`] does).
 //!
 //! Not here: to whom, and how objects are kept in line ([`super::reports`]).
 
