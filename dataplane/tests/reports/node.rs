@@ -36,8 +36,8 @@ fn session(state: State) -> Session {
     }
 }
 
-fn sessions(states: &[(&str, State)]) -> Option<Sessions> {
-    Some(states.iter().map(|(peer, state)| ((*peer).into(), session(*state))).collect())
+fn sessions(states: &[(&str, State)]) -> Sessions {
+    states.iter().map(|(peer, state)| ((*peer).into(), session(*state))).collect()
 }
 
 fn objects(user: &User) -> Api<BGPNodeStatus> {
@@ -62,7 +62,7 @@ async fn the_sessions_of_a_node_are_one_object_that_is_kept_right() {
     let keep = bgp_node_status::keep(user.client(), namespace.clone(), "n1".into(), owner, wanted);
     let keeper = tokio::spawn(keep);
 
-    sender.send_replace(sessions(&[("tor-1", State::Established), ("tor-2", State::Connect)]));
+    sender.send_replace(Some(sessions(&[("tor-1", State::Established), ("tor-2", State::Connect)])));
     let first = says(&user, "1/2").await;
     assert_eq!(first.labels()["metallb.io/component-type"], "speaker");
     assert_eq!(first.labels()["metallb.io/node-name"], "n1");
@@ -72,12 +72,12 @@ async fn the_sessions_of_a_node_are_one_object_that_is_kept_right() {
     assert_eq!(columns, ["n1", "n1", "1/2"], "name, node, sessions");
 
     let mut down = sessions(&[("tor-1", State::Idle), ("tor-2", State::Established)]);
-    down.as_mut().unwrap().get_mut("tor-1").unwrap().last_error = Some(SessionError {
+    down.get_mut("tor-1").unwrap().last_error = Some(SessionError {
         code: "hold-timer-expired",
         message: "nothing was heard".to_owned(),
         time: Timestamp::now(),
     });
-    sender.send_replace(down);
+    sender.send_replace(Some(down));
     let status = eventually(SOON, "that one went down is said", async || {
         let status = objects(&user).get("n1").await.unwrap().status.unwrap();
         (status.sessions[0].state == BGPState::Idle).then_some(status)
@@ -96,7 +96,7 @@ async fn the_sessions_of_a_node_are_one_object_that_is_kept_right() {
     drop(sender);
     keeper.await.unwrap();
     let owner = pod(&user, "successor").await;
-    let (sender, wanted) = watch::channel(sessions(&[("tor-1", State::Established)]));
+    let (sender, wanted) = watch::channel(Some(sessions(&[("tor-1", State::Established)])));
     tokio::spawn(bgp_node_status::keep(user.client(), namespace, "n1".into(), owner, wanted));
     let taken = says(&user, "1/1").await;
     assert_eq!(taken.uid(), again.uid());
@@ -145,14 +145,14 @@ async fn where_frr_k8s_has_its_kind_each_session_is_told_in_it_too() {
         let namespace = user.namespace().to_owned();
         bgp_session_state::keep(user.client(), namespace, "n1".into(), owner.clone(), wanted)
     };
-    let (sender, wanted) = watch::channel(sessions(&[("tor", State::Established)]));
+    let (sender, wanted) = watch::channel(Some(sessions(&[("tor", State::Established)])));
     drop(sender);
     keep(wanted).await; // without the kind there is nothing to keep, and it ends with the sessions
 
     user.apply_yaml(FRR_K8S).await.unwrap();
     let objects: Api<BGPSessionState> = Api::namespaced(user.client(), user.namespace());
     eventually(SOON, "the kind is served", async || objects.list(&<_>::default()).await).await;
-    let (sender, wanted) = watch::channel(sessions(&[("tor", State::Established)]));
+    let (sender, wanted) = watch::channel(Some(sessions(&[("tor", State::Established)])));
     let keeper = tokio::spawn(keep(wanted));
     let told = async |state: &str| {
         eventually(SOON, "the session is told", async || {
@@ -171,7 +171,7 @@ async fn where_frr_k8s_has_its_kind_each_session_is_told_in_it_too() {
     assert_eq!((status.node.as_str(), status.peer.as_str()), ("n1", "192.0.2.1"));
     assert_eq!(status.bfd_status, "N/A");
 
-    sender.send_replace(sessions(&[("tor", State::Active)]));
+    sender.send_replace(Some(sessions(&[("tor", State::Active)])));
     assert_eq!(told("Active").await.uid(), object.uid());
     sender.send_replace(Some(Sessions::new()));
     eventually(SOON, "it is gone", async || objects.list(&<_>::default()).await.unwrap().items.is_empty())

@@ -3,6 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use metallb_core::address::Family;
+use metallb_core::config::Asn;
 use metallb_core::names::{NodeName, PeerName};
 use metallb_crds::{
     BFDSession, BFDState, BGPFamily, BGPNodeStatusStatus, BGPPrefixes, BGPSession, BGPSessionError, BGPState,
@@ -55,7 +56,7 @@ fn said(peer: &PeerName, session: &Session) -> BGPSession {
         last_error: last_error.as_ref().map(error),
         prefixes: BGPPrefixes { announced: *announced, pending: *pending, unsendable: *unsendable },
         local_asn: local_asn.get(),
-        remote_asn: remote_asn.map(|asn| asn.get()),
+        remote_asn: remote_asn.map(Asn::get),
         router_id: router_id.map(|id| id.to_string()),
         families: families.iter().copied().map(family).collect(),
         graceful_restart: *graceful_restart,
@@ -130,10 +131,9 @@ fn time(at: Timestamp) -> Time {
 /// How much `found` differs from what has to be said.
 pub(super) fn difference(found: Option<&BGPNodeStatusStatus>, wanted: &BGPNodeStatusStatus) -> Difference {
     match found {
-        None => Difference::News,
         Some(found) if found == wanted => Difference::None,
         Some(found) if without_counts(found) == without_counts(wanted) => Difference::Counts,
-        Some(_) => Difference::News,
+        None | Some(_) => Difference::News,
     }
 }
 
