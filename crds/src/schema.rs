@@ -23,8 +23,8 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 
 use crate::bgp_peer::{v1beta1, v1beta2};
 use crate::{
-    BFDProfile, BGPAdvertisement, Community, ConfigurationState, IPAddressPool, L2Advertisement, MetalLB,
-    ServiceBGPStatus, ServiceL2Status,
+    BFDProfile, BGPAdvertisement, BGPNodeStatus, Community, ConfigurationState, IPAddressPool,
+    L2Advertisement, MetalLB, ServiceBGPStatus, ServiceL2Status,
 };
 use normalise::normalise;
 
@@ -34,6 +34,15 @@ pub use coverage::{Coverage, coverage};
 pub fn all() -> Vec<CustomResourceDefinition> {
     let mut definitions = as_upstream();
     definitions.iter_mut().for_each(rules::add);
+    definitions.append(&mut our_own());
+    definitions.sort_by(|one, other| one.spec.names.plural.cmp(&other.spec.names.plural));
+    definitions
+}
+
+/// The definitions of kinds that upstream does not have.
+fn our_own() -> Vec<CustomResourceDefinition> {
+    let mut definitions = vec![BGPNodeStatus::crd()];
+    definitions.iter_mut().for_each(normalise);
     definitions
 }
 

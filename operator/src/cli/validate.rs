@@ -79,7 +79,7 @@ pub(super) fn validate(documents: &[Document], common: &Common) -> anyhow::Resul
                 findings
                     .extend(refusals.iter().map(|refusal| Finding::of(named.clone(), source, true, refusal)));
             }
-            Read::Surroundings(_) | Read::Other => {}
+            Read::BgpNodeStatus(..) | Read::Surroundings(_) | Read::Other => {}
         }
     }
     let valid = findings.iter().all(|finding| !finding.denied);
