@@ -83,7 +83,8 @@ async fn frr_and(make: Make, more: impl Fn(Neighbour) -> Neighbour) -> Result<[R
     };
     let first = originating(config(1), ["203.0.113.0/24", "2001:db8:1::/48"], neighbours(2));
     let second = originating(config(2), ["198.51.100.0/24", "2001:db8:2::/48"], neighbours(1));
-    let second = second.restarting(Restarting::Graceful(Duration::from_secs(20)));
+    let graceful = Restarting::Graceful(Duration::from_secs(20));
+    let (first, second) = (first.restarting(graceful), second.restarting(graceful));
     let one = Router::start(Make::Frr, &one, first).await?;
     let two = Router::start(make, &two, second).await?;
     Ok([one, two])
@@ -99,11 +100,11 @@ async fn exchange_routes([one, two]: &[Router; 2]) -> Result<()> {
             let state = router.established(neighbour).await;
             assert_eq!(state.remote_asn, Some(asn));
             assert_eq!(state.hold_time, Some(Duration::from_secs(9)));
-            let paths = router.route(prefix, |paths| paths.len() == 1).await;
+            let paths = router.route(prefix, |paths| paths.len() == 1 && paths[0].best).await;
             assert_eq!(paths[0].as_path, [asn]);
             assert_eq!(paths[0].from, Some(at(neighbour)));
             assert_eq!(paths[0].next_hops.first(), Some(&at(neighbour)));
-            assert!(paths[0].best && !paths[0].stale, "{paths:?}");
+            assert!(!paths[0].stale, "{paths:?}");
         }
         let routes = router.routes().await?;
         assert_eq!(routes.len(), 4, "{routes:?}");
@@ -162,6 +163,32 @@ async fn frr_and_gobgp_exchange_routes_with_a_password() -> Result<()> {
     let mut routers = frr_and(Make::GoBgp, |neighbour| neighbour).await?;
     exchange_routes(&routers).await?;
     end_and_begin(&mut routers).await
+}
+
+/// Each in turn dies, and the other one keeps its routes until it is back.
+async fn keep_routes_of_who_restarts(mut routers: [Router; 2]) -> Result<()> {
+    for (dying, prefix, neighbour) in
+        [(0, "203.0.113.0/24", "192.0.2.1"), (1, "198.51.100.0/24", "192.0.2.2")]
+    {
+        let staying = 1 - dying;
+        routers[staying].established(neighbour).await;
+        routers[staying].route(prefix, |paths| paths.len() == 1 && !paths[0].stale).await;
+        routers[dying].kill()?;
+        routers[staying].route(prefix, |paths| paths.len() == 1 && paths[0].stale).await;
+        routers[dying].begin().await?;
+        routers[staying].route(prefix, |paths| paths.len() == 1 && !paths[0].stale).await;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn frr_and_bird_keep_the_routes_of_each_other_over_a_restart() -> Result<()> {
+    keep_routes_of_who_restarts(frr_and(Make::Bird, |neighbour| neighbour).await?).await
+}
+
+#[tokio::test]
+async fn frr_and_gobgp_keep_the_routes_of_each_other_over_a_restart() -> Result<()> {
+    keep_routes_of_who_restarts(frr_and(Make::GoBgp, |neighbour| neighbour).await?).await
 }
 
 #[tokio::test]

@@ -33,8 +33,10 @@ pub(in crate::routers) async fn routes(running: &Running, family: Family) -> Res
     let said = birdc(running, &all).await?;
     let protocols = birdc(running, "show protocols all").await?;
     let sessions = sessions(&protocols, Duration::ZERO)?.into_iter();
-    let addresses = sessions.filter_map(|session| Some((session.protocol, session.state.address?)));
-    table_of(&said, &addresses.collect())
+    let origins = sessions.filter_map(|Session { protocol, state, presence }| {
+        Some((protocol, Origin { address: state.address?, presence }))
+    });
+    table_of(&said, &origins.collect())
 }
 
 pub(in crate::routers) async fn bfd(running: &Running) -> Result<Vec<BfdState>> {
@@ -45,12 +47,27 @@ pub(in crate::routers) async fn bfd(running: &Running) -> Result<Vec<BfdState>> 
 struct Session {
     protocol: String,
     state: NeighbourState,
+    presence: Presence,
+}
+
+/// Whether a neighbour is there, as far as its routes are concerned.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    There,
+    /// Its routes are kept. BIRD does not mark the routes themselves, but for those of long-lived graceful restart.
+    Restarting,
+}
+
+/// Where routes came from.
+struct Origin {
+    address: IpAddr,
+    presence: Presence,
 }
 
 impl Session {
     /// BIRD knows an unnumbered neighbour by its address; a test knows it by the interface.
     fn known_as(self, config: &Config) -> NeighbourState {
-        let Self { protocol, mut state } = self;
+        let Self { protocol, mut state, presence: _ } = self;
         let numbered = config.neighbours.iter().enumerate();
         let is_its = |number: usize| protocol.split('_').next() == Some(name_of(number).as_str());
         let at = numbered.filter(|(number, _)| is_its(*number)).map(|(_, neighbour)| &neighbour.at).next();
@@ -116,7 +133,9 @@ fn session(block: &[&str], now: Duration) -> Result<Option<Session>> {
         prefixes: prefixes(block),
         graceful_restart: graceful_restart(block),
     };
-    Ok(Some(Session { protocol, state }))
+    let restarts = block.iter().any(|line| line.trim() == "Neighbor graceful restart active");
+    let presence = if restarts { Presence::Restarting } else { Presence::There };
+    Ok(Some(Session { protocol, state, presence }))
 }
 
 fn prefixes(block: &[&str]) -> BTreeMap<Family, u64> {
@@ -156,7 +175,7 @@ fn family(name: &str) -> Option<Family> {
     }
 }
 
-fn table_of(said: &str, addresses: &BTreeMap<String, IpAddr>) -> Result<Routes> {
+fn table_of(said: &str, origins: &BTreeMap<String, Origin>) -> Result<Routes> {
     let mut routes = Routes::new();
     let mut prefix: Option<IpNet> = None;
     for line in said.lines() {
@@ -171,12 +190,12 @@ fn table_of(said: &str, addresses: &BTreeMap<String, IpAddr>) -> Result<Routes> 
         let first = line.split_whitespace().next().and_then(|word| word.parse().ok());
         prefix = if line.starts_with(' ') { prefix } else { first };
         let (Some(prefix), Some(head)) = (prefix, Head::of(line)) else { continue };
-        routes.entry(prefix).or_default().push(head.path(addresses));
+        routes.entry(prefix).or_default().push(head.path(origins));
     }
     Ok(routes)
 }
 
-/// `unicast [n0 1795260431 from fe80::1%v0] * (100s) [AS64512i]`, after the prefix.
+/// `unicast [n0 1795260431 from fe80::1%v0] * (100s) [AS64512i]`, after the prefix; the `s` is for stale.
 struct Head<'l> {
     protocol: &'l str,
     best: bool,
@@ -192,7 +211,8 @@ impl<'l> Head<'l> {
         Some(Self { protocol: source.split_whitespace().next()?, best, stale: preference.ends_with('s') })
     }
 
-    fn path(&self, addresses: &BTreeMap<String, IpAddr>) -> Path {
+    fn path(&self, origins: &BTreeMap<String, Origin>) -> Path {
+        let origin = origins.get(self.protocol);
         Path {
             next_hops: Vec::new(),
             as_path: Vec::new(),
@@ -200,10 +220,10 @@ impl<'l> Head<'l> {
             med: None,
             communities: BTreeSet::new(),
             large_communities: BTreeSet::new(),
-            stale: self.stale,
+            stale: self.stale || origin.is_some_and(|origin| origin.presence == Presence::Restarting),
             best: self.best,
             multipath: self.best,
-            from: addresses.get(self.protocol).copied(),
+            from: origin.map(|origin| origin.address),
         }
     }
 }
