@@ -136,11 +136,11 @@ impl Router {
     }
 
     /// Tells it to be something else. Sessions that are the same in both stay up. What needs a restart to change (AS,
-    /// port) is restarted.
+    /// router id, port) is restarted.
     pub async fn reconfigure(&mut self, config: Config) -> Result<()> {
         let old = std::mem::replace(&mut self.config, config);
-        let needs_restart = (old.asn, old.port) != (self.config.asn, self.config.port);
-        if needs_restart {
+        let identity = |config: &Config| (config.asn, config.router_id, config.port, config.speaks_bgp());
+        if identity(&old) != identity(&self.config) {
             return self.restart().await;
         }
         match self.make {

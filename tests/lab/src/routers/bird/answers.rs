@@ -44,24 +44,24 @@ pub(in crate::routers) async fn bfd(running: &Running) -> Result<Vec<BfdState>> 
 }
 
 /// What BIRD says of a session, and what it calls it.
-struct Session {
-    protocol: String,
-    state: NeighbourState,
+pub(super) struct Session {
+    pub(super) protocol: String,
+    pub(super) state: NeighbourState,
     presence: Presence,
 }
 
 /// Whether a neighbour is there, as far as its routes are concerned.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Presence {
+pub(super) enum Presence {
     There,
     /// Its routes are kept. BIRD does not mark the routes themselves, but for those of long-lived graceful restart.
     Restarting,
 }
 
 /// Where routes came from.
-struct Origin {
-    address: IpAddr,
-    presence: Presence,
+pub(super) struct Origin {
+    pub(super) address: IpAddr,
+    pub(super) presence: Presence,
 }
 
 impl Session {
@@ -78,7 +78,7 @@ impl Session {
     }
 }
 
-fn sessions(said: &str, now: Duration) -> Result<Vec<Session>> {
+pub(super) fn sessions(said: &str, now: Duration) -> Result<Vec<Session>> {
     let mut blocks: Vec<Vec<&str>> = Vec::new();
     for line in said.lines() {
         if !line.starts_with([' ', '\t']) {
@@ -175,7 +175,7 @@ fn family(name: &str) -> Option<Family> {
     }
 }
 
-fn table_of(said: &str, origins: &BTreeMap<String, Origin>) -> Result<Routes> {
+pub(super) fn table_of(said: &str, origins: &BTreeMap<String, Origin>) -> Result<Routes> {
     let mut routes = Routes::new();
     let mut prefix: Option<IpNet> = None;
     for line in said.lines() {

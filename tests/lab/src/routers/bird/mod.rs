@@ -6,3 +6,5 @@
 pub(super) mod answers;
 pub(super) mod configuration;
 pub(super) mod daemon;
+#[cfg(test)]
+mod tests;

@@ -300,3 +300,42 @@ fn path(route: Route) -> Result<Path> {
     }
     Ok(path)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_are_read_by_their_numbers() {
+        let said = r#"{"best":true,"attrs":[{"type":1,"value":0},
+            {"type":2,"as_paths":[{"segment_type":2,"num":2,"asns":[64512,7]}]},
+            {"type":14,"nexthop":"2001:db8::1","afi":2,"safi":1,"value":[{"prefix":"2001:db8:7::/48"}]},
+            {"type":4,"metric":5},{"type":5,"value":200},{"type":8,"communities":[4227923975,4294967041]},
+            {"type":32,"value":[{"ASN":64513,"LocalData1":1,"LocalData2":2}]}],
+            "stale":false,"source-id":"192.0.2.1","neighbor-ip":"192.0.2.1"}"#;
+        let text = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let expected = Path {
+            next_hops: vec!["2001:db8::1".parse().unwrap()],
+            as_path: vec![64512, 7],
+            local_pref: Some(200),
+            med: Some(5),
+            communities: text(&["64513:7", "65535:65281"]),
+            large_communities: text(&["64513:1:2"]),
+            stale: false,
+            best: true,
+            multipath: true,
+            from: Some("192.0.2.1".parse().unwrap()),
+        };
+        assert_eq!(path(serde_json::from_str(said).unwrap()).unwrap(), expected);
+    }
+
+    #[test]
+    fn the_last_reason_of_that_neighbour_is_told() {
+        let log = "level=info msg=\"Peer Down\" Key=192.0.2.1 Reason=old Topic=Peer\n\
+                   level=info msg=\"Peer Down\" Key=192.0.2.1 Reason=hold-timer-expired Topic=Peer\n\
+                   level=info msg=\"Peer Down\" Key=192.0.2.10 Reason=other Topic=Peer\n";
+        let error = last_error(log, "192.0.2.1").unwrap();
+        assert_eq!(error, "\"Peer Down\" Key=192.0.2.1 Reason=hold-timer-expired Topic=Peer");
+        assert_eq!(last_error(log, "192.0.2.2"), None);
+    }
+}
