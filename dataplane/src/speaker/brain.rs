@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use super::facts::{Decided, Facts, Heard, Input, News, Peer, Row};
 use super::lane::Lane;
 use super::metrics::Metrics;
-use super::{bgp, stopping};
+use super::{bgp, reporting, stopping};
 use crate::kube::configuration::Configuration;
 use crate::kube::configuration_state::{Verdict, publish};
 use crate::kube::service_l2_status::Announced;
@@ -90,6 +90,8 @@ pub async fn work(
     facts.set_speakers(speakers.borrow_and_update().clone());
     facts.set_links(links.borrow_and_update().clone());
     let mut stopping = false;
+    let mut seen = bgp.seen.clone();
+    let mut sessions_told = reporting::Told::default();
     loop {
         let now = Instant::now();
         // The wire first; what is said and written about it can wait. Routes before layer 2, as they are decided faster.
@@ -129,6 +131,14 @@ pub async fn work(
             }
             changed = speakers.changed() => match changed {
                 Ok(()) => facts.set_speakers(speakers.borrow_and_update().clone()),
+                Err(_) => return End::LaneEnded,
+            },
+            changed = seen.changed() => match changed {
+                Ok(()) => {
+                    let seen = seen.borrow_and_update().clone();
+                    let happenings = sessions_told.tell(facts.node(), &seen, |peer| facts.peer_reference(peer));
+                    happenings.into_iter().for_each(|happening| context.recorder.record(happening));
+                }
                 Err(_) => return End::LaneEnded,
             },
             Some(question) = questions.recv() => drop(question.send(facts.state(&bgp.seen.borrow()))), // whoever asked may be gone

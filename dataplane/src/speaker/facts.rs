@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use k8s_openapi::api::core::v1::{ObjectReference, Pod};
 use metallb_core::config::Interfaces;
-use metallb_core::names::{InterfaceName, NodeName, ServiceKey};
+use metallb_core::names::{InterfaceName, NodeName, PeerName, ServiceKey};
 use metallb_core::plan::{Node, Planner, Service, Speakers, Touched, World};
 use metallb_core::refusal::AnnouncementRefusal;
 use metallb_core::table::{Event, Table};
@@ -351,6 +351,11 @@ impl Facts {
     /// What is to be said about the configuration; `None` until that is certain.
     pub fn verdict(&self) -> Option<Verdict> {
         self.configuration.verdict()
+    }
+
+    /// The BGPPeer, for events.
+    pub fn peer_reference(&self, peer: &PeerName) -> Option<ObjectReference> {
+        self.configuration.peer_reference(peer)
     }
 
     /// The configuration that this node follows.

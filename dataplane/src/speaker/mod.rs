@@ -12,6 +12,7 @@
 //! | [`discovery`] | the task that finds the routers of unnumbered BGP sessions |
 //! | [`departure`] | a node that leaves: how its routes go before it does |
 //! | [`stopping`] | told to stop: is it the node that goes? |
+//! | [`reporting`] | how the sessions stand, for objects and events |
 //! | [`excluded`] | the file that names interfaces to leave alone |
 //! | [`metrics`] | what is announced, asked and answered |
 //!
@@ -28,6 +29,7 @@ mod excluded;
 mod facts;
 mod lane;
 mod metrics;
+mod reporting;
 mod run;
 mod stopping;
 

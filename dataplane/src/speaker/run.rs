@@ -24,9 +24,10 @@ use super::departure::Pace;
 use super::facts::{Facts, Heard};
 use super::lane::{Heartbeats, Lane};
 use super::metrics::Metrics;
-use super::{bfd, bgp, excluded};
+use super::{bfd, bgp, excluded, reporting};
 use crate::kube::configuration_state::{self, Component};
 use crate::kube::service_l2_status::{self, Announced};
+use crate::kube::{bgp_node_status, bgp_session_state, service_bgp_status};
 use crate::net::links;
 use metallb_crds::cluster::node::LeavingSigns;
 use metallb_crds::cluster::service::LoadBalancerClass;
@@ -83,8 +84,31 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     })?;
     let (statuses, wanted) = watch::channel(Announced::new());
     let owner = cluster::owned_by(&pod)?;
-    tokio::spawn(service_l2_status::keep(client.clone(), namespace.clone(), node.clone(), owner, wanted));
-    let (heard, _) = watch::channel(Heard::new());
+    tokio::spawn(service_l2_status::keep(
+        client.clone(),
+        namespace.clone(),
+        node.clone(),
+        owner.clone(),
+        wanted,
+    ));
+    let (heard, to_report) = watch::channel(Heard::new());
+    tokio::spawn(service_bgp_status::keep(
+        client.clone(),
+        namespace.clone(),
+        node.clone(),
+        owner.clone(),
+        to_report,
+    ));
+    let (sessions, to_report) = watch::channel(None);
+    tokio::spawn(bgp_session_state::keep(
+        client.clone(),
+        namespace.clone(),
+        node.clone(),
+        owner.clone(),
+        to_report.clone(),
+    ));
+    tokio::spawn(bgp_node_status::keep(client.clone(), namespace.clone(), node.clone(), owner, to_report));
+    tokio::spawn(reporting::pass_on(bgp.seen.clone(), sessions));
     let (verdicts, verdict) = watch::channel(None);
     tokio::spawn(configuration_state::keep(
         client.clone(),

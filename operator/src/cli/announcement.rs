@@ -69,7 +69,10 @@ impl<'i> Announcements<'i> {
         let mut world = World::new(node, false);
         world.set_config(self.config.clone());
         for object in &self.inventory.nodes {
-            world.set_node(object.name_any().as_str().into(), Some(node::read(object, &LeavingSigns::default())));
+            world.set_node(
+                object.name_any().as_str().into(),
+                Some(node::read(object, &LeavingSigns::default())),
+            );
         }
         for (key, service) in &self.services {
             world.set_service(key.clone(), Some(service.clone()));

@@ -14,7 +14,8 @@ use crate::speaker::departure::Pace;
 const VIP: &str = "10.0.0.1"; // of node-a, node-b, node-c it elects node-b, then a, then c
 const NODES: [&str; 3] = ["node-a", "node-b", "node-c"];
 
-const PACE: Pace = Pace { announcing: std::time::Duration::from_secs(5), flows: std::time::Duration::from_secs(10) };
+const PACE: Pace =
+    Pace { announcing: std::time::Duration::from_secs(5), flows: std::time::Duration::from_secs(10) };
 
 fn key(name: &str) -> ServiceKey {
     ServiceKey::new("default", name)
