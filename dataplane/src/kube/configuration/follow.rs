@@ -3,7 +3,8 @@
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource};
 use metallb_core::table::Event;
-use metallb_crds::config::{Secret, Stored};
+use metallb_crds::cluster::secret;
+use metallb_crds::config::Stored;
 use metallb_crds::{BFDProfile, BGPAdvertisement, BGPPeer, Community, IPAddressPool, L2Advertisement};
 use metallb_process::watch::{self, ObjectKey};
 use serde::de::DeserializeOwned;
@@ -34,7 +35,8 @@ impl Configuration {
                 Api::namespaced(client.clone(), namespace),
                 watcher::Config::default(),
                 sender.clone(),
-                |read| Some(secret(&read.ok()?)),
+                // Never its values: they are read by whoever opens the session, when it opens.
+                |read| Some(secret::read(&read.ok()?)),
                 move |event| wrap(Change::Secret(event)),
             ))),
         }
@@ -59,14 +61,6 @@ fn follow<K, E>(
         |read| Some(without_noise(read.into())),
         wrap,
     ));
-}
-
-/// Never its values: they are read by whoever opens the session, when it opens.
-fn secret(secret: &k8s_openapi::api::core::v1::Secret) -> Secret {
-    Secret {
-        kind: secret.type_.clone().unwrap_or_default(),
-        keys: secret.data.iter().flatten().map(|(key, _)| key.clone()).collect(),
-    }
 }
 
 /// Drops what changes without the configuration changing, so that such changes touch nothing.
