@@ -8,6 +8,8 @@
 //! [`coverage()`] says which refusals they cover. They need Kubernetes 1.33: since then the API server never holds a
 //! rule against a value that was there before it (ratcheting), so that a definition may gain rules.
 //!
+//! [`unknown_fields`] says what of an object none of them knows.
+//!
 //! Not here: writing them to files (the operator's `generate` does) and the conversion webhook's address, which depends
 //! on where the operator is installed.
 
@@ -16,6 +18,7 @@ mod normalise;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod unknown;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
@@ -29,6 +32,7 @@ use crate::{
 use normalise::normalise;
 
 pub use coverage::{Coverage, coverage};
+pub use unknown::{UnknownField, unknown_fields};
 
 /// The definition of every kind, in alphabetical order of their plurals.
 pub fn all() -> Vec<CustomResourceDefinition> {
