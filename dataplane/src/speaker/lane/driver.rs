@@ -1,7 +1,7 @@
 //! The loop of the lane: wait for packets, tables or time; then do what the protocols say.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::net::{IpAddr, UdpSocket};
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,9 +10,10 @@ use arc_swap::ArcSwap;
 use metallb_core::names::NodeName;
 use metallb_core::plan::Speakers;
 use metallb_protocols::announcer::Announcer;
-use metallb_protocols::arp::{self, Announcement, Answer, Host, Ignored};
+use metallb_protocols::arp::{self, Announcement};
 use metallb_protocols::ethernet::Mac;
 use metallb_protocols::liveness::{Input, Liveness, Output, Timing};
+use metallb_protocols::responder::{Answer, Host, Ignored};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
@@ -34,8 +35,8 @@ struct Interface<'t> {
 }
 
 impl Host for Interface<'_> {
-    fn announces(&self, address: Ipv4Addr) -> bool {
-        let interfaces = self.tables.announced.get(&IpAddr::V4(address));
+    fn announces(&self, address: IpAddr) -> bool {
+        let interfaces = self.tables.announced.get(&address);
         interfaces.is_some_and(|interfaces| interfaces.contains(&self.station.name))
     }
 
@@ -232,7 +233,7 @@ impl Driver {
         match arp::answer(station.mac, frame, &Interface { tables: &self.tables, station }) {
             Answer::Contested { address, by } => {
                 tracing::debug!(event = "contested", interface = %station.name, %address, %by, "another station claims it");
-                return Some(IpAddr::V4(address));
+                return Some(address);
             }
             Answer::Reply { address, frame } => {
                 let label = address.to_string();
@@ -247,7 +248,12 @@ impl Driver {
             Answer::Ignore(Ignored::NotAnnounced(address)) => {
                 tracing::trace!(event = "ignored", interface = %station.name, %address, "not announced here");
             }
-            Answer::Ignore(Ignored::Malformed(_) | Ignored::NotARequest | Ignored::NotForThisStation) => {}
+            Answer::Ignore(
+                Ignored::Malformed(_)
+                | Ignored::NotARequest
+                | Ignored::NotForThisStation
+                | Ignored::FromAGroup(_),
+            ) => {}
         }
         None
     }
