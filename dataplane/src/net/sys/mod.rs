@@ -15,6 +15,10 @@ const AF_PACKET: libc::sa_family_t = libc::AF_PACKET as libc::sa_family_t;
 const SOCKADDR_LL: libc::socklen_t = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
 #[allow(clippy::cast_possible_truncation)] // 4
 const C_INT: libc::socklen_t = size_of::<libc::c_int>() as libc::socklen_t;
+#[allow(clippy::cast_possible_truncation)] // 16
+const PACKET_MREQ: libc::socklen_t = size_of::<libc::packet_mreq>() as libc::socklen_t;
+#[allow(clippy::cast_possible_truncation)] // 0
+const MULTICAST: libc::c_ushort = libc::PACKET_MR_MULTICAST as libc::c_ushort;
 #[allow(clippy::cast_possible_truncation)] // 32
 const ICMP6_FILTER: libc::socklen_t = size_of::<[u32; 8]>() as libc::socklen_t;
 /// `linux/icmpv6.h`: the option of that level which blocks a message for each bit that is set.
@@ -56,6 +60,42 @@ pub fn ignore_outgoing(socket: &impl AsFd) -> io::Result<()> {
             libc::PACKET_IGNORE_OUTGOING,
             std::ptr::from_ref(&on).cast(),
             C_INT,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Whether to hear a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Membership {
+    /// From now on.
+    Add,
+    /// No longer.
+    Drop,
+}
+
+/// Has the hardware of an interface let the frames for a group in, or no longer, on behalf of a packet socket (`packet(7)`).
+pub fn membership(socket: &impl AsFd, change: Membership, interface: u32, group: [u8; 6]) -> io::Result<()> {
+    let index = i32::try_from(interface).map_err(|_| io::Error::other("interface index out of range"))?;
+    let mut address = [0; 8];
+    for (octet, of_group) in address.iter_mut().zip(group) {
+        *octet = of_group;
+    }
+    let request =
+        libc::packet_mreq { mr_ifindex: index, mr_type: MULTICAST, mr_alen: 6, mr_address: address };
+    let option = match change {
+        Membership::Add => libc::PACKET_ADD_MEMBERSHIP,
+        Membership::Drop => libc::PACKET_DROP_MEMBERSHIP,
+    };
+    // SAFETY: the descriptor is open for the length of the call, being borrowed; the option value is a packet_mreq that
+    // outlives the call, and its length is given.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_PACKET,
+            option,
+            std::ptr::from_ref(&request).cast(),
+            PACKET_MREQ,
         )
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
