@@ -12,6 +12,7 @@ use metallb_process::serve::http::On;
 use metallb_process::serve::tls::CertificateSource;
 use metallb_process::serve::{guarded, http};
 use metallb_process::shutdown::Shutdown;
+use metallb_protocols::jitter::Jitter;
 use prometheus::Registry;
 use rand::TryRngCore as _;
 use rand::rngs::OsRng;
@@ -22,7 +23,7 @@ use super::bgp::wanted::Profile;
 use super::brain::{Context, End, work};
 use super::departure::Pace;
 use super::facts::{Facts, Heard};
-use super::lane::{Heartbeats, Lane};
+use super::lane::{Heartbeats, Lane, Refresh};
 use super::metrics::Metrics;
 use super::{bfd, bgp, excluded, reporting};
 use crate::kube::configuration_state::{self, Component};
@@ -74,7 +75,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     };
     let facts = Facts::new(node.clone(), args.ignore_exclude_lb, heartbeats.is_some(), profile, pace);
     let speaker_labels = heartbeats.is_some().then(|| args.ml_labels.clone());
-    let lane = Lane::start(node.clone(), heartbeats, metrics.clone())?;
+    let lane = Lane::start(node.clone(), heartbeats, refresh(&args)?, metrics.clone())?;
     let bfd = bfd::Lane::start(bfd_metrics)?;
     let bgp = bgp::Lane::start(bgp::Beside {
         bfd: bfd.publisher.clone(),
@@ -166,4 +167,14 @@ fn heartbeats(args: &Args) -> anyhow::Result<Option<Heartbeats>> {
         .with_context(|| format!("--ml-bindaddr {:?} is not an IP address", args.ml_bindaddr))?;
     let boot_id = OsRng.try_next_u64().context("the system gives no random bytes")?;
     Ok(Some(Heartbeats { address, port: args.ml_bindport, boot_id }))
+}
+
+/// How often neighbours are told of an address that is here.
+fn refresh(args: &Args) -> anyhow::Result<Option<Refresh>> {
+    if args.refresh_seconds == 0 {
+        return Ok(None);
+    }
+    let seed = OsRng.try_next_u64().context("the system gives no random bytes")?;
+    let interval = Duration::from_secs(args.refresh_seconds.into());
+    Ok(Some(Refresh { interval, jitter: Jitter::new(seed) }))
 }
