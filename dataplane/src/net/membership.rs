@@ -14,7 +14,7 @@ use metallb_protocols::ethernet::Mac;
 use nix::errno::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::sys::{self, Membership};
+use super::sys::packet::{Membership, membership};
 
 /// The groups of one interface. They are left when the value is dropped.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl Memberships {
         if self.groups.contains_key(&group) {
             return Ok(Joined::Fully);
         }
-        sys::membership(&self.frames, Membership::Add, self.interface, Mac::of_group(group).0)?;
+        membership(&self.frames, Membership::Add, self.interface, Mac::of_group(group).0)?;
         match self.tell_switches(group) {
             Ok(member) => {
                 self.groups.insert(group, Some(member));
@@ -66,7 +66,7 @@ impl Memberships {
             Some(socket) => socket.leave_multicast_v6(&group, self.interface),
             None => Ok(()),
         };
-        sys::membership(&self.frames, Membership::Drop, self.interface, Mac::of_group(group).0)?;
+        membership(&self.frames, Membership::Drop, self.interface, Mac::of_group(group).0)?;
         told
     }
 

@@ -36,9 +36,9 @@ impl PacketSocket {
         // Protocol 0 hears nothing until it is bound, so no frame of another interface gets in.
         let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
         socket.set_nonblocking(true)?;
-        sys::ignore_outgoing(&socket)?;
+        sys::packet::ignore_outgoing(&socket)?;
         socket.attach_filter(filter)?;
-        socket.bind(&sys::packet_address(interface, ethertype)?)?;
+        socket.bind(&sys::packet::address(interface, ethertype)?)?;
         Ok(Self(socket))
     }
 
@@ -73,9 +73,9 @@ impl EchoSocket {
     pub fn open() -> io::Result<Self> {
         let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
         socket.set_nonblocking(true)?;
-        sys::ignore_outgoing(&socket)?;
+        sys::packet::ignore_outgoing(&socket)?;
         socket.attach_filter(&filter::echo())?;
-        socket.bind(&sys::packet_address(ANY, ETHERTYPE_IPV4)?)?;
+        socket.bind(&sys::packet::address(ANY, ETHERTYPE_IPV4)?)?;
         Ok(Self(socket))
     }
 
@@ -93,7 +93,7 @@ impl EchoSocket {
 
     /// Sends a complete frame through that interface.
     pub fn send(&self, interface: u32, frame: &[u8]) -> io::Result<()> {
-        self.0.send_to(frame, &sys::packet_address(interface, ETHERTYPE_IPV4)?).map(drop)
+        self.0.send_to(frame, &sys::packet::address(interface, ETHERTYPE_IPV4)?).map(drop)
     }
 }
 
