@@ -141,24 +141,11 @@ impl Node {
 
 /// A BGPPeer at `address`, of the router's AS, that says nothing else.
 pub fn peer(address: &str) -> Peer {
-    Peer {
-        my_asn: Asn::new(OURS).unwrap(),
-        local_asn: None,
-        remote: RemoteAs::Number(Asn::new(TOR).unwrap()),
-        endpoint: Endpoint::Address(address.parse().unwrap()),
-        port: NonZeroU16::new(179).unwrap(),
-        source_address: None,
-        router_id: None,
-        vrf: None,
-        timers: None,
-        connect_time: None,
-        password: None,
-        bfd: None,
-        graceful_restart: false,
-        multihop: false,
-        families: SessionFamilies::Own,
-        node_selectors: Vec::new(),
-    }
+    Peer::new(
+        Asn::new(OURS).unwrap(),
+        RemoteAs::Number(Asn::new(TOR).unwrap()),
+        Endpoint::Address(address.parse().unwrap()),
+    )
 }
 
 pub fn password(text: &str) -> Option<PasswordSource> {

@@ -4,6 +4,7 @@
 mod telling;
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -240,7 +241,7 @@ impl Peer {
         let address = router.address();
         let next_door = || is_on_link(address).unwrap_or(true);
         let hops = match (reach, internal) {
-            (Reach::Link | Reach::Within(1), _) => Hops::Single,
+            (Reach::Link | Reach::Within(NonZeroU8::MIN), _) => Hops::Single,
             (Reach::Anywhere | Reach::Far | Reach::Within(_), _) if next_door() => Hops::Single,
             (Reach::Anywhere | Reach::Far | Reach::Within(_), true | false) => Hops::Multi,
         };
