@@ -159,6 +159,15 @@ impl Router {
         }
     }
 
+    /// Has it ask a neighbour for all its routes again (RFC 2918).
+    pub async fn refresh(&self, neighbour: &Peer) -> Result<()> {
+        match self.make {
+            Make::Frr => frr::daemons::refresh(&self.running, neighbour).await,
+            Make::Bird => bird::daemon::refresh(&self.running, &self.config, neighbour).await,
+            Make::GoBgp => gobgp::daemon::refresh(&self.running, neighbour).await,
+        }
+    }
+
     /// Asks it to end: it says goodbye to its neighbours.
     pub fn stop(&mut self) -> Result<()> {
         self.running.end(Ending::Asked)
