@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use anyhow::{Context, Error, Result};
+use anyhow::{Context, Error, Result, bail};
 use ipnet::IpNet;
 use nix::sys::signal::Signal;
 
@@ -164,7 +164,9 @@ impl Router {
         match self.make {
             Make::Frr => frr::daemons::refresh(&self.running, neighbour).await,
             Make::Bird => bird::daemon::refresh(&self.running, &self.config, neighbour).await,
-            Make::GoBgp => gobgp::daemon::refresh(&self.running, neighbour).await,
+            Make::GoBgp => {
+                bail!("GoBGP remembers what its neighbours said, and never asks again: take FRR or BIRD")
+            }
         }
     }
 

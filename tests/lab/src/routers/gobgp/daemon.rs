@@ -46,22 +46,14 @@ pub(in crate::routers) async fn reconfigure(running: &Running, old: &Config, new
 }
 
 pub(in crate::routers) async fn clear(running: &Running, neighbour: &Peer) -> Result<()> {
-    let name = name_of(neighbour)?;
+    let name = match neighbour {
+        Peer::Address(address) => address.to_string(),
+        Peer::LinkLocal(address, interface) => format!("{address}%{interface}"),
+        Peer::Interface(_) | Peer::Range(_) => bail!("GoBGP clears a neighbour by its address only"),
+    };
     // After `reset` it would stay idle for half a minute, whatever its configuration says.
     gobgp(running, &["neighbor", &name, "disable"]).await?;
     gobgp(running, &["neighbor", &name, "enable"]).await.map(drop)
-}
-
-pub(in crate::routers) async fn refresh(running: &Running, neighbour: &Peer) -> Result<()> {
-    gobgp(running, &["neighbor", &name_of(neighbour)?, "softresetin"]).await.map(drop)
-}
-
-fn name_of(neighbour: &Peer) -> Result<String> {
-    Ok(match neighbour {
-        Peer::Address(address) => address.to_string(),
-        Peer::LinkLocal(address, interface) => format!("{address}%{interface}"),
-        Peer::Interface(_) | Peer::Range(_) => bail!("GoBGP names a neighbour by its address only"),
-    })
 }
 
 async fn originate(running: &Running, action: &str, prefix: &IpNet) -> Result<()> {
