@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use metallb_core::config::Peer;
+use metallb_dataplane::speaker::bgp::seen::PeerSeen;
 use metallb_lab::eventually;
-use metallb_lab::routers::{Bfd, Echo, Family, Make, Neighbour, Router};
-use metallb_protocols::bfd::State;
+use metallb_lab::routers::{Administration, Bfd, Echo, Family, Make, Router};
+use metallb_protocols::bfd::Why;
 
-use super::node::{Node, bfd_every, leaving, peer};
-use super::site::{NODE, ROUTER, Site, VIP, config, neighbour, with_each};
+use super::node::{Node, bfd_every, peer};
+use super::site::{NODE, ROUTER, Site, VIP, neighbour, with_each};
 
 /// Three times 100 ms.
 const DETECTION: Duration = Duration::from_millis(300);
@@ -95,27 +96,25 @@ async fn a_node_that_falls_silent_is_out_of_the_routers_kernel_within_the_detect
 /// RFC 5882 §3.2: somebody wants it quiet for a while, and the way is as it was.
 #[tokio::test]
 async fn a_router_that_switches_bfd_off_keeps_its_session() {
-    with_each([Make::Frr, Make::Bird], async |make| {
-        let site = Site::new();
-        let (mut tor, node) =
-            watched(&site, make, every_100_ms(), Peer { bfd: bfd_every(100), ..peer(ROUTER) }).await;
-        let timers = |known: Neighbour| known.timers(Duration::from_secs(30), Duration::from_secs(90));
-        tor.reconfigure(config().neighbour(timers(neighbour()))).await.unwrap();
-        let seen = node
-            .until("tor", "has no BFD", |seen| seen.bfd.as_ref().is_some_and(|bfd| bfd.state != State::Up))
-            .await;
-        // BIRD does not say that it switches it off: there it is a loss, and the session comes back without BFD.
-        if make == Make::Frr {
-            assert_eq!((seen.flaps, seen.is_up()), (0, true), "{seen:?}");
-        }
-        node.is_up("tor").await;
-        tor.route(VIP, |paths| paths.len() == 1).await;
-    })
-    .await;
+    let site = Site::new();
+    let ours = Peer { bfd: bfd_every(100), ..peer(ROUTER) };
+    let (mut tor, node) = watched(&site, Make::Frr, every_100_ms(), ours).await;
+    let on = tor.config().clone();
+    let mut off = on.clone();
+    off.neighbours[0].bfd = Some(Bfd { administration: Administration::Down, ..every_100_ms() });
+    tor.reconfigure(off).await.unwrap();
+    let is_off =
+        |seen: &PeerSeen| seen.bfd.as_ref().is_some_and(|bfd| bfd.why == Some(Why::NeighborAdminDown));
+    let seen = node.until("tor", "has its BFD switched off", is_off).await;
+    assert_eq!((seen.flaps, seen.is_up()), (0, true), "{seen:?}");
+    tor.reconfigure(on).await.unwrap();
+    node.is_watched("tor").await;
+    assert_eq!(node.is_up("tor").await.flaps, 0);
+    tor.established(NODE).await;
 }
 
 #[tokio::test]
-async fn a_changed_profile_and_bfd_that_comes_and_goes_reset_no_session() {
+async fn a_changed_profile_resets_no_session() {
     let site = Site::new();
     let (tor, mut node) =
         watched(&site, Make::Frr, every_100_ms(), Peer { bfd: bfd_every(100), ..peer(ROUTER) }).await;
@@ -125,14 +124,22 @@ async fn a_changed_profile_and_bfd_that_comes_and_goes_reset_no_session() {
     })
     .await;
     assert_eq!(node.bfd().unwrap().downs, 0);
+    assert_eq!(node.is_up("tor").await.flaps, 0);
+    tor.established(NODE).await;
+}
+
+/// FRR takes our farewell for a loss, against RFC 5882; the session is back without BFD, and with it when it returns.
+#[tokio::test]
+async fn bfd_is_taken_off_a_peer_and_put_on_again() {
+    let site = Site::new();
+    let ours = Peer { bfd: bfd_every(100), ..peer(ROUTER) };
+    let (tor, mut node) = watched(&site, Make::Frr, every_100_ms(), ours.clone()).await;
     node.peer("tor", peer(ROUTER));
     node.until("tor", "is not watched", |seen| seen.bfd.is_none()).await;
-    assert_eq!(node.is_up("tor").await.flaps, 0);
-    // What FRR makes of that is its affair: it takes the session down, though we only switched BFD off.
-    node.peer("tor", Peer { bfd: bfd_every(100), ..peer(ROUTER) });
+    let by_router = |seen: &PeerSeen| seen.last_failure.as_ref().is_none_or(|last| last.code != "ended");
+    node.until("tor", "is up", |seen| seen.is_up() && by_router(seen)).await;
+    node.peer("tor", ours);
     node.is_watched("tor").await;
-    node.is_up("tor").await;
     tor.established(NODE).await;
-    node.leave(leaving());
-    tor.route(VIP, <[_]>::is_empty).await;
+    tor.route(VIP, |paths| paths.len() == 1).await;
 }
