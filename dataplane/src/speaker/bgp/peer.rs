@@ -189,6 +189,7 @@ impl Peer {
         if before.settings != self.wanted.settings {
             self.input(Input::Configure(Box::new(self.wanted.settings.clone())));
         }
+        self.telling.configured(&self.wanted);
         self.find_router();
         self.watch();
     }
