@@ -10,11 +10,17 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // a scenario ends where it fails
 
 mod bfd;
+mod changes;
 mod distance;
+mod fake;
+mod hostile;
 mod node;
 mod numbers;
 mod passwords;
 mod restarts;
 mod sessions;
 mod site;
+mod trouble;
 mod unnumbered;
+mod volume;
+mod vrf;

@@ -158,6 +158,17 @@ impl Node {
         family.map_or(0.0, |family| family.get_metric().iter().map(value).sum())
     }
 
+    /// A metric by peer.
+    pub fn counted_of(&self, name: &str) -> BTreeMap<String, f64> {
+        let families = self.registry.gather();
+        let family = families.iter().find(|family| family.name() == name);
+        let value = |metric: &prometheus::proto::Metric| {
+            let peer = metric.get_label().iter().find(|label| label.name() == "peer").unwrap();
+            (peer.value().to_owned(), metric.get_counter().get_value() + metric.get_gauge().get_value())
+        };
+        family.into_iter().flat_map(|family| family.get_metric()).map(value).collect()
+    }
+
     /// What BFD says of its only session.
     pub fn bfd(&self) -> Option<Status> {
         self.bfd.borrow().values().next().copied()

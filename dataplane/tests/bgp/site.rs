@@ -20,7 +20,7 @@ pub const VIP: &str = "203.0.113.1/32";
 
 /// A node and a router on one link.
 pub struct Site {
-    pub network: Network,
+    network: Network,
     pub node: Host,
     pub tor: Host,
     pub link: metallb_lab::network::Link,
@@ -41,6 +41,14 @@ impl Site {
         let (node, tor) = (network.host("node").unwrap(), network.host("tor").unwrap());
         let link = network.link((&node, "v0"), (&tor, "v0")).unwrap();
         Self { network, node, tor, link }
+    }
+
+    /// Another host on a link of its own with the node, which is 198.51.100.1 there: for what must not be on the router.
+    pub fn other(&self) -> Host {
+        let other = self.network.host("other").unwrap();
+        self.network.link((&self.node, "v1"), (&other, "v0")).unwrap();
+        self.node.addresses("v1", &["198.51.100.1/24"]).unwrap();
+        other
     }
 
     /// A router there with this neighbour.
