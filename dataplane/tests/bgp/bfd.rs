@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use metallb_core::config::Peer;
 use metallb_dataplane::speaker::bgp::seen::PeerSeen;
 use metallb_lab::eventually;
-use metallb_lab::routers::{Administration, Bfd, Echo, Family, Make, Router};
+use metallb_lab::routers::{Administration, Bfd, Echo, Family, Initiative, Make, Router};
 use metallb_protocols::bfd::Why;
 
 use super::node::{Node, bfd_every, peer};
@@ -37,14 +38,17 @@ async fn watched(site: &Site, make: Make, bfd: Bfd, ours: Peer) -> (Router, Node
 
 #[tokio::test]
 async fn a_router_that_stands_still_loses_its_session_within_the_detection_time_and_gets_it_back() {
+    let waiting = Bfd { initiative: Initiative::Passive, ..every_100_ms() };
     let modes = [
         (Make::Frr, every_100_ms(), bfd_every(100)),
         (Make::Bird, every_100_ms(), bfd_every(100)),
         (Make::Frr, Bfd { echo: Echo::On, ..every_100_ms() }, echoing()),
         (Make::Frr, every_100_ms(), passive()),
         (Make::Bird, every_100_ms(), passive()),
+        (Make::Frr, waiting, bfd_every(100)),
+        (Make::Bird, waiting, bfd_every(100)),
     ];
-    for (make, theirs, ours) in modes {
+    join_all(modes.map(async |(make, theirs, ours)| {
         let site = Site::new();
         let (tor, node) = watched(&site, make, theirs, Peer { bfd: ours, ..peer(ROUTER) }).await;
         let frozen = Instant::now();
@@ -56,7 +60,8 @@ async fn a_router_that_stands_still_loses_its_session_within_the_detection_time_
         tor.thaw();
         node.is_up("tor").await;
         tor.route(VIP, |paths| paths.len() == 1).await;
-    }
+    }))
+    .await;
 }
 
 fn echoing() -> Option<metallb_core::config::Bfd> {

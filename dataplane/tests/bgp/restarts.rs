@@ -9,9 +9,9 @@ use metallb_core::config::{Peer, RemoteAs};
 use metallb_dataplane::speaker::bgp::Ending;
 use metallb_lab::eventually;
 use metallb_lab::network::Host;
-use metallb_lab::routers::{Config, Family, Make, Path, Restarting, Router};
+use metallb_lab::routers::{Bfd, Config, Family, Make, Path, Restarting, Router};
 
-use super::node::{Node, OURS, leaving, peer};
+use super::node::{Node, OURS, bfd_every, leaving, peer};
 use super::site::{NODE, ROUTER, Site, VIP, asn, config, neighbour, with_each};
 
 const OTHER: &str = "203.0.113.2/32";
@@ -90,6 +90,39 @@ async fn a_speaker_that_restarts_gracefully_leaves_no_gap_and_takes_stale_routes
         if let Some((missing, looks)) = watch.map(Watch::end) {
             assert!(missing == 0 && looks > 3, "{make}: the route was not there {missing} times of {looks}");
         }
+    })
+    .await;
+}
+
+/// The other side of BFD finds our silence before we are back. What it keeps for the restart it keeps all the same. BIRD
+/// does so with `bfd graceful` only, by which it would also keep routes to a node that is dead.
+#[tokio::test]
+async fn a_graceful_restart_leaves_no_gap_where_bfd_watches_either() {
+    with_each([Make::Frr], async |make| {
+        let site = Site::new();
+        let bfd = Bfd::every(Duration::from_millis(100), 3);
+        let tor = site.router(make, neighbour().families([Family::V4]).bfd(bfd)).await;
+        let ours = Peer { bfd: bfd_every(100), ..graceful() };
+        let mut node = Node::start(&site.node);
+        node.peer("tor", ours.clone());
+        node.announce(&[VIP]);
+        tor.route(VIP, |paths| paths.len() == 1).await;
+        node.is_watched("tor").await;
+        in_kernel(&tor, make).await;
+        let watch = Watch::on(&site.tor);
+        node.leave(Ending::Restarting);
+        // Whoever is back at that very moment has FRR take the new session for the one that BFD lost.
+        let lost = |error: &str| error.contains("BFD");
+        tor.neighbour_is(NODE, "our silence is found", |it| it.last_error.as_deref().is_some_and(lost)).await;
+        let mut node = Node::start(&site.node);
+        node.peer("tor", ours);
+        node.announce(&[VIP]);
+        node.is_watched("tor").await;
+        node.until("tor", "has told all", |seen| seen.is_up() && seen.announced == 1).await;
+        tor.route(VIP, |paths| paths.len() == 1 && !paths[0].stale).await;
+        let (missing, looks) = watch.end();
+        let (seen, words) = (node.seen("tor"), tor.last_words());
+        assert!(missing == 0 && looks > 3, "{make}: not there {missing} times of {looks}: {seen:?}\n{words}");
     })
     .await;
 }

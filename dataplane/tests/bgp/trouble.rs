@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use metallb_core::config::Peer;
 use metallb_lab::eventually;
 use metallb_lab::network::Hook;
@@ -63,20 +64,19 @@ async fn active(site: &Site, make: Make, neighbour: Neighbour) -> Router {
 
 #[tokio::test]
 async fn a_router_may_connect_by_itself_where_we_listen() {
-    with_each(Make::ALL, async |make| {
-        for secret in [None, Some("secret")] {
-            let site = Site::new();
-            let known = secret.into_iter().fold(neighbour(), |known, secret| known.password(secret));
-            let mut node = Node::listening(&site.node, Some(179));
-            node.peer("tor", Peer { password: secret.and_then(password), ..peer(ROUTER) });
-            node.announce(&[VIP]);
-            let tor = active(&site, make, known).await;
-            tor.established(NODE).await;
-            let paths = tor.route(VIP, |paths| paths.len() == 1).await;
-            assert_eq!(paths[0].next_hops, [NODE.parse::<std::net::IpAddr>().unwrap()]);
-            assert_eq!(node.is_up("tor").await.flaps, 0, "{make}");
-        }
-    })
+    let all = [None, Some("secret")].into_iter().flat_map(|secret| Make::ALL.map(|make| (make, secret)));
+    join_all(all.map(async |(make, secret)| {
+        let site = Site::new();
+        let known = secret.into_iter().fold(neighbour(), |known, secret| known.password(secret));
+        let mut node = Node::listening(&site.node, Some(179));
+        node.peer("tor", Peer { password: secret.and_then(password), ..peer(ROUTER) });
+        node.announce(&[VIP]);
+        let tor = active(&site, make, known).await;
+        tor.established(NODE).await;
+        let paths = tor.route(VIP, |paths| paths.len() == 1).await;
+        assert_eq!(paths[0].next_hops, [NODE.parse::<std::net::IpAddr>().unwrap()]);
+        assert_eq!(node.is_up("tor").await.flaps, 0, "{make}");
+    }))
     .await;
 }
 
