@@ -12,13 +12,13 @@ use metallb_protocols::bfd::Why;
 use super::node::{Node, bfd_every, peer};
 use super::site::{NODE, ROUTER, Site, VIP, neighbour, with_each};
 
-/// Three times 100 ms.
-const DETECTION: Duration = Duration::from_millis(300);
+/// Three times 300 ms: shorter ones fail on a machine with other work, and the benchmark measures those.
+const DETECTION: Duration = Duration::from_millis(900);
 /// What a machine may take that does other work too.
 const SLACK: Duration = Duration::from_millis(1500);
 
-fn every_100_ms() -> Bfd {
-    Bfd::every(Duration::from_millis(100), 3)
+fn every_300_ms() -> Bfd {
+    Bfd::every(Duration::from_millis(300), 3)
 }
 
 /// A node and a router that watch each other, and a route of the node.
@@ -38,15 +38,15 @@ async fn watched(site: &Site, make: Make, bfd: Bfd, ours: Peer) -> (Router, Node
 
 #[tokio::test]
 async fn a_router_that_stands_still_loses_its_session_within_the_detection_time_and_gets_it_back() {
-    let waiting = Bfd { initiative: Initiative::Passive, ..every_100_ms() };
+    let waiting = Bfd { initiative: Initiative::Passive, ..every_300_ms() };
     let modes = [
-        (Make::Frr, every_100_ms(), bfd_every(100)),
-        (Make::Bird, every_100_ms(), bfd_every(100)),
-        (Make::Frr, Bfd { echo: Echo::On, ..every_100_ms() }, echoing()),
-        (Make::Frr, every_100_ms(), passive()),
-        (Make::Bird, every_100_ms(), passive()),
-        (Make::Frr, waiting, bfd_every(100)),
-        (Make::Bird, waiting, bfd_every(100)),
+        (Make::Frr, every_300_ms(), bfd_every(300)),
+        (Make::Bird, every_300_ms(), bfd_every(300)),
+        (Make::Frr, Bfd { echo: Echo::On, ..every_300_ms() }, echoing()),
+        (Make::Frr, every_300_ms(), passive()),
+        (Make::Bird, every_300_ms(), passive()),
+        (Make::Frr, waiting, bfd_every(300)),
+        (Make::Bird, waiting, bfd_every(300)),
     ];
     join_all(modes.map(async |(make, theirs, ours)| {
         let site = Site::new();
@@ -65,13 +65,13 @@ async fn a_router_that_stands_still_loses_its_session_within_the_detection_time_
 }
 
 fn echoing() -> Option<metallb_core::config::Bfd> {
-    let mut bfd = bfd_every(100);
+    let mut bfd = bfd_every(300);
     bfd.iter_mut().for_each(|bfd| bfd.profile.echo_mode = true);
     bfd
 }
 
 fn passive() -> Option<metallb_core::config::Bfd> {
-    let mut bfd = bfd_every(100);
+    let mut bfd = bfd_every(300);
     bfd.iter_mut().for_each(|bfd| bfd.profile.passive_mode = true);
     bfd
 }
@@ -82,7 +82,7 @@ async fn a_node_that_falls_silent_is_out_of_the_routers_kernel_within_the_detect
     with_each([Make::Frr, Make::Bird], async |make| {
         let site = Site::new();
         let (tor, node) =
-            watched(&site, make, every_100_ms(), Peer { bfd: bfd_every(100), ..peer(ROUTER) }).await;
+            watched(&site, make, every_300_ms(), Peer { bfd: bfd_every(300), ..peer(ROUTER) }).await;
         let has_it = || site.tor.kernel_routes(Family::V4).unwrap().contains_key(&VIP.parse().unwrap());
         eventually(Duration::from_secs(10), "the router's kernel knows the way", async || has_it()).await;
         let silent = Instant::now();
@@ -102,14 +102,14 @@ async fn a_node_that_falls_silent_is_out_of_the_routers_kernel_within_the_detect
 #[tokio::test]
 async fn a_router_that_switches_bfd_off_keeps_its_session() {
     let site = Site::new();
-    let ours = Peer { bfd: bfd_every(100), ..peer(ROUTER) };
-    let (mut tor, node) = watched(&site, Make::Frr, every_100_ms(), ours).await;
+    let ours = Peer { bfd: bfd_every(300), ..peer(ROUTER) };
+    let (mut tor, node) = watched(&site, Make::Frr, every_300_ms(), ours).await;
     let on = tor.config().clone();
     let mut off = on.clone();
-    off.neighbours[0].bfd = Some(Bfd { administration: Administration::Down, ..every_100_ms() });
+    off.neighbours[0].bfd = Some(Bfd { administration: Administration::Down, ..every_300_ms() });
     tor.reconfigure(off).await.unwrap();
     let is_off =
-        |seen: &PeerSeen| seen.bfd.as_ref().is_some_and(|bfd| bfd.why == Some(Why::NeighborAdminDown));
+        |seen: &PeerSeen| seen.bfd.as_ref().is_some_and(|bfd| bfd.last_down == Some(Why::NeighborAdminDown));
     let seen = node.until("tor", "has its BFD switched off", is_off).await;
     assert_eq!((seen.flaps, seen.is_up()), (0, true), "{seen:?}");
     tor.reconfigure(on).await.unwrap();
@@ -122,10 +122,10 @@ async fn a_router_that_switches_bfd_off_keeps_its_session() {
 async fn a_changed_profile_resets_no_session() {
     let site = Site::new();
     let (tor, mut node) =
-        watched(&site, Make::Frr, every_100_ms(), Peer { bfd: bfd_every(100), ..peer(ROUTER) }).await;
-    node.peer("tor", Peer { bfd: bfd_every(200), ..peer(ROUTER) });
+        watched(&site, Make::Frr, every_300_ms(), Peer { bfd: bfd_every(300), ..peer(ROUTER) }).await;
+    node.peer("tor", Peer { bfd: bfd_every(500), ..peer(ROUTER) });
     eventually(Duration::from_secs(10), "we send less often", async || {
-        node.bfd().is_some_and(|status| status.transmit_interval == Duration::from_millis(200))
+        node.bfd().is_some_and(|status| status.transmit_interval == Duration::from_millis(500))
     })
     .await;
     assert_eq!(node.bfd().unwrap().downs, 0);
@@ -137,8 +137,8 @@ async fn a_changed_profile_resets_no_session() {
 #[tokio::test]
 async fn bfd_is_taken_off_a_peer_and_put_on_again() {
     let site = Site::new();
-    let ours = Peer { bfd: bfd_every(100), ..peer(ROUTER) };
-    let (tor, mut node) = watched(&site, Make::Frr, every_100_ms(), ours.clone()).await;
+    let ours = Peer { bfd: bfd_every(300), ..peer(ROUTER) };
+    let (tor, mut node) = watched(&site, Make::Frr, every_300_ms(), ours.clone()).await;
     node.peer("tor", peer(ROUTER));
     node.until("tor", "is not watched", |seen| seen.bfd.is_none()).await;
     let by_router = |seen: &PeerSeen| seen.last_failure.as_ref().is_none_or(|last| last.code != "ended");

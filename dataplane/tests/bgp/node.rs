@@ -2,14 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use metallb_core::config::{
     Asn, Bfd, BfdInterval, BfdProfile, DetectMultiplier, Endpoint, Password, PasswordSource, Peer, RemoteAs,
-    SessionFamilies,
 };
 use metallb_core::plan::{PeerChanges, RouteAttributes};
 use metallb_dataplane::speaker::bfd;

@@ -9,7 +9,7 @@ use metallb_core::config::{Peer, RemoteAs};
 use metallb_dataplane::speaker::bgp::Ending;
 use metallb_lab::eventually;
 use metallb_lab::network::Host;
-use metallb_lab::routers::{Bfd, Config, Family, Make, Path, Restarting, Router};
+use metallb_lab::routers::{Bfd, Config, Family, Make, NeighbourState, Path, Restarting, Router};
 
 use super::node::{Node, OURS, bfd_every, leaving, peer};
 use super::site::{NODE, ROUTER, Site, VIP, asn, config, neighbour, with_each};
@@ -112,8 +112,8 @@ async fn a_graceful_restart_leaves_no_gap_where_bfd_watches_either() {
         let watch = Watch::on(&site.tor);
         node.leave(Ending::Restarting);
         // Whoever is back at that very moment has FRR take the new session for the one that BFD lost.
-        let lost = |error: &str| error.contains("BFD");
-        tor.neighbour_is(NODE, "our silence is found", |it| it.last_error.as_deref().is_some_and(lost)).await;
+        let told = |it: &NeighbourState| it.sent.is_some_and(|sent| sent.notifications > 0);
+        tor.neighbour_is(NODE, "our silence is found", told).await;
         let mut node = Node::start(&site.node);
         node.peer("tor", ours);
         node.announce(&[VIP]);
