@@ -56,7 +56,7 @@ async fn a_router_that_stands_still_loses_its_session_within_the_detection_time_
         let seen = node.until("tor", "is lost", |seen| seen.flaps == 1).await;
         let took = frozen.elapsed();
         assert!(took < DETECTION + SLACK, "{make}: {took:?}");
-        assert_eq!(seen.last_failure.as_ref().unwrap().text, "BFD lost the router");
+        assert_eq!(seen.last_failure.as_ref().unwrap().text, "BFD lost the router", "{make}");
         tor.thaw();
         node.is_up("tor").await;
         tor.route(VIP, |paths| paths.len() == 1).await;
@@ -66,7 +66,10 @@ async fn a_router_that_stands_still_loses_its_session_within_the_detection_time_
 
 fn echoing() -> Option<metallb_core::config::Bfd> {
     let mut bfd = bfd_every(300);
-    bfd.iter_mut().for_each(|bfd| bfd.profile.echo_mode = true);
+    for bfd in &mut bfd {
+        bfd.profile.echo_mode = true;
+        bfd.profile.echo_interval = bfd.profile.transmit_interval;
+    }
     bfd
 }
 

@@ -112,7 +112,11 @@ async fn a_graceful_restart_leaves_no_gap_where_bfd_watches_either() {
         let watch = Watch::on(&site.tor);
         node.leave(Ending::Restarting);
         // Whoever is back at that very moment has FRR take the new session for the one that BFD lost.
-        let told = |it: &NeighbourState| it.sent.is_some_and(|sent| sent.notifications > 0);
+        // It may have told us before it reads the end of the connection, or not have come to it.
+        let told = |it: &NeighbourState| {
+            it.sent.is_some_and(|sent| sent.notifications > 0)
+                || it.last_error.as_deref().is_some_and(|error| error.contains("BFD"))
+        };
         tor.neighbour_is(NODE, "our silence is found", told).await;
         let mut node = Node::start(&site.node);
         node.peer("tor", ours);

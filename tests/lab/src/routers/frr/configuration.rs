@@ -187,7 +187,13 @@ fn parameters(text: &mut String, bfd: Bfd) {
         transmit.as_millis()
     );
     match echo {
-        Echo::On => text.push_str("  echo-mode\n"),
+        Echo::On => {
+            let (receive, transmit) = (receive.as_millis(), transmit.as_millis());
+            let _ = write!(
+                text,
+                "  echo-mode\n  echo receive-interval {receive}\n  echo transmit-interval {transmit}\n"
+            );
+        }
         Echo::Off => {}
     }
     match initiative {
