@@ -12,6 +12,7 @@ use metallb_dataplane::speaker::metrics::Metrics;
 use metallb_lab::network::Host;
 use metallb_protocols::jitter::Jitter;
 use prometheus::Registry;
+use prometheus::proto::MetricFamily;
 use regex::RegexSet;
 
 pub struct Node {
@@ -64,7 +65,7 @@ impl Node {
         let families = self.registry.gather();
         let name = format!("metallb_layer2_{name}");
         let family = families.iter().find(|family| family.name() == name);
-        let metrics = family.map(|family| family.get_metric()).unwrap_or_default();
+        let metrics = family.map(MetricFamily::get_metric).unwrap_or_default();
         let of_it = metrics.iter().find(|metric| metric.get_label()[0].value() == address);
         of_it.map_or(0.0, |metric| metric.get_counter().get_value())
     }
