@@ -1,5 +1,6 @@
 //! Who looks for an announced address finds it.
 
+use metallb_dataplane::net::membership::{Joined, Memberships};
 use metallb_lab::eventually;
 
 use super::client::{SOON, forget, mac, neighbour, reaches};
@@ -115,6 +116,26 @@ async fn a_group_is_heard_as_long_as_an_address_of_it_is_announced_and_switches_
     node.announce(&["2001:db8::201"]);
     eventually(SOON, "the group is left", async || !listens(&site, GROUP_STATION).await).await;
     assert!(!listens(&site, GROUP).await);
+}
+
+#[tokio::test]
+async fn a_group_is_let_in_also_where_switches_cannot_be_told() {
+    let site = Site::new();
+    // Too little for IPv6 (RFC 8200 §5): the kernel has none there.
+    site.first.run(&["ip", "link", "set", LINK, "mtu", "1000"]).await.unwrap().success().unwrap();
+    let index = *interfaces(&site.first).iter().find(|(_, link)| link.name == LINK.into()).unwrap().0;
+    let (memberships, joined) = site
+        .first
+        .inside(|| {
+            let mut memberships = Memberships::on(index).unwrap();
+            let joined = memberships.join(GROUP.parse().unwrap()).unwrap();
+            (memberships, joined)
+        })
+        .unwrap();
+    assert!(matches!(joined, Joined::Unheard(_)), "{joined:?}");
+    assert!(listens(&site, GROUP_STATION).await);
+    drop(memberships);
+    assert!(!listens(&site, GROUP_STATION).await);
 }
 
 /// Does the first node's interface let that group in, by its name or by where it is on Ethernet?
