@@ -12,7 +12,7 @@ mod selector;
 use std::fmt;
 
 use super::Refusal;
-use codes::codes;
+pub(super) use codes::codes;
 
 pub use advertisement::AdvertisementRefusal;
 pub use community::CommunityRefusal;

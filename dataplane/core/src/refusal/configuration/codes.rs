@@ -16,4 +16,4 @@ macro_rules! codes {
     };
 }
 
-pub(super) use codes;
+pub(in crate::refusal) use codes;
