@@ -16,7 +16,8 @@ IMAGES := target/images
 export STEPS := $(CURDIR)/target/steps
 export METALLB_IMAGES ?= $(CURDIR)/$(IMAGES)
 STEP := tests/steps/step
-STATIC := env RUSTFLAGS="-C target-feature=+crt-static" cargo build --quiet --target $(HOST)
+# Not --quiet: the first time it takes minutes, and silence would look like a standstill.
+STATIC := env RUSTFLAGS="-C target-feature=+crt-static" cargo build --target $(HOST)
 # The lab makes network namespaces.
 AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo --preserve-env,)
 
@@ -60,7 +61,7 @@ images: programs tools ## The two images, as OCI archives in target/images
 
 lint: ## Formatting, and clippy with warnings as errors
 	@$(STEP) "formatting" cargo fmt --all --check
-	@$(STEP) "clippy" cargo clippy --quiet --workspace --all-targets -- -D warnings
+	@$(STEP) "clippy" cargo clippy --workspace --all-targets -- -D warnings
 
 unit: ## Unit, property and simulation tests, and those against an API server
 	@$(STEP) "unit, property, simulation and API server tests" $(AS_ROOT) env PATH="$$PATH" \

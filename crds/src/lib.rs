@@ -16,6 +16,7 @@ mod absent;
 pub mod admission;
 pub mod bfd_profile;
 pub mod bgp_advertisement;
+pub mod bgp_node_status;
 pub mod bgp_peer;
 pub mod cluster;
 pub mod community;
@@ -33,6 +34,10 @@ mod status;
 
 pub use bfd_profile::{BFDProfile, BFDProfileSpec};
 pub use bgp_advertisement::{BGPAdvertisement, BGPAdvertisementSpec};
+pub use bgp_node_status::{
+    BFDSession, BFDState, BGPFamily, BGPNodeStatus, BGPNodeStatusSpec, BGPNodeStatusStatus, BGPPrefixes,
+    BGPSession, BGPSessionError, BGPState,
+};
 pub use bgp_peer::v1beta2::{BGPPeer, BGPPeerSpec, DynamicASN};
 pub use community::{Community, CommunityAlias, CommunitySpec};
 pub use configuration_state::{

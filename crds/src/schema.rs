@@ -8,6 +8,8 @@
 //! [`coverage()`] says which refusals they cover. They need Kubernetes 1.33: since then the API server never holds a
 //! rule against a value that was there before it (ratcheting), so that a definition may gain rules.
 //!
+//! [`unknown_fields`] says what of an object none of them knows.
+//!
 //! Not here: writing them to files (the operator's `generate` does) and the conversion webhook's address, which depends
 //! on where the operator is installed.
 
@@ -16,6 +18,7 @@ mod normalise;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod unknown;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
@@ -23,17 +26,27 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 
 use crate::bgp_peer::{v1beta1, v1beta2};
 use crate::{
-    BFDProfile, BGPAdvertisement, Community, ConfigurationState, IPAddressPool, L2Advertisement, MetalLB,
-    ServiceBGPStatus, ServiceL2Status,
+    BFDProfile, BGPAdvertisement, BGPNodeStatus, Community, ConfigurationState, IPAddressPool,
+    L2Advertisement, MetalLB, ServiceBGPStatus, ServiceL2Status,
 };
 use normalise::normalise;
 
 pub use coverage::{Coverage, coverage};
+pub use unknown::{UnknownField, unknown_fields};
 
 /// The definition of every kind, in alphabetical order of their plurals.
 pub fn all() -> Vec<CustomResourceDefinition> {
     let mut definitions = as_upstream();
     definitions.iter_mut().for_each(rules::add);
+    definitions.append(&mut our_own());
+    definitions.sort_by(|one, other| one.spec.names.plural.cmp(&other.spec.names.plural));
+    definitions
+}
+
+/// The definitions of kinds that upstream does not have.
+fn our_own() -> Vec<CustomResourceDefinition> {
+    let mut definitions = vec![BGPNodeStatus::crd()];
+    definitions.iter_mut().for_each(normalise);
     definitions
 }
 

@@ -36,7 +36,7 @@ fn a_misspelt_field_is_noticed() {
 
 #[test]
 fn every_kind_that_users_write_has_a_sample_of_every_version() {
-    let written_by_us = ["ConfigurationState", "ServiceBGPStatus", "ServiceL2Status"];
+    let written_by_us = ["BGPNodeStatus", "ConfigurationState", "ServiceBGPStatus", "ServiceL2Status"];
     let mut wanted = BTreeSet::new();
     for definition in schema::all() {
         let kind = definition.spec.names.kind;

@@ -4,9 +4,10 @@ use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, Result};
-use kube::api::PostParams;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Resource as _};
-use metallb_crds::{ServiceL2Status, schema};
+use metallb_crds::{BGPNodeStatus, ServiceL2Status, schema};
 use metallb_lab::{ApiServer, User, load_balancer};
 use serde_json::{Value, json};
 
@@ -111,7 +112,77 @@ async fn a_change_is_planned_and_a_service_explained_from_what_a_cluster_holds()
     assert_eq!(story["reportedNodes"], json!(["n2"]));
     // No endpoints, and no advertisement: said for every node.
     let nodes = story["layer2"][0]["nodes"].as_array().context("nodes")?;
-    assert_eq!(nodes.len(), 2);
+    // The server is shared with a test that has a node of its own.
+    assert_eq!(nodes.iter().filter(|node| node["node"] == "n1" || node["node"] == "n2").count(), 2);
     assert!(nodes.iter().all(|node| node["refusal"]["fix"].is_string()), "{story}");
+    Ok(())
+}
+
+/// A namespace with a peer for one node, and a speaker on it.
+async fn with_a_speaker(admin: &User) -> Result<User> {
+    for definition in schema::all() {
+        admin.apply_yaml(&serde_json::to_string(&definition)?).await?;
+    }
+    let user = admin.in_new_namespace().await?;
+    let node = user.namespace().to_owned(); // of its own, too
+    let labels = json!({ "node": node });
+    let peer = json!({
+        "apiVersion": "metallb.io/v1beta2", "kind": "BGPPeer", "metadata": { "name": "tor" },
+        "spec": {
+            "myASN": 64512, "peerASN": 64513, "peerAddress": "192.0.2.1",
+            "nodeSelectors": [{ "matchLabels": labels }],
+        },
+    });
+    metallb_lab::eventually(std::time::Duration::from_secs(20), "the kinds are served", async || {
+        user.apply_yaml(&peer.to_string()).await
+    })
+    .await;
+    let pod = json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": { "name": "speaker", "labels": { "app": "metallb", "component": "speaker" } },
+        "spec": { "nodeName": node, "containers": [{ "name": "main", "image": "none.example/none:1" }] },
+    });
+    let node = json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": node, "labels": labels } });
+    user.apply_yaml(&node.to_string()).await?;
+    user.apply_yaml(&pod.to_string()).await?;
+    Ok(user)
+}
+
+#[tokio::test]
+async fn peers_are_told_as_the_speakers_report_them_and_a_check_has_a_status() -> Result<()> {
+    let admin = ApiServer::shared().await?.admin().await?;
+    let user = with_a_speaker(&admin).await?;
+    let kubeconfig = format!("--kubeconfig={}", user.kubeconfig().display());
+    let ask = |more: &[&str]| -> Result<(Option<i32>, Value)> {
+        let arguments = [&["peers", "-n", user.namespace(), "-o", "json", &kubeconfig], more].concat();
+        let output = metallb(&arguments, "")?;
+        let answer = serde_json::from_slice(&output.stdout).with_context(|| format!("{output:?}"))?;
+        Ok((output.status.code(), answer))
+    };
+    let (code, answer) = ask(&["--check"])?;
+    let row = &answer["sessions"][0];
+    assert_eq!((code, &row["node"], &row["peer"]), (Some(1), &json!(user.namespace()), &json!("tor")));
+    assert_eq!(row["problem"]["code"], "speaker-not-ready");
+
+    let pods: Api<Pod> = Api::namespaced(user.client(), user.namespace());
+    let ready = json!({ "status": { "conditions": [{ "type": "Ready", "status": "True" }] } });
+    pods.patch_status("speaker", &PatchParams::default(), &Patch::Merge(ready)).await?;
+    let statuses: Api<BGPNodeStatus> = Api::namespaced(user.client(), user.namespace());
+    let status = json!({
+        "apiVersion": "metallb.io/v1beta1", "kind": "BGPNodeStatus", "metadata": { "name": user.namespace() },
+    });
+    user.apply_yaml(&status.to_string()).await?;
+    let sessions = json!({ "status": { "sessions": [{
+        "peer": "tor", "address": "192.0.2.1", "port": 179, "state": "Established",
+        "since": "2027-01-14T20:00:00Z", "prefixes": { "announced": 12 }, "localASN": 64512,
+    }] } });
+    statuses.patch_status(user.namespace(), &PatchParams::default(), &Patch::Merge(sessions)).await?;
+    let (code, answer) = ask(&["tor", "--node", user.namespace(), "--check"])?;
+    assert_eq!((code, &answer["healthy"]), (Some(0), &json!(true)), "{answer}");
+    assert_eq!(answer["sessions"][0]["session"]["prefixes"]["announced"], 12);
+
+    let absent = metallb(&["peers", "nobody", "-n", user.namespace(), &kubeconfig], "")?;
+    assert_eq!(absent.status.code(), Some(2), "{absent:?}");
+    assert!(String::from_utf8_lossy(&absent.stderr).contains("there is no BGPPeer nobody"), "{absent:?}");
     Ok(())
 }

@@ -22,6 +22,7 @@ fn every_kind_is_defined_once_and_in_order() {
         [
             "bfdprofiles.metallb.io",
             "bgpadvertisements.metallb.io",
+            "bgpnodestatuses.metallb.io",
             "bgppeers.metallb.io",
             "communities.metallb.io",
             "configurationstates.metallb.io",

@@ -22,7 +22,7 @@ use std::net::IpAddr;
 
 pub use planner::Planner;
 pub use routes::{PeerChanges, RouteAttributes, RouteChanges, RoutePlanner, Verdict, peers};
-pub use world::{Endpoints, Node, Service, Speakers, TrafficPolicy, World};
+pub use world::{Departure, Endpoints, Leaving, Node, Service, Speakers, TrafficPolicy, World};
 
 use crate::config::Interfaces;
 use crate::names::{NodeName, ServiceKey};

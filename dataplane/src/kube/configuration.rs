@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use metallb_core::config::{BgpAdvertisement, Config, Password, PasswordSource, Peer, share_a_node};
 use metallb_core::labels::Labels;
-use metallb_core::names::NodeName;
+use metallb_core::names::{NodeName, PeerName};
 use metallb_core::refusal::{Effect, Kind, ObjectRef, ObjectRefusal};
 use metallb_core::table::{Event, Table};
 use metallb_crds::config::{Node, Objects, Parsed, Secret, Stored, parse};
@@ -248,6 +248,12 @@ impl Configuration {
         };
         let refusals = self.refusals().map(|(refusal, _)| refusal);
         certain.then(|| Verdict::on(refusals.filter(|refusal| self.counts(&refusal.object))))
+    }
+
+    /// The object of a BGPPeer, for events; `None` when it is gone.
+    pub fn peer_reference(&self, peer: &PeerName) -> Option<ObjectReference> {
+        let is_there = self.bgp_peers.rows().keys().any(|(_, name)| name == peer.as_str());
+        is_there.then(|| reference(&self.bgp_peers, peer.as_str()))
     }
 
     fn counts(&self, object: &ObjectRef) -> bool {

@@ -80,6 +80,18 @@ pub struct Args {
     /// Port that routers may connect to by themselves; 0: only the speaker connects
     #[arg(long, default_value_t = 0)]
     pub bgp_listen_port: u16,
+    /// A node that leaves announces its routes for so many seconds as about to go, before it withdraws them
+    #[arg(long, env = "METALLB_LEAVE_ANNOUNCE_SECONDS", default_value_t = 5)]
+    pub leave_announce_seconds: u32,
+    /// And closes its BGP sessions so many seconds after that, for flows that are under way
+    #[arg(long, env = "METALLB_LEAVE_FLOW_SECONDS", default_value_t = 10)]
+    pub leave_flow_seconds: u32,
+    /// A node with this taint leaves; empty: no taint stands for that
+    #[arg(long, env = "METALLB_LEAVE_TAINT", default_value = "")]
+    pub leave_taint: String,
+    /// A node with this annotation leaves; empty: no annotation stands for that
+    #[arg(long, env = "METALLB_LEAVE_ANNOTATION", default_value = "")]
+    pub leave_annotation: String,
     /// Namespace of frr-k8s, for FRRConfigurations; empty: that of MetalLB
     #[arg(long, env = "FRRK8S_NAMESPACE", default_value = "")]
     pub frrk8s_namespace: String,

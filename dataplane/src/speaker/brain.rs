@@ -1,25 +1,30 @@
 //! The one task that owns the world: what the watches report goes into the [`Facts`], and what follows goes to the
 //! lane, the events, the statuses and the metrics.
 
+use std::time::Instant;
+
 use k8s_openapi::api::core::v1::{Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::runtime::watcher;
 use kube::{Api, Client};
 use metallb_core::names::{NodeName, ServiceKey};
+use metallb_core::refusal::Refusal as _;
 use metallb_process::events::Recorder;
 use metallb_process::serve::debug::Question;
+use metallb_process::shutdown::Shutdown;
 use metallb_process::watch;
 use tokio::sync::{mpsc, watch as latest};
 use tokio::task::JoinSet;
 
-use super::bgp;
 use super::facts::{Decided, Facts, Heard, Input, News, Peer, Row};
 use super::lane::Lane;
 use super::metrics::Metrics;
+use super::{bgp, reporting, stopping};
 use crate::kube::configuration::Configuration;
 use crate::kube::configuration_state::{Verdict, publish};
 use crate::kube::service_l2_status::Announced;
 use crate::net::links::Links;
+use metallb_crds::cluster::node::LeavingSigns;
 use metallb_crds::cluster::service::{LoadBalancerClass, key, reference};
 use metallb_crds::cluster::{endpoints, node, service};
 
@@ -34,6 +39,10 @@ pub struct Context {
     pub client: Client,
     /// MetalLB's namespace.
     pub namespace: String,
+    /// The name of the own Pod.
+    pub pod: String,
+    /// What stands for leaving on a Node.
+    pub signs: LeavingSigns,
     /// Which services are ours.
     pub class: LoadBalancerClass,
     /// The labels of the speakers' pods; `None` without heartbeats.
@@ -50,7 +59,21 @@ pub struct Context {
     pub verdicts: latest::Sender<Option<Verdict>>,
 }
 
-/// Works until the lane ends, which it does only when something is badly wrong. Dropping the future stops it.
+/// Why the brain stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// A lane ended, which it does only when something is badly wrong.
+    LaneEnded,
+    /// The speaker was told to stop; another takes its place at once.
+    Restart,
+    /// The node goes, and has said so to all routers.
+    Left {
+        /// Why, in words.
+        why: String,
+    },
+}
+
+/// Works until the speaker is told to stop, or a lane ends. Dropping the future stops it.
 pub async fn work(
     context: &Context,
     mut facts: Facts,
@@ -58,18 +81,26 @@ pub async fn work(
     bgp: &bgp::Lane,
     mut links: latest::Receiver<Links>,
     mut questions: mpsc::Receiver<Question>,
-) {
+    shutdown: &Shutdown,
+) -> End {
     let (sender, mut inputs) = mpsc::channel(INPUTS);
     let mut watches = JoinSet::new(); // aborted when dropped
     start_watches(context, &facts, sender, &mut watches);
     let mut speakers = lane.speakers.clone();
     facts.set_speakers(speakers.borrow_and_update().clone());
     facts.set_links(links.borrow_and_update().clone());
+    let mut stopping = false;
+    let mut seen = bgp.seen.clone();
+    let mut sessions_told = reporting::Told::default();
     loop {
+        let now = Instant::now();
         // The wire first; what is said and written about it can wait. Routes before layer 2, as they are decided faster.
-        let Decided { peers, routes } = facts.decide_routes();
+        let Decided { peers, draining, routes } = facts.decide_routes(now);
         if let Some(peers) = peers {
             bgp.set_peers(peers);
+        }
+        if let Some(draining) = draining {
+            bgp.set_draining(draining);
         }
         if !routes.is_empty() {
             bgp.set_routes(routes);
@@ -78,7 +109,19 @@ pub async fn work(
             lane.publish(tables);
         }
         tell(context, &mut facts);
+        if stopping {
+            match facts.leaving() {
+                None => return End::Restart,
+                Some(why) if facts.has_left(now) => return End::Left { why: why.sentence() },
+                Some(_) => {}
+            }
+        }
         tokio::select! {
+            () = shutdown.requested(), if !stopping => {
+                stopping = true;
+                stopping::look(context, &mut facts).await;
+            }
+            () = until(facts.poll_timeout()) => {}
             Some(input) = inputs.recv() => {
                 let more = std::iter::from_fn(|| inputs.try_recv().ok()).take(BATCH);
                 for input in std::iter::once(input).chain(more) {
@@ -88,11 +131,26 @@ pub async fn work(
             }
             changed = speakers.changed() => match changed {
                 Ok(()) => facts.set_speakers(speakers.borrow_and_update().clone()),
-                Err(_) => return,
+                Err(_) => return End::LaneEnded,
+            },
+            changed = seen.changed() => match changed {
+                Ok(()) => {
+                    let seen = seen.borrow_and_update().clone();
+                    let happenings = sessions_told.tell(facts.node(), &seen, |peer| facts.peer_reference(peer));
+                    happenings.into_iter().for_each(|happening| context.recorder.record(happening));
+                }
+                Err(_) => return End::LaneEnded,
             },
             Some(question) = questions.recv() => drop(question.send(facts.state(&bgp.seen.borrow()))), // whoever asked may be gone
             Ok(()) = links.changed() => facts.set_links(links.borrow_and_update().clone()),
         }
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -153,11 +211,12 @@ fn start_watches(context: &Context, facts: &Facts, sender: mpsc::Sender<Input>, 
         |read| endpoints::read(&read.ok()?),
         Input::Slice,
     ));
+    let signs = context.signs.clone();
     watches.spawn(watch::watch(
         Api::<watch::Guarded<Node>>::all(client.clone()),
         watcher::Config::default(),
         sender.clone(),
-        |read| Some(node::read(&read.ok()?)),
+        move |read| Some(node::read(&read.ok()?, &signs)),
         |event| Input::Node(event.map_keys(|(_, name)| name.into())),
     ));
     if let Some(labels) = &context.speaker_labels {

@@ -13,11 +13,13 @@ mod tests;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use k8s_openapi::api::core::v1::{ObjectReference, Pod};
 use metallb_core::config::Interfaces;
-use metallb_core::names::{InterfaceName, NodeName, ServiceKey};
+use metallb_core::names::{InterfaceName, NodeName, PeerName, ServiceKey};
 use metallb_core::plan::{Node, Planner, Service, Speakers, Touched, World};
+use metallb_core::refusal::AnnouncementRefusal;
 use metallb_core::table::{Event, Table};
 use metallb_process::watch::ObjectKey;
 
@@ -26,6 +28,7 @@ use crate::kube::configuration_state::Verdict;
 use crate::kube::service_l2_status::Announced;
 use crate::net::links::Links;
 use crate::speaker::bgp::wanted::Profile;
+use crate::speaker::departure::{Pace, Progress};
 use crate::speaker::lane::{Phase, Station, Tables};
 use metallb_crds::cluster::endpoints::Slice;
 use routing::Routing;
@@ -97,6 +100,7 @@ pub struct Facts {
     tables_changed: bool,
     told: Told,
     routing: Routing,
+    departure: Progress,
     /// Decided and not told yet.
     untold: BTreeSet<IpAddr>,
     /// Services whose object has changed since the statuses were worked out.
@@ -107,8 +111,15 @@ pub struct Facts {
 impl Facts {
     /// An empty world, seen from `node`. With `heartbeats`, the Pods of the speakers must be listed before anything is
     /// announced.
-    pub fn new(node: NodeName, ignore_exclude_label: bool, heartbeats: bool, profile: Profile) -> Self {
+    pub fn new(
+        node: NodeName,
+        ignore_exclude_label: bool,
+        heartbeats: bool,
+        profile: Profile,
+        pace: Pace,
+    ) -> Self {
         Self {
+            departure: Progress::new(pace),
             services: Table::default(),
             slices: Slices::default(),
             nodes: Table::default(),
@@ -266,10 +277,35 @@ impl Facts {
 
     /// Which routers to talk to, if that is different now, and what each is to hear that it did not before. It goes on
     /// the wire before anything is told ([`Facts::tell_routes`]).
-    pub fn decide_routes(&mut self) -> Decided {
+    pub fn decide_routes(&mut self, now: Instant) -> Decided {
+        if self.nodes.is_listed() {
+            self.departure.set(now, self.world.leaving().is_some());
+            let touched = self.world.set_departure(self.departure.stance());
+            self.routing.touch(touched);
+        }
         let knows_peers = self.nodes.is_listed() && self.configuration.is_complete();
         let knows_routes = self.knows_routes();
         self.routing.decide(&self.world, &self.configuration, knows_peers, knows_routes)
+    }
+
+    /// When [`Facts::decide_routes`] is due though nothing has changed.
+    pub const fn poll_timeout(&self) -> Option<Instant> {
+        self.departure.poll_timeout()
+    }
+
+    /// Why this node leaves, if it does.
+    pub fn leaving(&self) -> Option<AnnouncementRefusal> {
+        self.world.leaving().filter(|_| self.nodes.is_listed())
+    }
+
+    /// Has it left, so that nothing is lost when the speaker ends?
+    pub fn has_left(&self, now: Instant) -> bool {
+        self.departure.is_over(now)
+    }
+
+    /// The speaker will be killed at `end`.
+    pub fn hurry(&mut self, now: Instant, end: Instant) {
+        self.departure.hurry(now, end);
     }
 
     /// What is new for services since the last time, and to which peers each is announced, if that changed.
@@ -315,6 +351,11 @@ impl Facts {
     /// What is to be said about the configuration; `None` until that is certain.
     pub fn verdict(&self) -> Option<Verdict> {
         self.configuration.verdict()
+    }
+
+    /// The BGPPeer, for events.
+    pub fn peer_reference(&self, peer: &PeerName) -> Option<ObjectReference> {
+        self.configuration.peer_reference(peer)
     }
 
     /// The configuration that this node follows.

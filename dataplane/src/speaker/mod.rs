@@ -10,6 +10,9 @@
 //! | [`bfd`] | the thread that watches routers |
 //! | [`bgp`] | the thread that talks to routers |
 //! | [`discovery`] | the task that finds the routers of unnumbered BGP sessions |
+//! | [`departure`] | a node that leaves: how its routes go before it does |
+//! | [`stopping`] | told to stop: is it the node that goes? |
+//! | [`reporting`] | how the sessions stand, for objects and events |
 //! | [`excluded`] | the file that names interfaces to leave alone |
 //! | [`metrics`] | what is announced, asked and answered |
 //!
@@ -20,11 +23,14 @@ pub mod args;
 pub mod bfd;
 pub mod bgp;
 mod brain;
+mod departure;
 pub mod discovery;
 mod excluded;
 mod facts;
 mod lane;
 mod metrics;
+mod reporting;
 mod run;
+mod stopping;
 
 pub use run::run;

@@ -1,6 +1,7 @@
 //! Start-up of the speaker, and what runs beside the brain.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use metallb_core::names::NodeName;
@@ -18,14 +19,17 @@ use tokio::sync::watch;
 
 use super::args::{Args, BgpType};
 use super::bgp::wanted::Profile;
-use super::brain::{Context, work};
+use super::brain::{Context, End, work};
+use super::departure::Pace;
 use super::facts::{Facts, Heard};
 use super::lane::{Heartbeats, Lane};
 use super::metrics::Metrics;
-use super::{bfd, bgp, excluded};
+use super::{bfd, bgp, excluded, reporting};
 use crate::kube::configuration_state::{self, Component};
 use crate::kube::service_l2_status::{self, Announced};
+use crate::kube::{bgp_node_status, bgp_session_state, service_bgp_status};
 use crate::net::links;
+use metallb_crds::cluster::node::LeavingSigns;
 use metallb_crds::cluster::service::LoadBalancerClass;
 
 /// `source.component` of events.
@@ -64,7 +68,11 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         BgpType::Native => Profile::Native,
         BgpType::Frr | BgpType::FrrK8s | BgpType::FrrK8sExternal => Profile::Frr,
     };
-    let facts = Facts::new(node.clone(), args.ignore_exclude_lb, heartbeats.is_some(), profile);
+    let pace = Pace {
+        announcing: Duration::from_secs(args.leave_announce_seconds.into()),
+        flows: Duration::from_secs(args.leave_flow_seconds.into()),
+    };
+    let facts = Facts::new(node.clone(), args.ignore_exclude_lb, heartbeats.is_some(), profile, pace);
     let speaker_labels = heartbeats.is_some().then(|| args.ml_labels.clone());
     let lane = Lane::start(node.clone(), heartbeats, metrics.clone())?;
     let bfd = bfd::Lane::start(bfd_metrics)?;
@@ -76,8 +84,31 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     })?;
     let (statuses, wanted) = watch::channel(Announced::new());
     let owner = cluster::owned_by(&pod)?;
-    tokio::spawn(service_l2_status::keep(client.clone(), namespace.clone(), node.clone(), owner, wanted));
-    let (heard, _) = watch::channel(Heard::new());
+    tokio::spawn(service_l2_status::keep(
+        client.clone(),
+        namespace.clone(),
+        node.clone(),
+        owner.clone(),
+        wanted,
+    ));
+    let (heard, to_report) = watch::channel(Heard::new());
+    tokio::spawn(service_bgp_status::keep(
+        client.clone(),
+        namespace.clone(),
+        node.clone(),
+        owner.clone(),
+        to_report,
+    ));
+    let (sessions, to_report) = watch::channel(None);
+    tokio::spawn(bgp_session_state::keep(
+        client.clone(),
+        namespace.clone(),
+        node.clone(),
+        owner.clone(),
+        to_report.clone(),
+    ));
+    tokio::spawn(bgp_node_status::keep(client.clone(), namespace.clone(), node.clone(), owner, to_report));
+    tokio::spawn(reporting::pass_on(bgp.seen.clone(), sessions));
     let (verdicts, verdict) = watch::channel(None);
     tokio::spawn(configuration_state::keep(
         client.clone(),
@@ -90,6 +121,11 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         recorder: Recorder::start(client.clone(), COMPONENT, args.node_name),
         client,
         namespace,
+        pod: args.pod_name,
+        signs: LeavingSigns {
+            taint: Some(args.leave_taint).filter(|key| !key.is_empty()),
+            annotation: Some(args.leave_annotation).filter(|key| !key.is_empty()),
+        },
         class: LoadBalancerClass::from_flag(&args.lb_class),
         speaker_labels,
         metrics,
@@ -97,15 +133,18 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         heard,
         verdicts,
     };
-    tokio::select! {
-        () = shutdown.requested() => {}
-        () = work(&context, facts, &lane, &bgp, links, questions) => bail!("the layer 2 thread ended: see the error before this one"),
-    }
+    let end = work(&context, facts, &lane, &bgp, links, questions, &shutdown).await;
+    tracing::info!(event = "stopping", ?end, "");
     // BGP first, while BFD still speaks: a router that keeps our routes over a restart would drop them when BFD goes down
     // under a session that is up.
-    bgp.leave(bgp::Ending::Restarting);
+    let (bgp_ending, bfd_ending) = match end {
+        End::LaneEnded => bail!("the layer 2 thread ended: see the error before this one"),
+        End::Restart => (bgp::Ending::Restarting, bfd::Ending::Silence),
+        End::Left { why } => (bgp::Ending::Leaving { text: why }, bfd::Ending::AdminDown),
+    };
+    bgp.leave(bgp_ending);
     lane.leave();
-    bfd.leave(bfd::Ending::Silence);
+    bfd.leave(bfd_ending);
     Ok(())
 }
 

@@ -5,13 +5,19 @@ use std::time::Duration;
 
 use metallb_core::config::{BfdProfile, MinimumTtl};
 use metallb_lab::eventually;
+use metallb_lab::network::Forwarding;
+use metallb_lab::routers::{Bfd, BfdPeer};
 use metallb_protocols::bfd::{Hops, Path, State, Why};
 
 use super::node::{Node, every};
-use super::router::Router;
-use super::site::{Forwarding, Site};
+use super::router::Frr;
+use super::site::Site;
 
-const PEER: &str = " peer 192.0.2.1 multihop local-address 198.51.100.2\n  transmit-interval 100\n  receive-interval 100\n !";
+/// The far system's side: the node as its peer.
+fn node() -> BfdPeer {
+    let every = Bfd::every(Duration::from_millis(100), 3);
+    BfdPeer::far(IpAddr::from([192, 0, 2, 1]), IpAddr::from([198, 51, 100, 2]), every)
+}
 
 fn far() -> Path {
     Path::to(IpAddr::from([198, 51, 100, 2]), Hops::Multi)
@@ -20,7 +26,7 @@ fn far() -> Path {
 #[tokio::test]
 async fn a_router_behind_another_one_is_watched() {
     let site = Site::new();
-    let frr = Router::start(&site, "far", PEER).await;
+    let frr = Frr::watching(&site.far, node()).await;
     let node = Node::watch(&site, far(), every(100));
     node.is(State::Up).await;
     frr.says("status", "up").await;
@@ -35,8 +41,8 @@ async fn a_router_behind_another_one_is_watched() {
 #[tokio::test]
 async fn packets_over_more_routers_than_the_profile_allows_are_not_taken() {
     let site = Site::new();
-    site.lower_ttl(252);
-    let frr = Router::start(&site, "far", PEER).await;
+    let _rule = site.lower_ttl(252);
+    let frr = Frr::watching(&site.far, node()).await;
     let node = Node::watch(&site, far(), every(100));
     eventually(Duration::from_secs(10), "packets are dropped for their TTL", async || {
         node.counted("metallb_bfd_packets_dropped") > 1.0

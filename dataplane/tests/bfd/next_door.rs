@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 use metallb_core::config::BfdProfile;
 use metallb_dataplane::speaker::bfd::Ending;
 use metallb_lab::eventually;
+use metallb_lab::network::Forwarding;
+use metallb_lab::routers::{Bfd, BfdPeer};
 use metallb_protocols::bfd::{Hops, Path, State, Why};
 
 use super::node::{Node, every};
-use super::router::Router;
-use super::site::{Forwarding, LINK, Site};
+use super::router::Frr;
+use super::site::{LINK, Site};
 
 /// How much later than it should a thing may happen on a machine that does other work too.
 const SLACK: Duration = Duration::from_millis(500);
@@ -24,16 +26,19 @@ fn router() -> Path {
 }
 
 /// FRR's side: the node as its peer, every 100 ms, three times.
-fn peer(address: &str, more: &str) -> String {
-    format!(
-        " peer {address} interface {LINK}{more}\n  transmit-interval 100\n  receive-interval 100\n  detect-multiplier 3\n !"
-    )
+fn peer(address: &str) -> BfdPeer {
+    BfdPeer::next_door(address.parse().unwrap(), LINK, Bfd::every(ms(100), 3))
+}
+
+/// The same from the router's link-local address.
+fn link_local_peer() -> BfdPeer {
+    BfdPeer { source: Some("fe80::2".parse().unwrap()), ..peer("fe80::1") }
 }
 
 #[tokio::test]
 async fn a_router_that_falls_silent_is_found_in_three_intervals_and_found_again() {
     let site = Site::new();
-    let frr = Router::start(&site, "router", &peer("192.0.2.1", "")).await;
+    let frr = Frr::watching(&site.router, peer("192.0.2.1")).await;
     let node = Node::watch(&site, router(), every(100));
     let status = node.is(State::Up).await;
     frr.says("status", "up").await;
@@ -62,7 +67,7 @@ async fn a_router_that_falls_silent_is_found_in_three_intervals_and_found_again(
 #[tokio::test]
 async fn a_changed_profile_is_agreed_on_without_a_flap() {
     let site = Site::new();
-    let frr = Router::start(&site, "router", &peer("192.0.2.1", "")).await;
+    let frr = Frr::watching(&site.router, peer("192.0.2.1")).await;
     let node = Node::watch(&site, router(), every(100));
     node.is(State::Up).await;
     frr.says("remote-transmit-interval", 100).await;
@@ -82,7 +87,7 @@ async fn a_changed_profile_is_agreed_on_without_a_flap() {
 #[tokio::test]
 async fn the_router_finds_our_silence_and_is_told_of_our_leaving() {
     let site = Site::new();
-    let frr = Router::start(&site, "router", &peer("192.0.2.1", "")).await;
+    let frr = Frr::watching(&site.router, peer("192.0.2.1")).await;
     let node = Node::watch(&site, router(), every(100));
     node.is(State::Up).await;
     frr.says("status", "up").await;
@@ -101,7 +106,7 @@ async fn the_router_finds_our_silence_and_is_told_of_our_leaving() {
 async fn a_passive_session_comes_up_when_the_router_begins() {
     let site = Site::new();
     let node = Node::watch(&site, router(), BfdProfile { passive_mode: true, ..every(100) });
-    let frr = Router::start(&site, "router", &peer("192.0.2.1", "")).await;
+    let frr = Frr::watching(&site.router, peer("192.0.2.1")).await;
     node.is(State::Up).await;
     frr.says("status", "up").await;
 }
@@ -111,15 +116,9 @@ async fn ipv6_works_with_global_and_with_link_local_addresses() {
     let link_local =
         Path { interface: Some(LINK.into()), ..Path::to("fe80::2".parse().unwrap(), Hops::Single) };
     let global = Path::to("2001:db8::2".parse().unwrap(), Hops::Single);
-    for (path, address, more) in
-        [(global, "2001:db8::1", ""), (link_local, "fe80::1", " local-address fe80::2")]
-    {
+    for (path, peer) in [(global, peer("2001:db8::1")), (link_local, link_local_peer())] {
         let site = Site::new();
-        // FRR wants the local address before the interface.
-        let text = format!(
-            " peer {address}{more} interface {LINK}\n  transmit-interval 100\n  receive-interval 100\n !"
-        );
-        let frr = Router::start(&site, "router", &text).await;
+        let frr = Frr::watching(&site.router, peer).await;
         let source = (path.interface.is_some()).then(|| "fe80::1".parse().unwrap());
         let node = Node::watch(&site, Path { source, ..path }, every(100));
         node.is(State::Up).await;
@@ -138,11 +137,9 @@ async fn a_session_survives_its_interface() {
         source: Some("fe80::1".parse().unwrap()),
         ..Path::to("fe80::2".parse().unwrap(), Hops::Single)
     };
-    for (path, address) in [(v4, "192.0.2.1"), (v6, "fe80::1 local-address fe80::2")] {
+    for (path, peer) in [(v4, peer("192.0.2.1")), (v6, link_local_peer())] {
         let site = Site::new();
-        let text =
-            format!(" peer {address} interface {LINK}\n  transmit-interval 100\n  receive-interval 100\n !");
-        let _frr = Router::start(&site, "router", &text).await;
+        let _frr = Frr::watching(&site.router, peer).await;
         let node = Node::watch(&site, path, every(100));
         node.is(State::Up).await;
         site.replace_link();
@@ -154,7 +151,7 @@ async fn a_session_survives_its_interface() {
 #[tokio::test]
 async fn echo_packets_find_a_router_that_speaks_but_no_longer_forwards() {
     let site = Site::new();
-    let frr = Router::start(&site, "router", &peer("192.0.2.1", "")).await;
+    let frr = Frr::watching(&site.router, peer("192.0.2.1")).await;
     let node = Node::watch(&site, router(), BfdProfile { echo_mode: true, ..every(100) });
     node.is(State::Up).await;
     eventually(ms(10_000), "echo packets come back", async || {
@@ -178,7 +175,7 @@ async fn echo_packets_find_a_router_that_speaks_but_no_longer_forwards() {
 #[tokio::test]
 async fn a_flood_of_forged_packets_takes_no_session_down() {
     let site = Site::new();
-    let frr = Router::start(&site, "router", &peer("192.0.2.1", "")).await;
+    let frr = Frr::watching(&site.router, peer("192.0.2.1")).await;
     let node = Node::watch(&site, router(), every(100));
     node.is(State::Up).await;
     frr.says("remote-transmit-interval", 100).await;
@@ -186,7 +183,7 @@ async fn a_flood_of_forged_packets_takes_no_session_down() {
     let mut packet = [0; 24];
     packet[..5].copy_from_slice(&[0x20, 0x40, 3, 24, 9]);
     for from in ["198.51.100.1:0", "192.0.2.2:0"] {
-        site.inside("router", || {
+        let flood = site.router.inside(|| {
             let socket = UdpSocket::bind(from).unwrap();
             socket.set_ttl(255).unwrap();
             let until = Instant::now() + ms(1500);
@@ -195,6 +192,7 @@ async fn a_flood_of_forged_packets_takes_no_session_down() {
                 let _ = socket.send_to(&packet, "192.0.2.1:3784");
             }
         });
+        flood.unwrap();
     }
     // None of them took a place in the lane's queue.
     assert!(node.counted("metallb_bfd_packets_dropped") < 1.0);

@@ -23,7 +23,7 @@ impl Node {
     pub fn watch(site: &Site, path: Path, profile: BfdProfile) -> Self {
         let registry = Registry::new();
         let metrics = Metrics::register(&registry).unwrap();
-        let lane = site.inside("node", || Lane::start(metrics).unwrap());
+        let lane = site.node.inside(|| Lane::start(metrics).unwrap()).unwrap();
         let node = Self { lane, registry, path };
         node.publish(profile);
         node

@@ -11,6 +11,5 @@
 mod found;
 mod node;
 mod router;
-#[path = "../bfd/site.rs"]
 #[allow(dead_code)] // BFD needs more of it
 mod site;

@@ -7,6 +7,7 @@ use kube::ResourceExt;
 use metallb_core::config::{Config, Interfaces};
 use metallb_core::names::{InterfaceName, NodeName, ServiceKey};
 use metallb_core::plan::{AddressPlan, Endpoints, Planner, Speakers, Touched, World};
+use metallb_crds::cluster::node::LeavingSigns;
 use metallb_crds::cluster::service::{self, LoadBalancerClass};
 use metallb_crds::cluster::{endpoints, node};
 
@@ -68,7 +69,10 @@ impl<'i> Announcements<'i> {
         let mut world = World::new(node, false);
         world.set_config(self.config.clone());
         for object in &self.inventory.nodes {
-            world.set_node(object.name_any().as_str().into(), Some(node::read(object)));
+            world.set_node(
+                object.name_any().as_str().into(),
+                Some(node::read(object, &LeavingSigns::default())),
+            );
         }
         for (key, service) in &self.services {
             world.set_service(key.clone(), Some(service.clone()));

@@ -41,6 +41,8 @@ pub enum Format {
     /// For people
     #[default]
     Table,
+    /// For people with a wide screen: more columns, and nothing is cut. Where there is no more to tell, as table
+    Wide,
     /// For programs
     Json,
 }
@@ -68,6 +70,36 @@ pub enum Command {
         /// Apply the files to what the cluster holds (in thought)
         #[arg(long)]
         live: bool,
+    },
+    /// Say how the BGP sessions stand, by node and peer, and why those that should be there are not
+    ///
+    /// A line for every session that a speaker reports (in its BGPNodeStatus), and for every one that should be there and
+    /// is not: the peer is set aside by its configuration, selects no node, or the speaker of the node does not run.
+    ///
+    /// STATE is RFC 4271's; routes flow in Established only. SINCE is how long the session has been established, or has
+    /// not. FLAPS counts how often it ended. PREFIXES are those the router was told of; pending ones wait for the
+    /// session, unsendable ones are of a family that it does not carry. LAST ERROR stays after the session is back.
+    #[command(after_help = "\
+Examples:
+  kubectl metallb peers                    all sessions
+  kubectl metallb peers tor-1 -o wide      those with one router: AS numbers, families, errors in full
+  kubectl metallb peers --node n1          those of one node
+  kubectl metallb peers --check            for scripts: exit status 1 if a session that should be up is not
+
+Which should be up: one for every BGPPeer and node that it selects, also when the BGPPeer is set aside for an error in it.
+Not a BGPPeer that selects no node, and not a node without a speaker's pod as long as others have one.")]
+    Peers {
+        /// Only sessions with this BGPPeer
+        peer: Option<String>,
+        /// Only sessions of this node
+        #[arg(long)]
+        node: Option<String>,
+        /// Exit with status 1 if a session that should be up is not
+        #[arg(long)]
+        check: bool,
+        /// Take everything from these files, and not from a cluster: BGPNodeStatuses, BGPPeers, Nodes
+        #[arg(short, long = "filename")]
+        filename: Vec<PathBuf>,
     },
     /// Tell the whole story of one object
     Explain {

@@ -1,6 +1,6 @@
 //! Objects by kind: the world that the commands ask about.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, bail};
 use k8s_openapi::api::core::v1::{Namespace, Node, Secret, Service};
@@ -9,10 +9,10 @@ use kube::ResourceExt;
 use metallb_core::ipam::Namespaces;
 use metallb_core::names::{NodeName, ServiceKey};
 use metallb_core::refusal::Kind;
-use metallb_crds::ServiceL2Status;
 use metallb_crds::admission::Object;
-use metallb_crds::config::Objects;
+use metallb_crds::config::{Objects, Stored};
 use metallb_crds::conversion::{self, Version};
+use metallb_crds::{BGPNodeStatus, ServiceL2Status};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -35,8 +35,12 @@ pub(super) struct Inventory {
     pub namespaces: Vec<Namespace>,
     /// The nodes with a speaker that is ready; `None` when this is no cluster's inventory.
     pub speakers: Option<BTreeSet<NodeName>>,
-    /// What speakers report.
+    /// The nodes that have a speaker's pod, ready or not.
+    pub speaker_pods: BTreeSet<NodeName>,
+    /// What speakers report of services on layer 2.
     pub l2_statuses: Vec<ServiceL2Status>,
+    /// What speakers report of BGP sessions, by node.
+    pub bgp_statuses: BTreeMap<NodeName, Stored<BGPNodeStatus>>,
 }
 
 /// What a document is to MetalLB.
@@ -45,6 +49,8 @@ pub(super) enum Read {
     Configuration(Box<Object>),
     /// A `MetalLB`.
     MetalLB(Value),
+    /// How the sessions of a node stand.
+    BgpNodeStatus(NodeName, Box<Stored<BGPNodeStatus>>),
     /// Of Kubernetes' own kinds, one that matters.
     Surroundings(Box<Surrounding>),
     /// It matters to others.
@@ -83,6 +89,10 @@ pub(super) fn read(document: &Document, namespace: &str) -> anyhow::Result<Read>
             if kind == "MetalLB" {
                 return Ok(Read::MetalLB(object));
             }
+            if kind == "BGPNodeStatus" && object["metadata"]["namespace"] == namespace {
+                let (node, status) = bgp_node_status(&object);
+                return Ok(Read::BgpNodeStatus(node, Box::new(status)));
+            }
             let Some(kind) = Kind::ALL.into_iter().find(|known| known.to_string() == kind) else {
                 return Ok(Read::Other);
             };
@@ -95,6 +105,16 @@ pub(super) fn read(document: &Document, namespace: &str) -> anyhow::Result<Read>
         _ => return Ok(Read::Other),
     };
     Ok(Read::Surroundings(Box::new(surrounding)))
+}
+
+/// How the sessions of a node stand, and of which. One that cannot be read is a fact about that node.
+pub(super) fn bgp_node_status(object: &Value) -> (NodeName, Stored<BGPNodeStatus>) {
+    let node = object["metadata"]["name"].as_str().unwrap_or_default().into();
+    let status = match metallb_crds::read(object) {
+        Ok(status) => Stored::Readable(status),
+        Err(malformed) => Stored::Unreadable { metadata: Box::default(), error: malformed.to_string() },
+    };
+    (node, status)
 }
 
 fn typed<K: DeserializeOwned>(document: &Document) -> anyhow::Result<K> {
@@ -119,6 +139,7 @@ impl Inventory {
                     }
                 }
                 Read::MetalLB(object) => self.metallbs.push(object),
+                Read::BgpNodeStatus(node, status) => drop(self.bgp_statuses.insert(node, *status)),
                 Read::Surroundings(surrounding) => self.put(*surrounding, namespace),
                 Read::Other => {}
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::{Api, Client, Resource, ResourceExt};
@@ -11,27 +11,60 @@ use metallb_core::names::NodeName;
 use metallb_core::refusal::Kind;
 use metallb_crds::admission::Object;
 use metallb_crds::{
-    BFDProfile, BGPAdvertisement, BGPPeer, Community, IPAddressPool, L2Advertisement, ServiceL2Status,
+    BFDProfile, BGPAdvertisement, BGPNodeStatus, BGPPeer, Community, IPAddressPool, L2Advertisement,
+    ServiceL2Status,
 };
 use metallb_process::cluster;
 use serde::de::DeserializeOwned;
 
-use super::inventory::Inventory;
+use super::inventory::{Inventory, bgp_node_status};
 
-/// Looks at everything that matters, as the user of the kubeconfig.
+/// Looks at everything that matters to services, as the user of the kubeconfig.
 pub(super) async fn inventory(kubeconfig: Option<&Path>, namespace: &str) -> anyhow::Result<Inventory> {
     let client = cluster::client(kubeconfig).await?;
-    let mut inventory = Inventory {
-        services: everywhere(&client, "Services").await?,
-        slices: everywhere(&client, "EndpointSlices").await?,
-        nodes: everywhere(&client, "Nodes").await?,
-        namespaces: everywhere(&client, "Namespaces").await?,
-        speakers: Some(speakers(&client, namespace).await?),
-        ..Inventory::default()
-    };
+    let mut inventory = configuration(&client, namespace).await?;
+    inventory.services = everywhere(&client, "Services").await?;
+    inventory.slices = everywhere(&client, "EndpointSlices").await?;
+    inventory.namespaces = everywhere(&client, "Namespaces").await?;
     inventory.services.sort_by_key(|service| {
         (service.metadata.creation_timestamp.clone(), service.namespace(), service.name_any())
     });
+    let statuses: Api<ServiceL2Status> = Api::namespaced(client, namespace);
+    inventory.l2_statuses =
+        statuses.list(&ListParams::default()).await.context("cannot list servicel2statuses")?.items;
+    Ok(inventory)
+}
+
+/// Looks at everything that matters to BGP sessions.
+pub(super) async fn sessions(kubeconfig: Option<&Path>, namespace: &str) -> anyhow::Result<Inventory> {
+    let client = cluster::client(kubeconfig).await?;
+    let mut inventory = configuration(&client, namespace).await?;
+    let resource = ApiResource::erase::<BGPNodeStatus>(&());
+    let statuses: Api<DynamicObject> = Api::namespaced_with(client, namespace, &resource);
+    let found = match statuses.list(&ListParams::default()).await {
+        Err(kube::Error::Api(error)) if error.code == 404 => {
+            bail!(
+                "the cluster does not have the kind BGPNodeStatus: apply the manifest of this version of MetalLB"
+            )
+        }
+        found => found.context("cannot list bgpnodestatuses")?,
+    };
+    for object in found {
+        let (node, status) = bgp_node_status(&serde_json::to_value(object)?);
+        inventory.bgp_statuses.insert(node, status);
+    }
+    Ok(inventory)
+}
+
+/// The configuration, the nodes, and their speakers.
+async fn configuration(client: &Client, namespace: &str) -> anyhow::Result<Inventory> {
+    let (speakers, speaker_pods) = speakers(client, namespace).await?;
+    let mut inventory = Inventory {
+        nodes: everywhere(client, "Nodes").await?,
+        speakers: Some(speakers),
+        speaker_pods,
+        ..Inventory::default()
+    };
     let nodes = inventory.nodes.iter();
     inventory.objects.nodes =
         Some(nodes.map(|node| (node.name_any(), metallb_crds::cluster::node::configured(node))).collect());
@@ -43,11 +76,8 @@ pub(super) async fn inventory(kubeconfig: Option<&Path>, namespace: &str) -> any
             inventory.objects.put(Object::read(kind, &serde_json::to_value(object)?));
         }
     }
-    let statuses: Api<ServiceL2Status> = Api::namespaced(client.clone(), namespace);
-    inventory.l2_statuses =
-        statuses.list(&ListParams::default()).await.context("cannot list servicel2statuses")?.items;
     // Few may read Secrets; whoever may not is told nothing about them.
-    let secrets: Api<Secret> = Api::namespaced(client, namespace);
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
     inventory.objects.secrets = secrets.list(&ListParams::default()).await.ok().map(|secrets| {
         secrets
             .iter()
@@ -65,8 +95,11 @@ where
     Ok(found.with_context(|| format!("cannot list {what}"))?.items)
 }
 
-/// The nodes whose speaker is ready.
-async fn speakers(client: &Client, namespace: &str) -> anyhow::Result<BTreeSet<NodeName>> {
+/// The nodes whose speaker is ready, and those that have a speaker's pod.
+async fn speakers(
+    client: &Client,
+    namespace: &str,
+) -> anyhow::Result<(BTreeSet<NodeName>, BTreeSet<NodeName>)> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let speakers = ListParams::default().labels("app=metallb,component=speaker");
     let pods = pods.list(&speakers).await.context("cannot list the speakers' pods")?;
@@ -74,11 +107,9 @@ async fn speakers(client: &Client, namespace: &str) -> anyhow::Result<BTreeSet<N
         let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
         conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
     };
-    Ok(pods
-        .iter()
-        .filter(|pod| is_ready(pod))
-        .filter_map(|pod| Some(pod.spec.as_ref()?.node_name.as_deref()?.into()))
-        .collect())
+    let node = |pod: &Pod| -> Option<NodeName> { Some(pod.spec.as_ref()?.node_name.as_deref()?.into()) };
+    let ready = pods.iter().filter(|pod| is_ready(pod)).filter_map(node).collect();
+    Ok((ready, pods.iter().filter_map(node).collect()))
 }
 
 fn resource(kind: Kind) -> ApiResource {

@@ -11,6 +11,11 @@ pub(super) trait Answer: Serialize {
     /// For people.
     fn text(&self) -> String;
 
+    /// For people with a wide screen.
+    fn wide(&self) -> String {
+        self.text()
+    }
+
     /// The status of the process.
     fn exit(&self) -> ExitCode {
         ExitCode::SUCCESS
@@ -21,6 +26,7 @@ pub(super) trait Answer: Serialize {
 pub(super) fn render(answer: &impl Answer, format: Format) -> anyhow::Result<String> {
     Ok(match format {
         Format::Table => answer.text(),
+        Format::Wide => answer.wide(),
         Format::Json => serde_json::to_string_pretty(answer)? + "\n",
     })
 }

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use k8s_openapi::jiff::Timestamp;
 use metallb_crds::cluster::service::LoadBalancerClass;
 
 use super::args::{Cli, Command, Common, Explain};
 use super::documents;
 use super::inventory::Inventory;
 use super::output::{Answer, render};
-use super::{explain, live, plan, validate};
+use super::{explain, live, peers, plan, validate};
 
 /// Does what `cli` asks for, and prints the answer.
 pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
@@ -23,6 +24,19 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Plan { filename, live } => {
             anyhow::ensure!(live || !filename.is_empty(), "name files with -f, or a cluster with --live");
             answer(&plan::plan(&inventory(&filename, live, &common).await?, &class), &common)
+        }
+        Command::Peers { peer, node, check, filename } => {
+            let inventory = if filename.is_empty() {
+                live::sessions(common.kubeconfig.as_deref(), &common.namespace).await.context(
+                    "cannot look at the cluster; name one with --kubeconfig or $KUBECONFIG, or give files",
+                )?
+            } else {
+                Inventory::of(&documents::read_all(&filename)?, &common.namespace)?
+            };
+            let filter = peers::Filter { peer, node };
+            let mut peers = peers::peers(&inventory, &filter, &common.namespace, Timestamp::now())?;
+            peers.check = check;
+            answer(&peers, &common)
         }
         Command::Explain { what: Explain::Service { service, filename } } => {
             let inventory = inventory(&filename, filename.is_empty(), &common).await?;

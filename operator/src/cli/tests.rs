@@ -105,6 +105,18 @@ fn a_metallb_is_checked_too() {
 }
 
 #[test]
+fn fields_that_the_api_server_would_drop_are_warned_of() {
+    let typo = POOL.replace("spec: {addresses", "spec: {autoAsign: false, addresses");
+    let metallb = "---\napiVersion: metallb.io/v1beta1\nkind: MetalLB\nmetadata: {name: metallb}\nspec: {loglevel: all}\n";
+    let verdict = verdict(&format!("{typo}{metallb}"));
+    assert!(verdict.valid, "as in the cluster, they are no reason to refuse");
+    let found: Vec<_> = verdict.findings.iter().map(|it| (it.object.as_str(), it.code.as_str())).collect();
+    assert_eq!(found, [("IPAddressPool lab", "unknown-field"), ("MetalLB metallb", "unknown-field")]);
+    let finding = &verdict.findings[0];
+    assert!(finding.sentence.contains("spec.autoAsign") && finding.fix.contains("autoAssign"), "{finding:?}");
+}
+
+#[test]
 fn an_object_in_another_namespace_is_refused_as_admission_does() {
     let verdict = verdict(&POOL.replace("{name: lab}", "{name: lab, namespace: default}"));
     assert_eq!(verdict.findings.len(), 2);
@@ -116,6 +128,7 @@ fn the_samples_are_valid() {
     let samples = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../config/samples"));
     let verdict = validate(&documents::read_all(&[samples]).unwrap(), &common()).unwrap();
     assert!(verdict.valid && verdict.objects >= 13, "{verdict:?}");
+    assert!(verdict.findings.iter().all(|finding| finding.code != "unknown-field"), "{verdict:?}");
 }
 
 #[test]

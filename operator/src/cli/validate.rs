@@ -6,6 +6,7 @@ use metallb_core::refusal::{Effect, ObjectRefusal, Refusal};
 use metallb_crds::MetalLB;
 use metallb_crds::admission::{Change, Object, review};
 use metallb_crds::config::{Objects, parse};
+use metallb_crds::schema::{UnknownField, unknown_fields};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -57,6 +58,7 @@ pub(super) fn validate(documents: &[Document], common: &Common) -> anyhow::Resul
             Read::Configuration(object) => {
                 objects += 1;
                 let reference = object.reference();
+                findings.extend(unknown(document, &reference.to_string()));
                 if object.metadata().namespace.as_deref() == Some(common.namespace.as_str()) {
                     let ours = parsed.refusals.iter().filter(|refusal| refusal.object == reference);
                     findings.extend(ours.map(|refusal| {
@@ -75,11 +77,12 @@ pub(super) fn validate(documents: &[Document], common: &Common) -> anyhow::Resul
                 objects += 1;
                 let name = object["metadata"]["name"].as_str().unwrap_or_default();
                 let named = format!("MetalLB {name}");
+                findings.extend(unknown(document, &named));
                 let refusals = metallb(&object);
                 findings
                     .extend(refusals.iter().map(|refusal| Finding::of(named.clone(), source, true, refusal)));
             }
-            Read::Surroundings(_) | Read::Other => {}
+            Read::BgpNodeStatus(..) | Read::Surroundings(_) | Read::Other => {}
         }
     }
     let valid = findings.iter().all(|finding| !finding.denied);
@@ -99,6 +102,19 @@ fn misplaced(object: Object, source: &str, namespace: &str) -> Vec<Finding> {
         fix: format!("set metadata.namespace to {namespace}"),
     };
     decision.denials.into_iter().map(finding).collect()
+}
+
+/// Fields that the API server would drop. As there, that is no reason to refuse the object.
+fn unknown(document: &Document, named: &str) -> Vec<Finding> {
+    let finding = |UnknownField { path, known }| Finding {
+        object: named.to_owned(),
+        source: document.source.clone(),
+        denied: false,
+        code: "unknown-field".to_owned(),
+        sentence: format!("there is no field {path}: the API server drops it"),
+        fix: format!("remove it, or correct its name to one of {}", known.join(", ")),
+    };
+    unknown_fields(&document.object).into_iter().map(finding).collect()
 }
 
 fn metallb(object: &Value) -> Vec<SpecRefusal> {

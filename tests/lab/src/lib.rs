@@ -1,10 +1,13 @@
-//! Kubernetes for tests, on one machine and without Docker, in two sizes.
+//! Kubernetes and networks for tests, on one machine and without Docker.
 //!
 //! * [`ApiServer`]: etcd and kube-apiserver on loopback, in seconds, for any user. For tests of what talks to the API.
 //! * [`Cluster`]: nodes, clients and a router in network namespaces, with real kubelets, kube-proxies and pods. Needs
 //!   root. For tests of what reaches a service.
 //!
-//! Both hand out [`User`]s, who apply manifests and look at objects, and both run the same upstream programs
+//! * [`network`] and [`routers`]: hosts and links without Kubernetes, and FRR, BIRD or GoBGP on them. Needs root. For tests
+//!   of what speaks with routers.
+//!
+//! The first two hand out [`User`]s, who apply manifests and look at objects, and run the same upstream programs
 //! ([`tools`]). A scenario waits with [`eventually`] and nowhere else.
 //!
 //! ```no_run

@@ -1,4 +1,4 @@
-//! Every kind of MetalLB 0.16 and its operator as a table: names, versions, columns, fields, bounds, defaults, rules.
+//! Every kind of MetalLB 0.16 and its operator, and our own, as a table: names, versions, columns, fields, bounds, defaults, rules.
 //! See `outline` for the notation; what we have beyond the tables is listed in `beyond`.
 //!
 //! What is not compared, because it means nothing to an object:
@@ -246,6 +246,51 @@ fn a_service_bgp_status_is_as_documented() {
         status.peers [string]
         status.serviceName string rule(self == oldSelf)
         status.serviceNamespace string rule(self == oldSelf)
+        ",
+    );
+}
+
+#[test]
+fn a_bgp_node_status_is_as_documented() {
+    compare(
+        &outline::definition(&super::definition("bgpnodestatuses")),
+        "
+        bgpnodestatuses bgpnodestatus Namespaced
+        v1beta1 stored
+        | Node | .status.node | string
+        | Sessions | .status.established | string
+        | Age | .metadata.creationTimestamp | date
+        status object
+        status.established string
+        status.node string
+        status.sessions [object] atomic
+        status.sessions[].address string
+        status.sessions[].bfd object
+        status.sessions[].bfd.lastDown string
+        status.sessions[].bfd.profile* string
+        status.sessions[].bfd.since* date-time
+        status.sessions[].bfd.state* string AdminDown|Down|Init|Up
+        status.sessions[].families [string] atomic
+        status.sessions[].families[] ipv4|ipv6
+        status.sessions[].flaps integer
+        status.sessions[].gracefulRestart boolean
+        status.sessions[].interface string
+        status.sessions[].lastError object
+        status.sessions[].lastError.code* string
+        status.sessions[].lastError.message string
+        status.sessions[].lastError.time* date-time
+        status.sessions[].localASN* integer
+        status.sessions[].peer* string
+        status.sessions[].port* integer
+        status.sessions[].prefixes* object
+        status.sessions[].prefixes.announced* integer
+        status.sessions[].prefixes.pending integer
+        status.sessions[].prefixes.unsendable integer
+        status.sessions[].remoteASN integer
+        status.sessions[].routerID string
+        status.sessions[].since* date-time
+        status.sessions[].state* string Idle|Connect|Active|OpenSent|OpenConfirm|Established
+        status.sessions[].vrf string
         ",
     );
 }

@@ -125,10 +125,7 @@ impl Aggregation {
 /// it would attract traffic for addresses that are not the pool's.
 pub fn widest_block(range: &AddressRange) -> u8 {
     let (first, last) = (crate::address::to_number(range.first()), crate::address::to_number(range.last()));
-    let bits: u32 = match range.family() {
-        Family::V4 => 32,
-        Family::V6 => 128,
-    };
+    let bits = range.family().bits();
     // A block of 2^n addresses begins at a multiple of 2^n.
     let fits = |host_bits: &u32| {
         let Some(size) = 1_u128.checked_shl(*host_bits) else { return first == 0 && last == u128::MAX };

@@ -288,6 +288,7 @@ fn any_change() -> impl Strategy<Value = Change> {
     let any_node = (any::<bool>(), any::<bool>()).prop_map(|(network_unavailable, edge)| Node {
         network_unavailable,
         labels: if edge { label(EDGE) } else { Labels::new() },
+        ..Node::default()
     });
     prop_oneof![
         4 => (0_usize..3, prop::option::of(any_service)).prop_map(|(n, service)| Change::Service(n, service)),

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::candidates::labels_of;
-use super::{Service, Touched, TrafficPolicy, World};
+use super::{Departure, Service, Touched, TrafficPolicy, World};
 use crate::address::Family;
 use crate::config::{BgpAdvertisement, Community, Peer};
 use crate::names::{AdvertisementName, PeerName, ServiceKey};
@@ -256,8 +256,9 @@ impl Offer<'_> {
         if node.is_some_and(|node| node.network_unavailable) {
             return Err(Refused::NetworkUnavailable);
         }
-        if node.is_some_and(|node| world.excludes(node)) {
-            return Err(Refused::NodeExcluded);
+        // While it is announced that they go, the routes stay.
+        if let Some(refused) = world.leaving().filter(|_| world.departure() != Departure::Announced) {
+            return Err(refused);
         }
         let endpoints = world.endpoints(key);
         match service.traffic_policy {

@@ -7,6 +7,7 @@ use super::Touched;
 use crate::config::Config;
 use crate::labels::Labels;
 use crate::names::{InterfaceName, NodeName, PoolName, ServiceKey};
+use crate::refusal::AnnouncementRefusal;
 
 /// A Service of type LoadBalancer, as far as announcing it goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,6 +52,8 @@ pub struct Node {
     pub network_unavailable: bool,
     /// Those of `status.addresses` of type InternalIP, in their order.
     pub addresses: Vec<IpAddr>,
+    /// A sign that it is about to go.
+    pub leaving: Option<Leaving>,
 }
 
 impl Node {
@@ -58,6 +61,43 @@ impl Node {
     pub fn is_excluded(&self) -> bool {
         self.labels.contains_key("node.kubernetes.io/exclude-from-external-load-balancers")
     }
+}
+
+/// A sign that a node is about to go, for longer than its speaker takes to start anew. A cordon is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leaving {
+    /// The Node is deleted.
+    Deleted,
+    /// Its kubelet says that it is shutting down (condition Ready is False for that reason).
+    ShuttingDown,
+    /// It carries the taint that stands for leaving.
+    Tainted,
+    /// It carries the annotation that stands for leaving.
+    Annotated,
+}
+
+impl Leaving {
+    /// For people.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::Deleted => "the Node is deleted",
+            Self::ShuttingDown => "the node is shutting down",
+            Self::Tainted => "the node carries the taint that stands for leaving",
+            Self::Annotated => "the node carries the annotation that stands for leaving",
+        }
+    }
+}
+
+/// How far a node that goes has come with its routes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Departure {
+    /// It stays.
+    #[default]
+    Staying,
+    /// It announces its routes as about to go, so that routers take other ways first.
+    Announced,
+    /// Its routes are withdrawn.
+    Withdrawn,
 }
 
 /// The nodes that have a live speaker.
@@ -81,6 +121,7 @@ pub struct World {
     nodes: BTreeMap<NodeName, Node>,
     speakers: Speakers,
     interfaces: BTreeSet<InterfaceName>,
+    departure: Departure,
 }
 
 impl World {
@@ -96,6 +137,7 @@ impl World {
             endpoints: BTreeMap::new(),
             nodes: BTreeMap::new(),
             interfaces: BTreeSet::new(),
+            departure: Departure::Staying,
         }
     }
 
@@ -171,6 +213,27 @@ impl World {
     /// The same world, seen from `node`. A speaker never moves; who asks what every node decides goes from one to the next.
     pub fn set_own_node(&mut self, node: NodeName) -> Touched {
         replace(&mut self.node, node)
+    }
+
+    /// This node's departure has come so far.
+    pub fn set_departure(&mut self, departure: Departure) -> Touched {
+        replace(&mut self.departure, departure)
+    }
+
+    /// Why this node leaves, if it does.
+    pub fn leaving(&self) -> Option<AnnouncementRefusal> {
+        let Some(node) = self.own_node() else {
+            return Some(AnnouncementRefusal::NodeLeaving { why: Leaving::Deleted });
+        };
+        if self.excludes(node) {
+            return Some(AnnouncementRefusal::NodeExcluded);
+        }
+        node.leaving.map(|why| AnnouncementRefusal::NodeLeaving { why })
+    }
+
+    /// How far its departure has come.
+    pub const fn departure(&self) -> Departure {
+        self.departure
     }
 
     /// The node this world is seen from.

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::{Kind, Refusal};
 use crate::names::{AdvertisementName, InterfaceName, NodeName, PoolName};
+use crate::plan::Leaving;
 
 /// Why this node does not announce a service's address, by layer 2 or by BGP.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +51,11 @@ pub enum AnnouncementRefusal {
     NetworkUnavailable,
     /// The node carries the label that excludes it from load balancers.
     NodeExcluded,
+    /// The node is about to go.
+    NodeLeaving {
+        /// By which sign.
+        why: Leaving,
+    },
     /// externalTrafficPolicy Local, and no usable endpoint here.
     NoLocalEndpoint,
     /// Another node announces it.
@@ -79,6 +85,7 @@ impl Refusal for AnnouncementRefusal {
             Self::SharedWithServiceSelector => "shared-with-service-selector",
             Self::NetworkUnavailable => "network-unavailable",
             Self::NodeExcluded => "node-excluded",
+            Self::NodeLeaving { .. } => "node-leaving",
             Self::NoLocalEndpoint => "no-local-endpoint",
             Self::NotOwner { .. } => "not-owner",
             Self::NobodyEligible => "nobody-eligible",
@@ -111,6 +118,7 @@ impl Refusal for AnnouncementRefusal {
             Self::NodeExcluded => {
                 "the node has label node.kubernetes.io/exclude-from-external-load-balancers".to_owned()
             }
+            Self::NodeLeaving { why } => why.sentence().to_owned(),
             Self::NoLocalEndpoint => {
                 "externalTrafficPolicy is Local and no endpoint on this node can serve".to_owned()
             }
@@ -140,6 +148,7 @@ impl Refusal for AnnouncementRefusal {
             }
             Self::NetworkUnavailable => "repair the node's network plugin".to_owned(),
             Self::NodeExcluded => "remove the label, or set the speaker's --ignore-exclude-lb".to_owned(),
+            Self::NodeLeaving { .. } => "nothing: other nodes announce it, and this one again when the sign is gone".to_owned(),
             Self::NoLocalEndpoint => "nothing, if other nodes have endpoints; else use policy Cluster".to_owned(),
             Self::NotOwner { .. } => "nothing needs to be done: one node announces an address on layer 2".to_owned(),
             Self::NobodyEligible => "start the speaker on a node that the L2Advertisement selects".to_owned(),

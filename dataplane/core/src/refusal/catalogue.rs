@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::{AllocationRefusal, AnnouncementRefusal, CannotShare, FrrRefusal, Kind, Unknown};
 use crate::address::Family;
 use crate::names::ServiceKey;
+use crate::plan::Leaving;
 
 const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
 
@@ -62,6 +63,7 @@ pub fn announcement() -> Vec<AnnouncementRefusal> {
         AnnouncementRefusal::SharedWithServiceSelector,
         AnnouncementRefusal::NetworkUnavailable,
         AnnouncementRefusal::NodeExcluded,
+        AnnouncementRefusal::NodeLeaving { why: Leaving::ShuttingDown },
         AnnouncementRefusal::NoLocalEndpoint,
         AnnouncementRefusal::NotOwner { owner: "node-2".into() },
         AnnouncementRefusal::NobodyEligible,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use metallb_protocols::bgp::session::{Connection, Failure, Input, Output, Path, Refused, State};
+use metallb_protocols::bgp::session::{Connection, Ending, Failure, Input, Output, Path, Refused, State};
 use metallb_protocols::bgp::wire::{
     Capability, HEADER, LARGEST, LARGEST_EXTENDED, Open, Reason, Short, keepalive,
 };
@@ -105,6 +105,37 @@ fn half_a_message_of_a_connection_that_is_gone_is_not_read_on_the_next() {
     router.receive(&open(every_capability()).emit());
     router.receive(&keepalive());
     assert!(router.is_up());
+}
+
+#[test]
+fn a_message_longer_than_was_agreed_on_is_refused_by_its_header() {
+    let header = [&[0xff; 16][..], &5000_u16.to_be_bytes(), &[2]].concat();
+    for stage in [Stage::OpenSent, Stage::Established, Stage::SecondBesideEstablished] {
+        let mut router = Router::at(stage);
+        router.receive(&header);
+        let failures = failures(&router.outputs);
+        let [Failure::BadMessage { answer }] = &failures[..] else { panic!("{stage:?}: {failures:?}") };
+        assert_eq!(answer.reason, Reason::BAD_MESSAGE_LENGTH);
+    }
+    let mut router = Router::at(Stage::Extended);
+    router.receive(&header);
+    assert!(router.outputs.is_empty() && router.is_up(), "it was agreed on");
+}
+
+#[test]
+fn a_session_that_is_ended_closes_all_its_connections_and_listens_to_none() {
+    for stage in [Stage::SecondBesideEstablished, Stage::SecondBesideFirst] {
+        let mut router = Router::at(stage);
+        router.input(Input::Stop(Ending::Deconfigured));
+        let closed = router.outputs.drain(..).filter(|output| matches!(output, Output::Close { .. })).count();
+        assert_eq!(closed, 2, "{stage:?}");
+        for connection in [Connection::Dialled(1), Connection::Accepted(1)] {
+            router.connection = connection;
+            router.receive(&[open(every_capability()).emit(), keepalive()].concat());
+        }
+        assert_eq!((router.session.state(), router.session.poll_timeout()), (State::Idle, None));
+        assert!(router.outputs.is_empty());
+    }
 }
 
 #[test]

@@ -129,7 +129,7 @@ impl Peer {
         self.input(Input::Start);
         while !self.ended {
             let router = self.router.map(|router| router.address());
-            self.telling.tell(&self.session, &self.wanted.transport, router, self.bfd.as_ref());
+            self.telling.tell(&self.session, &self.wanted, router, self.bfd.as_ref());
             let due = self.session.poll_timeout();
             tokio::select! {
                 biased;
@@ -218,7 +218,8 @@ impl Peer {
 
     /// Has BFD watch the way to the router, if the peer asks for it.
     fn watch(&mut self) {
-        let way = self.wanted.bfd.zip(self.router).map(|(profile, router)| (self.way_to(&router), profile));
+        let bfd = self.wanted.bfd.as_ref().zip(self.router.as_ref());
+        let way = bfd.map(|(bfd, router)| (self.way_to(router), bfd.profile));
         self.around.watched.set(&self.name, way.clone());
         let way = way.map(|(way, _)| way);
         if self.way != way {

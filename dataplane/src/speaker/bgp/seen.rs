@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
 use metallb_core::address::Family;
-use metallb_core::config::{Asn, Endpoint, RouterId};
-use metallb_core::names::{PeerName, VrfName};
+use metallb_core::config::{Asn, Endpoint, RemoteAs, RouterId};
+use metallb_core::names::{BfdProfileName, PeerName, VrfName};
 use metallb_protocols::bgp::session::State;
 use metallb_protocols::{bfd, bgp};
 
@@ -25,8 +26,12 @@ pub struct PeerSeen {
     pub endpoint: Endpoint,
     /// Where the router is, if that is known: an unnumbered one has to be found.
     pub address: Option<SocketAddr>,
+    /// `spec.peerPort`.
+    pub port: NonZeroU16,
     /// `spec.vrf`.
     pub vrf: Option<VrfName>,
+    /// The router's system, as the BGPPeer says.
+    pub remote: RemoteAs,
     /// Our system, as the router knows it.
     pub local_asn: Asn,
     /// Who we are to it.
@@ -81,10 +86,12 @@ pub struct Agreed {
 /// What BFD says of the way to a router.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BfdSeen {
+    /// The BFDProfile that it is run by.
+    pub profile: BfdProfileName,
     /// Its state.
     pub state: bfd::State,
-    /// Why it is in it.
-    pub why: Option<bfd::Why>,
+    /// Why it last went down; `None` while it never did.
+    pub last_down: Option<bfd::Why>,
     /// Since when.
     pub since: Timestamp,
     /// Times that it was up and went down.

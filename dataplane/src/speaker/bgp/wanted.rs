@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use metallb_core::address::Family;
 use metallb_core::config::{
-    BfdProfile, Endpoint, HoldTime, Password, Peer, RemoteAs, RouterId, SessionFamilies, Timers,
+    Bfd, Endpoint, HoldTime, Password, Peer, RemoteAs, RouterId, SessionFamilies, Timers,
 };
 use metallb_core::names::{NodeName, VrfName};
 use metallb_protocols::bgp::adverts::Defaults;
@@ -33,7 +33,7 @@ pub struct Wanted {
     /// What its connections go by.
     pub transport: Transport,
     /// Watched over by BFD, like that.
-    pub bfd: Option<BfdProfile>,
+    pub bfd: Option<Bfd>,
 }
 
 /// How to reach the router. What differs here needs a new connection.
@@ -95,7 +95,7 @@ impl Wanted {
             password,
             reach: profile.reach(peer.multihop, internal),
         };
-        Self { settings, transport, bfd: peer.bfd.as_ref().map(|bfd| bfd.profile) }
+        Self { settings, transport, bfd: peer.bfd.clone() }
     }
 }
 

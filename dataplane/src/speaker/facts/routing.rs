@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use metallb_core::names::{PeerName, ServiceKey};
-use metallb_core::plan::{PeerChanges, RoutePlanner, Touched, World, peers};
+use metallb_core::plan::{Departure, PeerChanges, RoutePlanner, Touched, World, peers};
 
 use super::told::{News, Protocol, Told, Verdicts};
 use crate::kube::configuration::Configuration;
@@ -16,6 +16,8 @@ use crate::speaker::bgp::wanted::{Profile, Wanted};
 pub struct Decided {
     /// The routers, if they are different now.
     pub peers: Option<BTreeMap<PeerName, Wanted>>,
+    /// Routes are announced as about to go, or no longer, if that is different now.
+    pub draining: Option<bool>,
     /// What each is to hear that it did not before.
     pub routes: BTreeMap<PeerName, PeerChanges>,
 }
@@ -31,6 +33,7 @@ pub struct Routing {
     touched: Touched,
     peers: BTreeMap<PeerName, Wanted>,
     peers_stale: bool,
+    draining: bool,
     told: Told,
     /// Decided and not told yet.
     untold: BTreeSet<IpAddr>,
@@ -47,6 +50,7 @@ impl Routing {
             touched: Touched::Everything,
             peers: BTreeMap::new(),
             peers_stale: true,
+            draining: false,
             told: Told::new(Protocol::Bgp),
             untold: BTreeSet::new(),
             all_untold: true,
@@ -83,6 +87,12 @@ impl Routing {
                 self.peers.clone_from(&peers);
                 decided.peers = Some(peers);
             }
+        }
+        // Routes that are withdrawn keep the mark: telling them anew without it would be telling the opposite.
+        let draining = world.departure() != Departure::Staying;
+        if self.draining != draining {
+            self.draining = draining;
+            decided.draining = Some(draining);
         }
         if knows_routes && !self.touched.is_nothing() {
             let touched = std::mem::replace(&mut self.touched, Touched::nothing());

@@ -40,7 +40,7 @@ fn session(peer: &PeerName, seen: &PeerSeen) -> Value {
         })).collect::<Vec<_>>(),
         "bfd": seen.bfd.as_ref().map(|bfd| json!({
             "state": bfd.state.to_string(), "since": bfd.since.to_string(), "downs": bfd.downs,
-            "why": bfd.why.map(|why| why.to_string()),
+            "profile": bfd.profile.to_string(), "lastDown": bfd.last_down.map(|why| why.to_string()),
         })),
     })
 }

@@ -9,9 +9,13 @@ use serde_json::{Value, json};
 use super::*;
 use crate::net::links::Link;
 use crate::speaker::bgp::wanted::Profile;
+use crate::speaker::departure::Pace;
 
 const VIP: &str = "10.0.0.1"; // of node-a, node-b, node-c it elects node-b, then a, then c
 const NODES: [&str; 3] = ["node-a", "node-b", "node-c"];
+
+const PACE: Pace =
+    Pace { announcing: std::time::Duration::from_secs(5), flows: std::time::Duration::from_secs(10) };
 
 fn key(name: &str) -> ServiceKey {
     ServiceKey::new("default", name)
@@ -81,7 +85,7 @@ fn all_alive() -> Speakers {
 
 /// A node with all lists in, every speaker alive, and its first outcome.
 fn ready_on(node: &str) -> (Facts, Outcome) {
-    let mut facts = Facts::new(node.into(), false, true, Profile::Native);
+    let mut facts = Facts::new(node.into(), false, true, Profile::Native, PACE);
     facts.set_speakers(Some(all_alive()));
     facts.set_links(links());
     for input in inputs() {
@@ -102,7 +106,7 @@ fn reasons(outcome: &Outcome) -> Vec<&'static str> {
 #[test]
 fn until_every_list_is_in_nothing_is_announced_and_others_must_not_count_on_it() {
     for missing in 0..inputs().len() {
-        let mut facts = Facts::new("node-b".into(), false, true, Profile::Native);
+        let mut facts = Facts::new("node-b".into(), false, true, Profile::Native, PACE);
         facts.set_speakers(Some(all_alive()));
         facts.set_links(links());
         for (position, input) in inputs().into_iter().enumerate() {
@@ -117,7 +121,7 @@ fn until_every_list_is_in_nothing_is_announced_and_others_must_not_count_on_it()
 
 #[test]
 fn until_the_lane_knows_who_lives_nothing_is_announced() {
-    let mut facts = Facts::new("node-a".into(), false, true, Profile::Native);
+    let mut facts = Facts::new("node-a".into(), false, true, Profile::Native, PACE);
     facts.set_links(links());
     for input in inputs() {
         facts.apply(input);
@@ -171,7 +175,7 @@ fn nothing_new_is_nothing_said() {
 
 #[test]
 fn without_heartbeats_the_pods_of_the_speakers_do_not_matter() {
-    let mut facts = Facts::new("node-b".into(), false, false, Profile::Native);
+    let mut facts = Facts::new("node-b".into(), false, false, Profile::Native, PACE);
     facts.set_speakers(Some(Speakers::EveryNode));
     facts.set_links(links());
     for input in inputs().into_iter().take(5) {
@@ -253,7 +257,7 @@ fn a_speaker_that_ended_or_has_no_address_yet_is_no_peer() {
 
 #[test]
 fn the_state_says_what_is_waited_for_and_why_an_address_is_not_announced_here() {
-    let mut facts = Facts::new("node-a".into(), false, true, Profile::Native);
+    let mut facts = Facts::new("node-a".into(), false, true, Profile::Native, PACE);
     assert_eq!(facts.state(&[].into())["waitsFor"].as_array().unwrap().len(), 7);
     for input in inputs() {
         facts.apply(input);

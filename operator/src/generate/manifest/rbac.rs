@@ -26,11 +26,16 @@ const KEEP: [&str; 6] = ["get", "list", "watch", "create", "patch", "delete"];
 /// The kinds that users configure MetalLB with.
 const CONFIGURATION: [&str; 6] =
     ["bfdprofiles", "bgpadvertisements", "bgppeers", "communities", "ipaddresspools", "l2advertisements"];
+/// The kinds by which speakers tell what they do.
+const REPORTS: [&str; 3] = ["bgpnodestatuses", "servicebgpstatuses", "servicel2statuses"];
+const REPORTS_STATUS: [&str; 3] =
+    ["bgpnodestatuses/status", "servicebgpstatuses/status", "servicel2statuses/status"];
 /// What it takes to keep one field of an object right.
 const PUBLISH: [&str; 3] = ["list", "watch", "patch"];
 /// The Secret of the webhooks' certificate, upstream's.
 const CERTIFICATE: &str = "metallb-webhook-cert";
 const METALLB: &str = "metallb.io";
+const FRR_K8S: &str = "frrk8s.metallb.io";
 const CORE: &str = "";
 
 /// What one account may do.
@@ -163,8 +168,12 @@ fn grants(certificates: Certificates) -> [Grant; 3] {
             in_namespace: [
                 vec![
                     rule(METALLB, &CONFIGURATION, &READ),
-                    rule(METALLB, &["servicel2statuses"], &["get", "list", "watch", "create", "delete"]),
-                    rule(METALLB, &["servicel2statuses/status"], &["patch"]),
+                    // What it announces, and how its sessions stand.
+                    rule(METALLB, &REPORTS, &KEEP),
+                    rule(METALLB, &REPORTS_STATUS, &["patch"]),
+                    // The same for tools that know frr-k8s, where the cluster has its kinds.
+                    rule(FRR_K8S, &["bgpsessionstates"], &KEEP),
+                    rule(FRR_K8S, &["bgpsessionstates/status"], &["patch"]),
                     // Passwords of BGP sessions are among the Secrets.
                     rule(CORE, &["pods", "secrets"], &READ),
                 ],

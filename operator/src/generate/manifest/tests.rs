@@ -40,9 +40,9 @@ fn a_namespace_and_the_kinds_come_before_what_needs_them() {
         .map(|object| object["kind"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(kinds[0], "Namespace");
-    assert!(kinds[1..11].iter().all(|kind| kind == "CustomResourceDefinition"));
+    assert!(kinds[1..12].iter().all(|kind| kind == "CustomResourceDefinition"));
     assert_eq!(kinds.last().unwrap(), "Deployment");
-    assert_eq!(kinds.len(), 1 + 10 + 3 + 3 * 4 + 2 + 3 + 1 + 1);
+    assert_eq!(kinds.len(), 1 + 11 + 3 + 3 * 4 + 2 + 3 + 1 + 1);
 }
 
 #[test]
@@ -92,6 +92,31 @@ fn nobody_gets_everything_or_what_leads_there() {
                 assert!(!reads_secrets || text.contains("resourceNames") || is_speakers, "{text}");
             }
         }
+    }
+}
+
+#[test]
+fn a_speaker_may_write_every_kind_that_it_reports_with() {
+    let roles = objects_of("Role");
+    let speaker = roles.iter().find(|role| role["metadata"]["name"] == SPEAKER).unwrap();
+    let may = |group: &str, resource: &str, verb: &str| {
+        let has = |rule: &Value, field: &str, wanted: &str| {
+            rule[field].as_array().unwrap().iter().any(|found| found == wanted)
+        };
+        speaker["rules"].as_array().unwrap().iter().any(|rule| {
+            has(rule, "apiGroups", group) && has(rule, "resources", resource) && has(rule, "verbs", verb)
+        })
+    };
+    for (group, kind) in [
+        ("metallb.io", "bgpnodestatuses"),
+        ("metallb.io", "servicebgpstatuses"),
+        ("metallb.io", "servicel2statuses"),
+        ("frrk8s.metallb.io", "bgpsessionstates"),
+    ] {
+        for verb in ["list", "watch", "create", "patch", "delete"] {
+            assert!(may(group, kind, verb), "{verb} {kind}");
+        }
+        assert!(may(group, &format!("{kind}/status"), "patch"), "{kind}");
     }
 }
 

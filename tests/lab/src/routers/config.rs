@@ -185,6 +185,11 @@ impl Config {
         }
     }
 
+    /// Whether there is anything for BGP to do; else BFD may run alone.
+    pub(super) fn speaks_bgp(&self) -> bool {
+        !(self.neighbours.is_empty() && self.originates.is_empty())
+    }
+
     /// Listening there.
     pub fn port(self, port: u16) -> Self {
         Self { port, ..self }

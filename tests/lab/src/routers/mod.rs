@@ -32,9 +32,10 @@
 //! assert_eq!(paths[0].as_path, [64500]);
 //! # Ok(()) }
 //! ```
-
+mod bird;
 mod config;
 mod frr;
+mod gobgp;
 
 mod router;
 mod running;

@@ -9,9 +9,9 @@ use ipnet::IpNet;
 use nix::sys::signal::Signal;
 
 use super::config::{Config, Family, Peer};
-use super::frr;
 use super::running::{Ending, Running};
 use super::seen::{BfdState, BgpState, NeighbourState, Path, Routes};
+use super::{bird, frr, gobgp};
 use crate::network::Host;
 use crate::wait::{Attempt, until};
 
@@ -23,17 +23,23 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub enum Make {
     /// FRR, of Debian's package `frr`.
     Frr,
+    /// BIRD 2, of Debian's package `bird2`.
+    Bird,
+    /// GoBGP, of Debian's package `gobgpd`.
+    GoBgp,
 }
 
 impl Make {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Frr];
+    pub const ALL: [Self; 3] = [Self::Frr, Self::Bird, Self::GoBgp];
 }
 
 impl Display for Make {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Frr => "FRR",
+            Self::Bird => "BIRD",
+            Self::GoBgp => "GoBGP",
         })
     }
 }
@@ -51,6 +57,7 @@ impl Router {
     pub async fn start(make: Make, host: &Host, config: Config) -> Result<Self> {
         let owner = match make {
             Make::Frr => Some(frr::daemons::USER),
+            Make::Bird | Make::GoBgp => None,
         };
         let mut router = Self { make, config, running: Running::prepare(host, owner)? };
         router.begin().await?;
@@ -76,6 +83,8 @@ impl Router {
     pub async fn neighbours(&self) -> Result<Vec<NeighbourState>> {
         match self.make {
             Make::Frr => frr::answers::neighbours(&self.running).await,
+            Make::Bird => bird::answers::neighbours(&self.running, &self.config).await,
+            Make::GoBgp => gobgp::answers::neighbours(&self.running).await,
         }
     }
 
@@ -92,9 +101,7 @@ impl Router {
     pub async fn routes(&self) -> Result<Routes> {
         let mut routes = Routes::new();
         for family in Family::ALL {
-            routes.extend(match self.make {
-                Make::Frr => frr::answers::routes(&self.running, family).await?,
-            });
+            routes.extend(self.routes_of(family).await?);
         }
         Ok(routes)
     }
@@ -102,16 +109,23 @@ impl Router {
     /// The paths to a prefix; none if it does not know it.
     pub async fn paths(&self, prefix: &str) -> Result<Vec<Path>> {
         let prefix: IpNet = prefix.parse().with_context(|| format!("{prefix:?} is no prefix"))?;
-        let mut routes = match self.make {
-            Make::Frr => frr::answers::routes(&self.running, Family::of(&prefix)).await?,
-        };
-        Ok(routes.remove(&prefix).unwrap_or_default())
+        Ok(self.routes_of(Family::of(&prefix)).await?.remove(&prefix).unwrap_or_default())
+    }
+
+    async fn routes_of(&self, family: Family) -> Result<Routes> {
+        match self.make {
+            Make::Frr => frr::answers::routes(&self.running, family).await,
+            Make::Bird => bird::answers::routes(&self.running, family).await,
+            Make::GoBgp => gobgp::answers::routes(&self.running, family).await,
+        }
     }
 
     /// What it says of its BFD sessions.
     pub async fn bfd(&self) -> Result<Vec<BfdState>> {
         match self.make {
             Make::Frr => frr::answers::bfd(&self.running).await,
+            Make::Bird => bird::answers::bfd(&self.running).await,
+            Make::GoBgp => Ok(Vec::new()),
         }
     }
 
@@ -122,15 +136,17 @@ impl Router {
     }
 
     /// Tells it to be something else. Sessions that are the same in both stay up. What needs a restart to change (AS,
-    /// port) is restarted.
+    /// router id, port) is restarted.
     pub async fn reconfigure(&mut self, config: Config) -> Result<()> {
         let old = std::mem::replace(&mut self.config, config);
-        let needs_restart = (old.asn, old.port) != (self.config.asn, self.config.port);
-        if needs_restart {
+        let identity = |config: &Config| (config.asn, config.router_id, config.port, config.speaks_bgp());
+        if identity(&old) != identity(&self.config) {
             return self.restart().await;
         }
         match self.make {
             Make::Frr => frr::daemons::reconfigure(&self.running, &old, &self.config).await,
+            Make::Bird => bird::daemon::reconfigure(&self.running, &self.config).await,
+            Make::GoBgp => gobgp::daemon::reconfigure(&self.running, &old, &self.config).await,
         }
     }
 
@@ -138,6 +154,8 @@ impl Router {
     pub async fn clear(&self, neighbour: &Peer) -> Result<()> {
         match self.make {
             Make::Frr => frr::daemons::clear(&self.running, neighbour).await,
+            Make::Bird => bird::daemon::clear(&self.running, &self.config, neighbour).await,
+            Make::GoBgp => gobgp::daemon::clear(&self.running, neighbour).await,
         }
     }
 
@@ -155,6 +173,8 @@ impl Router {
     pub async fn begin(&mut self) -> Result<()> {
         let started = match self.make {
             Make::Frr => frr::daemons::start(&mut self.running, &self.config).await,
+            Make::Bird => bird::daemon::start(&mut self.running, &self.config).await,
+            Make::GoBgp => gobgp::daemon::start(&mut self.running, &self.config).await,
         };
         started.with_context(|| format!("start {} on {}", self.make, self.host().name()))
     }
@@ -219,9 +239,11 @@ impl Router {
         is: impl Fn(&NeighbourState) -> bool,
     ) -> NeighbourState {
         let what = format!("{} on {} says of {at}: {what}", self.make, self.host().name());
-        self.eventually(PATIENCE, &what, async || {
-            let state = self.neighbour(&at).await?.context("no such neighbour")?;
-            if is(&state) { Ok(state) } else { Err(Error::msg(format!("{state:?}"))) }
+        self.eventually(PATIENCE, &what, async || match self.neighbour(&at).await {
+            Ok(Some(state)) if is(&state) => Ok(state),
+            Ok(Some(state)) => Err(format!("{state:?}")),
+            Ok(None) => Err("it knows no such neighbour".to_owned()),
+            Err(error) => Err(format!("{error:#}")),
         })
         .await
     }
@@ -232,9 +254,10 @@ impl Router {
     /// When they are not within half a minute.
     pub async fn route(&self, prefix: &str, are: impl Fn(&[Path]) -> bool) -> Vec<Path> {
         let what = format!("{} on {} has the right paths to {prefix}", self.make, self.host().name());
-        self.eventually(PATIENCE, &what, async || {
-            let paths = self.paths(prefix).await?;
-            if are(&paths) { Ok(paths) } else { Err(Error::msg(format!("{paths:?}"))) }
+        self.eventually(PATIENCE, &what, async || match self.paths(prefix).await {
+            Ok(paths) if are(&paths) => Ok(paths),
+            Ok(paths) => Err(format!("{paths:?}")),
+            Err(error) => Err(format!("{error:#}")),
         })
         .await
     }

@@ -26,8 +26,18 @@ pub(super) struct Running {
     host: Host,
     directory: PathBuf,
     processes: Vec<Process>,
+    starts: Start,
     alive: Option<PipeWriter>,
     janitor: Option<Janitor>,
+}
+
+/// Whether a router has run before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    /// It has not.
+    First,
+    /// It has, with the same directory.
+    Again,
 }
 
 /// What is done about the processes of a router.
@@ -56,11 +66,22 @@ impl Running {
         let (janitor, alive) = Janitor::engage(work, [directory.path()])?;
         let directory = directory.keep();
         let (alive, janitor) = (Some(alive), Some(janitor));
-        Ok(Self { host: host.clone(), directory, processes: Vec::new(), alive, janitor })
+        Ok(Self {
+            host: host.clone(),
+            directory,
+            processes: Vec::new(),
+            starts: Start::First,
+            alive,
+            janitor,
+        })
     }
 
     pub(super) fn host(&self) -> &Host {
         &self.host
+    }
+
+    pub(super) fn starting(&self) -> Start {
+        self.starts
     }
 
     pub(super) fn directory(&self) -> &Path {
@@ -135,6 +156,7 @@ impl Running {
             Ending::Killed => end(&self.processes)?,
         }
         self.processes.clear();
+        self.starts = Start::Again;
         fs::write(self.directory.join("pids"), "").context("empty the list of processes")
     }
 

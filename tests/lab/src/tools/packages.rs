@@ -41,13 +41,19 @@ const NEEDED: &[Needed] = &[
     Needed { program: "ping", package: "iputils-ping" },
     Needed { program: "ndisc6", package: "ndisc6" },
     Needed { program: "tcpdump", package: "tcpdump" },
-    // A router, for the tests of BFD and of router discovery.
+    // Routers, for the tests of BGP, BFD and router discovery.
     Needed { program: "/usr/lib/frr/bfdd", package: "frr" },
+    Needed { program: "/usr/lib/frr/bgpd", package: "frr" },
     Needed { program: "vtysh", package: "frr" },
+    Needed { program: "bird", package: "bird2" },
+    Needed { program: "birdc", package: "bird2" },
+    Needed { program: "gobgp", package: "gobgpd" },
+    Needed { program: "gobgpd", package: "gobgpd" },
 ];
 
 /// Packages that would start a service on this machine, and that service. The lab runs its program in namespaces only.
-const SERVICES: &[(&str, &str)] = &[("frr", "frr.service")];
+const SERVICES: &[(&str, &str)] =
+    &[("bird2", "bird.service"), ("frr", "frr.service"), ("gobgpd", "gobgpd.service")];
 
 /// The programs this machine lacks.
 pub fn missing() -> Vec<Needed> {
@@ -123,8 +129,20 @@ pub(crate) fn require() -> Result<()> {
     )
 }
 
-const ONLY_SCENARIOS: &[&str] =
-    &["curl", "arping", "ping", "ndisc6", "tcpdump", "/usr/lib/frr/bfdd", "vtysh"];
+const ONLY_SCENARIOS: &[&str] = &[
+    "curl",
+    "arping",
+    "ping",
+    "ndisc6",
+    "tcpdump",
+    "/usr/lib/frr/bfdd",
+    "/usr/lib/frr/bgpd",
+    "vtysh",
+    "bird",
+    "birdc",
+    "gobgp",
+    "gobgpd",
+];
 
 fn present(program: &str) -> bool {
     if program.starts_with('/') {

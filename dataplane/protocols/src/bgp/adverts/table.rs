@@ -138,8 +138,11 @@ impl Adverts {
         self.told
     }
 
-    /// Prefixes of which the router does not know yet what has become of them.
+    /// Prefixes of which the router does not know yet what has become of them; without a session, all.
     pub fn pending(&self) -> usize {
+        if self.families.is_empty() {
+            return self.entries.len();
+        }
         self.announcements.values().map(BTreeSet::len).sum::<usize>() + self.withdrawals.len()
     }
 

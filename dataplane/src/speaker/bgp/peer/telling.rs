@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
-use metallb_core::names::PeerName;
+use metallb_core::names::{BfdProfileName, PeerName};
 use metallb_protocols::bfd;
 use metallb_protocols::bgp::session::{Counters, Failure, Negotiated, Session, State};
 use tokio::sync::watch;
@@ -125,10 +125,11 @@ impl Telling {
     pub fn tell(
         &mut self,
         session: &Session,
-        transport: &Transport,
+        wanted: &Wanted,
         router: Option<IpAddr>,
         bfd: Option<&bfd::Status>,
     ) {
+        let transport = &wanted.transport;
         let adverts = session.adverts();
         let counters = session.counters();
         self.told.metrics.count(&self.series, &self.counted, counters);
@@ -139,7 +140,9 @@ impl Telling {
         let seen = PeerSeen {
             endpoint: transport.endpoint.clone(),
             address: router.map(|router| SocketAddr::new(router, transport.port.get())),
+            port: transport.port,
             vrf: transport.vrf.clone(),
+            remote: wanted.settings.remote,
             local_asn: session.settings().shown_asn(),
             router_id: session.settings().router_id,
             state: self.shown,
@@ -151,7 +154,7 @@ impl Telling {
             pending: adverts.pending(),
             unsendable: adverts.unsendable().count(),
             unsendable_named: adverts.unsendable().take(NAMED).map(|(net, why)| (*net, *why)).collect(),
-            bfd: bfd.map(|status| self.bfd_seen(status)),
+            bfd: wanted.bfd.as_ref().zip(bfd).map(|(bfd, status)| self.bfd_seen(&bfd.name, status)),
         };
         if self.last.as_deref() == Some(&seen) {
             return;
@@ -161,7 +164,7 @@ impl Telling {
         self.told.seen.send_modify(|all| drop(all.insert(self.name.clone(), seen)));
     }
 
-    fn bfd_seen(&self, status: &bfd::Status) -> BfdSeen {
+    fn bfd_seen(&self, profile: &BfdProfileName, status: &bfd::Status) -> BfdSeen {
         let last = self.last.as_ref().and_then(|last| last.bfd.as_ref());
         let ago = Instant::now().saturating_duration_since(status.since);
         // Worked out anew it would differ by microseconds each time.
@@ -173,7 +176,10 @@ impl Telling {
             },
             |same| same.since,
         );
-        BfdSeen { state: status.state, why: status.why, since, downs: status.downs }
+        let is_up = status.state == bfd::State::Up;
+        let last_down = if is_up { last.and_then(|last| last.last_down) } else { status.why };
+        let last_down = last_down.filter(|_| status.downs > 0);
+        BfdSeen { profile: profile.clone(), state: status.state, last_down, since, downs: status.downs }
     }
 
     /// The peer is gone, and so is what was told of it.

@@ -256,3 +256,33 @@ pub(in crate::routers) async fn bfd(running: &Running) -> Result<Vec<BfdState>> 
     };
     said.into_iter().map(state).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_read_whatever_names_its_communities_have() {
+        let said = r#"{"aspath":{"string":"64512 7","segments":[{"type":"as-sequence","list":[64512,7]}],"length":2},
+            "origin":"IGP","metric":5,"locPrf":200,"valid":true,"multipath":true,"stale":true,
+            "bestpath":{"bestpathFromAs":64512},
+            "community":{"string":"64513:7 gracefulShutdown","list":["64513:7","gracefulShutdown","noExport"]},
+            "largeCommunity":{"string":"64513:1:2","list":["64513:1:2"]},
+            "nexthops":[{"ip":"2001:db8::1","afi":"ipv6","scope":"global"},{"ip":"fe80::1","scope":"link-local","used":true}],
+            "peer":{"peerId":"2001:db8::1","routerId":"192.0.2.1","type":"external"}}"#;
+        let text = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let expected = Path {
+            next_hops: vec!["2001:db8::1".parse().unwrap(), "fe80::1".parse().unwrap()],
+            as_path: vec![64512, 7],
+            local_pref: Some(200),
+            med: Some(5),
+            communities: text(&["64513:7", "65535:0", "65535:65281"]),
+            large_communities: text(&["64513:1:2"]),
+            stale: true,
+            best: false,
+            multipath: true,
+            from: Some("2001:db8::1".parse().unwrap()),
+        };
+        assert_eq!(path(serde_json::from_str(said).unwrap()), expected);
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
 
 use super::configuration::{Texts, difference};
@@ -26,14 +26,13 @@ pub(in crate::routers) async fn start(running: &mut Running, config: &Config) ->
     }
     launch(running, "zebra", &[])?;
     running.until_there("zserv.api").await?;
-    let bgp = !(config.neighbours.is_empty() && config.originates.is_empty());
     // It is there also when nobody uses it yet: a changed configuration may.
     let control = running.file("bfdctl.sock");
     launch(running, "bfdd", &["--bfdctl", &control])?;
-    running.until_there("bfdd.vty").await?;
-    if bgp {
+    until_configured(running, "bfdd").await?;
+    if config.speaks_bgp() {
         launch(running, "bgpd", &["-p", &config.port.to_string()])?;
-        running.until_there("bgpd.vty").await?;
+        until_configured(running, "bgpd").await?;
     }
     Ok(())
 }
@@ -46,6 +45,17 @@ fn launch(running: &mut Running, daemon: &str, more: &[&str]) -> Result<()> {
         ["-f", &configuration, "-i", &pid, "-z", &zserv, "--vty_socket", sockets.trim_end_matches('/')];
     let args = [&args[..], &["-P", "0"], more].concat();
     running.launch(daemon, &format!("/usr/lib/frr/{daemon}"), &args)
+}
+
+/// Waits until a daemon answers: by then it has read its configuration, and said what of it it passed over.
+async fn until_configured(running: &Running, daemon: &str) -> Result<()> {
+    running.until_there(&format!("{daemon}.vty")).await?;
+    vtysh(running, &["-d", daemon, "-c", "show version"]).await?;
+    let log = fs::read_to_string(running.file(&format!("{daemon}.log"))).unwrap_or_default();
+    if let Some(line) = log.lines().find(|line| line.contains("on config line")) {
+        bail!("{daemon} does not take its configuration: {line}");
+    }
+    Ok(())
 }
 
 /// What a command of FRR gives.

@@ -1,0 +1,323 @@
+//! Objects that report: each says one thing about one subject, as one node sees it.
+//!
+//! One implementation for every kind of them. What is to be said arrives as a map, and the objects are brought in line
+//! with it. They belong to the speaker's Pod, so they go when it goes; what an earlier speaker of the node left is taken
+//! over.
+//!
+//! Not here: what the kinds say ([`super::service_l2_status`], [`super::service_bgp_status`]), and who decides it.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::runtime::watcher;
+use kube::{Api, Client, Resource, ResourceExt};
+use metallb_core::names::NodeName;
+use metallb_core::table::{Event, Table};
+use metallb_process::cluster::REQUEST_TIMEOUT;
+use metallb_process::watch;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use tokio::sync::{mpsc, watch as latest};
+use tokio::time::MissedTickBehavior;
+
+/// Changes that wait. When it is full the watch waits.
+const INPUTS: usize = 64;
+/// What changes within a round is brought in line together.
+const ROUND: Duration = Duration::from_millis(500);
+/// After a write failed, and against drift: look again this often.
+const SWEEP: Duration = Duration::from_secs(10);
+/// An object that was deleted by somebody else is not created again before.
+const RECREATE: Duration = Duration::from_secs(10);
+
+/// How many nodes say something about one subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Voices {
+    /// One at a time: whoever has something to say deletes what other nodes have said.
+    One,
+    /// Each for itself: the objects of other nodes are not even looked at.
+    EachNode,
+}
+
+/// A kind of object that reports.
+pub trait Report:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Clone
+    + Debug
+    + DeserializeOwned
+    + Serialize
+    + Send
+    + Sync
+    + 'static
+{
+    /// What it is about.
+    type Subject: Clone + Debug + Ord + Send + Sync + 'static;
+    /// What there is to say about it.
+    type Said: Clone + Debug + Send + Sync + 'static;
+    /// How the object says it.
+    type Status: Clone + Debug + PartialEq + Serialize + Send + Sync + 'static;
+
+    /// Whoever writes the status, for server-side apply.
+    const FIELD_MANAGER: &'static str;
+    /// The label that holds the name of the node.
+    const NODE_LABEL: &'static str;
+    /// How many nodes speak about one subject.
+    const VOICES: Voices;
+
+    /// How the names of its objects begin.
+    fn name_prefix(node: &NodeName) -> String;
+
+    /// The labels of the subject.
+    fn labels(subject: &Self::Subject) -> Vec<(&'static str, String)>;
+
+    /// The subject that those labels name; `None` leaves the object alone.
+    fn subject(label: impl Fn(&str) -> Option<String>) -> Option<Self::Subject>;
+
+    /// Is there nothing to say after all? Then there is no object either.
+    fn is_nothing(_: &Self::Said) -> bool {
+        false
+    }
+
+    /// What the status has to be.
+    fn status(node: &NodeName, subject: &Self::Subject, said: &Self::Said) -> Self::Status;
+
+    /// What the status is.
+    fn found(&self) -> Option<&Self::Status>;
+
+    /// A new object, without a status.
+    fn object(metadata: ObjectMeta) -> Self;
+}
+
+/// What there is to say, by subject.
+pub type Saying<K> = BTreeMap<<K as Report>::Subject, <K as Report>::Said>;
+
+/// An object as it is: whose it is, and what it says.
+#[derive(Clone, Debug, PartialEq)]
+struct Row<Subject, Status> {
+    node: NodeName,
+    subject: Subject,
+    owners: Vec<OwnerReference>,
+    status: Option<Status>,
+}
+
+type Rows<K> = BTreeMap<String, Row<<K as Report>::Subject, <K as Report>::Status>>;
+
+/// One step towards objects that say what is.
+#[derive(Clone, Debug, PartialEq)]
+enum Action<Subject, Status> {
+    Create(Subject, Status),
+    Own(String, Vec<OwnerReference>),
+    Write(String, Status),
+    Delete(String),
+}
+
+type ActionOf<K> = Action<<K as Report>::Subject, <K as Report>::Status>;
+
+/// Who speaks: the speaker of this node, in its Pod.
+#[derive(Clone, Debug)]
+struct Voice {
+    node: NodeName,
+    owner: OwnerReference,
+}
+
+/// Keeps the objects in `namespace` in line with `wanted` until its sender is gone.
+pub async fn keep<K: Report>(
+    client: Client,
+    namespace: String,
+    node: NodeName,
+    owner: OwnerReference,
+    mut wanted: latest::Receiver<Saying<K>>,
+) {
+    let (sender, mut inputs) = mpsc::channel(INPUTS);
+    let api: Api<K> = Api::namespaced(client.clone(), &namespace);
+    let watch = watch::watch(
+        Api::<watch::Guarded<K>>::namespaced(client, &namespace),
+        match K::VOICES {
+            Voices::One => watcher::Config::default(),
+            Voices::EachNode => watcher::Config::default().labels(&format!("{}={node}", K::NODE_LABEL)),
+        },
+        sender,
+        |read| row(&read.ok()?),
+        |event| event.map_keys(|(_, name)| name),
+    );
+    let me = Voice { node, owner };
+    let mut objects: Table<String, Row<K::Subject, K::Status>> = Table::default();
+    let mut created: BTreeMap<K::Subject, Instant> = BTreeMap::new();
+    let work = async {
+        let mut rounds = tokio::time::interval(ROUND);
+        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut due = true;
+        let mut last_sweep = Instant::now();
+        loop {
+            tokio::select! {
+                changed = wanted.changed() => match changed {
+                    Ok(()) => due = true,
+                    Err(_) => return,
+                },
+                Some(event) = inputs.recv() => due |= !objects.reduce(event).is_empty(),
+                _ = rounds.tick() => {
+                    if last_sweep.elapsed() >= SWEEP {
+                        last_sweep = Instant::now();
+                        due = true;
+                    }
+                    if objects.is_listed() && std::mem::take(&mut due) {
+                        let saying = wanted.borrow_and_update().clone();
+                        for action in actions::<K>(objects.rows(), &saying, &me) {
+                            if !is_premature::<K>(&action, &mut created) {
+                                perform(&api, &me, action, &mut objects).await;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    };
+    tokio::select! {
+        () = work => {}
+        () = watch => {}
+    }
+}
+
+/// Somebody else may delete what this speaker creates: another one that does not hear it, and thinks that it speaks.
+/// Then creating it again at once would keep the API server busy and help nobody.
+fn is_premature<K: Report>(action: &ActionOf<K>, created: &mut BTreeMap<K::Subject, Instant>) -> bool {
+    let Action::Create(subject, _) = action else { return false };
+    created.retain(|_, at| at.elapsed() < RECREATE);
+    if created.contains_key(subject) {
+        return true;
+    }
+    created.insert(subject.clone(), Instant::now());
+    false
+}
+
+/// What is to do so that every subject has one object of this node, which says what there is to say, and no other
+/// subject has one.
+fn actions<K: Report>(objects: &Rows<K>, saying: &Saying<K>, me: &Voice) -> Vec<ActionOf<K>> {
+    let saying: BTreeMap<_, _> = saying.iter().filter(|(_, said)| !K::is_nothing(said)).collect();
+    let mut actions = Vec::new();
+    let mut mine: BTreeMap<&K::Subject, &str> = BTreeMap::new();
+    for (name, row) in objects {
+        let is_mine = row.node == me.node;
+        let is_said = saying.contains_key(&row.subject);
+        let is_first = is_mine && is_said && !mine.contains_key(&row.subject);
+        let is_contradicted = is_said && K::VOICES == Voices::One;
+        if is_first {
+            mine.insert(&row.subject, name);
+        } else if is_mine || is_contradicted {
+            actions.push(Action::Delete(name.clone()));
+        }
+    }
+    for (subject, said) in saying {
+        let status = K::status(&me.node, subject, said);
+        match mine.get(subject).and_then(|name| Some((*name, objects.get(*name)?))) {
+            None => actions.push(Action::Create(subject.clone(), status)),
+            Some((name, row)) => {
+                if let Some(owners) = joined(&row.owners, &me.owner) {
+                    actions.push(Action::Own(name.to_owned(), owners));
+                }
+                if row.status.as_ref() != Some(&status) {
+                    actions.push(Action::Write(name.to_owned(), status));
+                }
+            }
+        }
+    }
+    actions
+}
+
+/// The owners with this Pod among them; `None` if it is. The others stay: while a Pod is replaced by another there may be
+/// two, and they must not take the object from each other. The cluster drops those that are gone.
+pub(super) fn joined(owners: &[OwnerReference], owner: &OwnerReference) -> Option<Vec<OwnerReference>> {
+    let is_among = owners.iter().any(|found| found.uid == owner.uid);
+    (!is_among).then(|| owners.iter().chain([owner]).cloned().collect())
+}
+
+/// One step. Where it fails the next sweep tries again.
+async fn perform<K: Report>(
+    api: &Api<K>,
+    me: &Voice,
+    action: ActionOf<K>,
+    objects: &mut Table<String, Row<K::Subject, K::Status>>,
+) {
+    let kind = K::kind(&());
+    match tokio::time::timeout(REQUEST_TIMEOUT, act(api, me, action.clone())).await {
+        Ok(Ok(event)) => drop(objects.reduce(event)),
+        Ok(Err(error)) => {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(event = "statusFailed", %kind, ?action, error, "will retry");
+        }
+        Err(_) => tracing::warn!(event = "statusFailed", %kind, ?action, error = "no answer", "will retry"),
+    }
+}
+
+async fn act<K: Report>(
+    api: &Api<K>,
+    me: &Voice,
+    action: ActionOf<K>,
+) -> kube::Result<Event<String, Row<K::Subject, K::Status>>> {
+    let gone = |name| Ok(Event::Deleted(name));
+    let written = match action {
+        Action::Create(subject, status) => {
+            let created = api.create(&PostParams::default(), &object::<K>(me, &subject)).await?;
+            write(api, &created.name_any(), &status).await?
+        }
+        Action::Write(name, status) => write(api, &name, &status).await?,
+        // By merge: applied, it would take away what the same manager has applied in the name of another Pod.
+        Action::Own(name, owners) => {
+            let owned = json!({ "metadata": { "ownerReferences": owners } });
+            api.patch(&name, &PatchParams::default(), &Patch::Merge(owned)).await?
+        }
+        Action::Delete(name) => {
+            return match api.delete(&name, &DeleteParams::default()).await {
+                Ok(_) => gone(name),
+                Err(kube::Error::Api(error)) if error.code == 404 => gone(name),
+                Err(error) => Err(error),
+            };
+        }
+    };
+    let name = written.name_any();
+    Ok(match row(&written) {
+        Some(row) => Event::Applied(name, row),
+        None => Event::Deleted(name), // somebody took its labels meanwhile
+    })
+}
+
+async fn write<K: Report>(api: &Api<K>, name: &str, status: &K::Status) -> kube::Result<K> {
+    let patch = json!({
+        "apiVersion": K::api_version(&()),
+        "kind": K::kind(&()),
+        "metadata": { "name": name },
+        "status": status,
+    });
+    let params = PatchParams::apply(K::FIELD_MANAGER).force();
+    api.patch_status(name, &params, &Patch::Apply(patch)).await
+}
+
+fn object<K: Report>(me: &Voice, subject: &K::Subject) -> K {
+    let mut labels: BTreeMap<String, String> =
+        K::labels(subject).into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    labels.insert(K::NODE_LABEL.to_owned(), me.node.to_string());
+    K::object(ObjectMeta {
+        generate_name: Some(K::name_prefix(&me.node)),
+        labels: Some(labels),
+        owner_references: Some(vec![me.owner.clone()]),
+        ..ObjectMeta::default()
+    })
+}
+
+/// Objects without all of the labels are nobody's, and left alone.
+fn row<K: Report>(object: &K) -> Option<Row<K::Subject, K::Status>> {
+    let label = |key: &str| object.labels().get(key).cloned();
+    Some(Row {
+        node: label(K::NODE_LABEL)?.into(),
+        subject: K::subject(label)?,
+        owners: object.owner_references().to_vec(),
+        status: object.found().cloned(),
+    })
+}
+
+#[cfg(test)]
+mod tests;
