@@ -12,7 +12,7 @@ mod selector;
 use std::fmt;
 
 use super::Refusal;
-pub(super) use codes::codes;
+use codes::codes;
 
 pub use advertisement::AdvertisementRefusal;
 pub use community::CommunityRefusal;

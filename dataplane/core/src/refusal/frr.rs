@@ -2,7 +2,6 @@
 //! be told.
 
 use super::Refusal;
-use super::configuration::codes;
 use crate::names::{NodeName, PeerName};
 
 /// Why something does not reach FRR.
@@ -61,21 +60,19 @@ pub enum FrrRefusal {
 /// What FRRConfigurations select their node by.
 pub const HOSTNAME: &str = "kubernetes.io/hostname";
 
-codes!(FrrRefusal {
-    RawConfiguration => "raw-frr-configuration",
-    NotInstalled => "frr-k8s-not-installed",
-    NoNamespace => "frr-k8s-namespace",
-    Forbidden => "frr-k8s-forbidden",
-    Rejected => "frr-k8s-rejected",
-    PeerRejected => "frr-k8s-peer-rejected",
-    UnknownField => "frr-k8s-unknown-field",
-    PasswordNotText => "frr-k8s-password",
-    NoHostname => "frr-k8s-hostname",
-});
-
 impl Refusal for FrrRefusal {
     fn code(&self) -> &'static str {
-        self.own_code()
+        match self {
+            Self::RawConfiguration => "raw-frr-configuration",
+            Self::NotInstalled => "frr-k8s-not-installed",
+            Self::NoNamespace { .. } => "frr-k8s-namespace",
+            Self::Forbidden { .. } => "frr-k8s-forbidden",
+            Self::Rejected { .. } => "frr-k8s-rejected",
+            Self::PeerRejected { .. } => "frr-k8s-peer-rejected",
+            Self::UnknownField { .. } => "frr-k8s-unknown-field",
+            Self::PasswordNotText { .. } => "frr-k8s-password",
+            Self::NoHostname { .. } => "frr-k8s-hostname",
+        }
     }
 
     fn sentence(&self) -> String {

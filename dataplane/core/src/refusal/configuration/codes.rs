@@ -16,4 +16,4 @@ macro_rules! codes {
     };
 }
 
-pub(in crate::refusal) use codes;
+pub(super) use codes;
