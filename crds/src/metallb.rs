@@ -93,6 +93,11 @@ pub struct MetalLBSpec {
     /// Settings for the `frr-k8s` and `frr-k8s-external` backends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frrk8s_config: Option<FRRK8sConfig>,
+
+    /// How routes go before a node does. A node leaves when its Node is deleted or shuts down, when it is excluded from
+    /// external load balancers by its label, or by the signs named here; a cordon or a restarting speaker is no leaving.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_leaving: Option<NodeLeaving>,
 }
 
 spec_may_be_absent!(MetalLBSpec);
@@ -157,6 +162,31 @@ pub struct FRRK8sConfig {
     /// lie in the namespace of that frr-k8s. Only used by the `frr-k8s-external` backend.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_passthrough: Option<bool>,
+}
+
+/// How routes go before a node does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeLeaving {
+    /// For so many seconds routes are announced as about to go (RFC 8326), so that routers take other ways first.
+    /// The default is 5.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 600))]
+    pub announce_seconds: Option<i32>,
+
+    /// For so many seconds after they were withdrawn, BGP sessions and the speaker stay, for flows that are under way.
+    /// The default is 10.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 600))]
+    pub flow_seconds: Option<i32>,
+
+    /// A node with a taint of this key leaves. By default no taint stands for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taint: Option<String>,
+
+    /// A node with an annotation of this key leaves. By default no annotation stands for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub annotation: Option<String>,
 }
 
 /// How the installation is doing.

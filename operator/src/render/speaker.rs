@@ -13,7 +13,7 @@ use super::pod::{
 use super::scene::{Scene, selector};
 use super::{MEMBERLIST_SECRET, SPEAKER, excluded_interfaces};
 use crate::environment::Environment;
-use crate::wanted::{BgpBackend, Wanted};
+use crate::wanted::{BgpBackend, Leaving, Wanted};
 
 /// Where the Secret that speakers share is mounted.
 const SECRET_PATH: &str = "/etc/ml_secret_key";
@@ -45,7 +45,7 @@ pub(super) fn daemon_set(scene: &Scene<'_>, wanted: &Wanted) -> DaemonSet {
     };
     let pod = PodSpec {
         host_network: Some(true),
-        termination_grace_period_seconds: Some(0),
+        termination_grace_period_seconds: Some(wanted.node_leaving.grace_seconds()),
         volumes: Some(volumes()),
         security_context: Some(PodSecurityContext {
             // Raw sockets are for root with NET_RAW, whatever user the image names.
@@ -92,6 +92,11 @@ fn env(wanted: &Wanted, environment: &Environment) -> Vec<EnvVar> {
         variable("METALLB_ML_SECRET_KEY_PATH", SECRET_PATH),
     ];
     env.extend(bgp_type(&wanted.bgp));
+    let Leaving { announce_seconds, flow_seconds, taint, annotation } = &wanted.node_leaving;
+    env.push(variable("METALLB_LEAVE_ANNOUNCE_SECONDS", announce_seconds.to_string()));
+    env.push(variable("METALLB_LEAVE_FLOW_SECONDS", flow_seconds.to_string()));
+    env.extend(taint.clone().map(|key| variable("METALLB_LEAVE_TAINT", key)));
+    env.extend(annotation.clone().map(|key| variable("METALLB_LEAVE_ANNOTATION", key)));
     env.push(field("METALLB_POD_NAME", "metadata.name"));
     env
 }

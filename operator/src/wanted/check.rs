@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use ipnet::IpNet;
 use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration};
-use metallb_crds::{ComponentConfig, FRRK8sConfig, LogLevel, MetalLBSpec};
+use metallb_crds::{ComponentConfig, FRRK8sConfig, LogLevel, MetalLBSpec, NodeLeaving};
 
 use super::SpecRefusal;
 
@@ -18,6 +18,8 @@ pub struct Wanted {
     pub load_balancer_class: Option<String>,
     /// Who speaks BGP.
     pub bgp: BgpBackend,
+    /// How routes go before a node does.
+    pub node_leaving: Leaving,
     /// The pods of the controller.
     pub controller: Pods,
     /// The pods of the speakers.
@@ -42,6 +44,26 @@ pub enum BgpBackend {
     },
 }
 
+/// How routes go before a node does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaving {
+    /// Seconds for which they are announced as about to go.
+    pub announce_seconds: u16,
+    /// Seconds that flows get after that.
+    pub flow_seconds: u16,
+    /// The taint that stands for leaving.
+    pub taint: Option<String>,
+    /// The annotation that does.
+    pub annotation: Option<String>,
+}
+
+impl Leaving {
+    /// Seconds that a speaker needs to end in order, with some to spare.
+    pub fn grace_seconds(&self) -> i64 {
+        i64::from(self.announce_seconds) + i64::from(self.flow_seconds) + 5
+    }
+}
+
 /// The pods of one component.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pods {
@@ -64,6 +86,9 @@ pub struct Pods {
 /// Backend of a `MetalLB` that names none.
 const DEFAULT_BACKEND: &str = "frr";
 const WEIGHTS: RangeInclusive<i32> = 1..=100;
+const ANNOUNCE_SECONDS: u16 = 5;
+const FLOW_SECONDS: u16 = 10;
+const MOST_SECONDS: u16 = 600;
 
 impl Wanted {
     /// Checks `spec`, or says everything that is wrong with it. `external_frrk8s_namespace` is the operator's default
@@ -84,6 +109,7 @@ impl Wanted {
             speaker_config,
             bgp_backend,
             frrk8s_config,
+            node_leaving,
         } = spec;
         let mut refusals = Vec::new();
         check_tolerations("controllerTolerations", controller_tolerations, &mut refusals);
@@ -93,8 +119,10 @@ impl Wanted {
         let default = external_frrk8s_namespace.unwrap_or_default();
         let bgp = backend(bgp_backend.as_deref(), frrk8s_config.as_ref(), default);
         check_always_block(frrk8s_config.as_ref(), &mut refusals);
+        let node_leaving = leaving(node_leaving.as_ref(), &mut refusals);
         match bgp {
             Ok(bgp) if refusals.is_empty() => Ok(Self {
+                node_leaving,
                 log_level: log_level.unwrap_or_default(),
                 load_balancer_class: load_balancer_class.clone(),
                 bgp,
@@ -129,6 +157,26 @@ fn pods(
         affinity,
         annotations,
         resources,
+    }
+}
+
+fn leaving(wanted: Option<&NodeLeaving>, refusals: &mut Vec<SpecRefusal>) -> Leaving {
+    let NodeLeaving { announce_seconds, flow_seconds, taint, annotation } =
+        wanted.cloned().unwrap_or_default();
+    let mut seconds = |field: &str, value: Option<i32>, default: u16| {
+        let Some(value) = value else { return default };
+        let fits = u16::try_from(value).ok().filter(|seconds| *seconds <= MOST_SECONDS);
+        fits.unwrap_or_else(|| {
+            let field = format!("spec.nodeLeaving.{field}");
+            refusals.push(SpecRefusal::Seconds { field, value, most: MOST_SECONDS });
+            default
+        })
+    };
+    Leaving {
+        announce_seconds: seconds("announceSeconds", announce_seconds, ANNOUNCE_SECONDS),
+        flow_seconds: seconds("flowSeconds", flow_seconds, FLOW_SECONDS),
+        taint: taint.filter(|key| !key.is_empty()),
+        annotation: annotation.filter(|key| !key.is_empty()),
     }
 }
 

@@ -27,6 +27,15 @@ pub enum SpecRefusal {
         /// The weight.
         weight: i32,
     },
+    /// A time that is too long, or less than none.
+    Seconds {
+        /// Where it stands.
+        field: String,
+        /// The time.
+        value: i32,
+        /// The longest.
+        most: u16,
+    },
     /// `bgpBackend` is a word of no meaning.
     UnknownBackend {
         /// The word.
@@ -48,6 +57,7 @@ impl Refusal for SpecRefusal {
         match self {
             Self::Unreadable { .. } => "unreadable",
             Self::TolerationSeconds { .. } => "toleration-seconds-without-no-execute",
+            Self::Seconds { .. } => "seconds-out-of-range",
             Self::Weight { .. } => "weight-out-of-range",
             Self::UnknownBackend { .. } => "unknown-bgp-backend",
             Self::NoExternalNamespace => "no-external-namespace",
@@ -64,6 +74,9 @@ impl Refusal for SpecRefusal {
                 format!("{field} is {seconds} beside {effect}, but only NoExecute knows a time limit")
             }
             Self::Weight { field, weight } => format!("{field} is {weight}, but weights are 1 to 100"),
+            Self::Seconds { field, value, most } => {
+                format!("{field} is {value}, but it is from 0 to {most} seconds")
+            }
             Self::UnknownBackend { value } => format!("spec.bgpBackend is {value:?}, which is no backend"),
             Self::NoExternalNamespace => {
                 "spec.bgpBackend is \"frr-k8s-external\", but nothing says in which namespace that frr-k8s is"
@@ -80,6 +93,7 @@ impl Refusal for SpecRefusal {
             }
             Self::TolerationSeconds { .. } => "set effect: NoExecute, or drop tolerationSeconds".into(),
             Self::Weight { .. } => "choose a weight from 1 to 100".into(),
+            Self::Seconds { .. } => "choose a time that nodes have before they go".into(),
             Self::UnknownBackend { .. } => "choose native, frr, frr-k8s or frr-k8s-external".into(),
             Self::NoExternalNamespace => {
                 "set spec.frrk8sConfig.namespace, or FRRK8S_EXTERNAL_NAMESPACE in the operator's environment"

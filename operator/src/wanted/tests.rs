@@ -23,6 +23,7 @@ fn codes(value: &Value) -> Vec<&'static str> {
 fn an_empty_spec_asks_for_frr_defaults_and_info() {
     let wanted = check(&json!({})).unwrap();
     let expected = Wanted {
+        node_leaving: Leaving { announce_seconds: 5, flow_seconds: 10, taint: None, annotation: None },
         log_level: LogLevel::Info,
         load_balancer_class: None,
         bgp: BgpBackend::Frr,
@@ -136,4 +137,16 @@ fn everything_that_is_wrong_is_said_at_once() {
 fn empty_class_names_are_none() {
     let value = json!({ "speakerConfig": { "priorityClassName": "", "runtimeClassName": "" } });
     assert_eq!(check(&value).unwrap().speaker, Pods::default());
+}
+
+#[test]
+fn a_node_that_leaves_gets_the_time_that_was_asked_for_within_bounds() {
+    let leaving = json!({ "announceSeconds": 0, "flowSeconds": 600, "taint": "out", "annotation": "" });
+    let wanted = check(&json!({ "nodeLeaving": leaving })).unwrap().node_leaving;
+    let expected =
+        Leaving { announce_seconds: 0, flow_seconds: 600, taint: Some("out".to_owned()), annotation: None };
+    assert_eq!((wanted.grace_seconds(), wanted), (605, expected));
+    for (field, value) in [("announceSeconds", 601), ("flowSeconds", -1)] {
+        assert_eq!(codes(&json!({ "nodeLeaving": { field: value } })), ["seconds-out-of-range"]);
+    }
 }

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | [`installation`] | installing the operator and MetalLB, pools and advertisements, as a user does |
 //! | [`outage`] | what a client notices: requests one after the other, and the longest time without an answer |
+//! | [`bgp`] | what a router sees: FRR with the nodes as its neighbours |
 //! | [`layer2`] | what the LAN sees: who answers for an address |
 //! | [`memory`] | what the processes of a node need |
 //!
 //! `src/bin/demo.rs` tells the story with times, `src/bin/bench.rs` measures, `tests/` holds the promises. Not here: the
 //! cluster (`tests/lab`).
 
+pub mod bgp;
 pub mod installation;
 pub mod layer2;
 pub mod memory;

@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Requests that go on in the background until [`Watch::finish`].
 pub struct Watch {
     stop: Arc<AtomicBool>,
-    thread: std::thread::JoinHandle<anyhow::Result<Vec<Answer>>>,
+    thread: std::thread::JoinHandle<anyhow::Result<(Vec<Answer>, usize)>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +31,8 @@ struct Answer {
 pub struct Noticed {
     /// Requests that were answered.
     pub answered: usize,
+    /// Requests that were not.
+    pub failed: usize,
     /// The longest time from one answer to the next request that was answered.
     pub longest_gap: Duration,
 }
@@ -47,24 +49,26 @@ impl Watch {
     /// Stops asking.
     pub fn finish(self) -> anyhow::Result<Noticed> {
         self.stop.store(true, Ordering::Relaxed);
-        let answers =
+        let (answers, failed) =
             self.thread.join().map_err(|_| anyhow::anyhow!("the thread that asked has panicked"))??;
         let gaps = answers.windows(2).map(|pair| pair[1].answered.saturating_duration_since(pair[0].asked));
         let longest_gap = gaps.max().context("fewer than two requests were answered")?;
-        Ok(Noticed { answered: answers.len(), longest_gap })
+        Ok(Noticed { answered: answers.len(), failed, longest_gap })
     }
 }
 
-fn ask_until(address: IpAddr, stop: &AtomicBool) -> Vec<Answer> {
-    let mut answers = Vec::new();
+fn ask_until(address: IpAddr, stop: &AtomicBool) -> (Vec<Answer>, usize) {
+    let (mut answers, mut failed) = (Vec::new(), 0);
     while !stop.load(Ordering::Relaxed) {
         let asked = Instant::now();
         if ask(address).is_ok() {
             answers.push(Answer { asked, answered: Instant::now() });
+        } else {
+            failed += 1;
         }
         std::thread::park_timeout(PAUSE);
     }
-    answers
+    (answers, failed)
 }
 
 /// One request on a new connection, from the network of the calling thread.

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
@@ -139,9 +139,10 @@ impl Process {
             return false;
         };
         if !stat.runs() {
-            // Ours to bury if we started it; it is the one we mean, its start time says so.
-            let _ = waitpid(Pid::from_raw(self.pid), Some(WaitPidFlag::WNOHANG));
-            return false;
+            // Ours to bury if we started it; it is the one we mean, its start time says so. One whose first thread has
+            // ended before the others cannot be buried yet, and still holds its sockets.
+            let buried = waitpid(Pid::from_raw(self.pid), Some(WaitPidFlag::WNOHANG));
+            return buried == Ok(WaitStatus::StillAlive);
         }
         true
     }

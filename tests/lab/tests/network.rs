@@ -118,8 +118,8 @@ async fn nothing_stays_of_a_killed_process() -> Result<()> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;
-    let lines = BufReader::new(victim.stdout.take().unwrap()).lines().map_while(Result::ok);
-    let namespace = lines.filter_map(|line| line.strip_prefix("in ").map(str::to_owned)).next().unwrap();
+    let mut lines = BufReader::new(victim.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let namespace = lines.find_map(|line| line.strip_prefix("in ").map(str::to_owned)).unwrap();
     let path = Path::new("/run/netns").join(&namespace);
     let routers = processes_in(&namespace);
     assert!(path.exists() && !routers.is_empty());

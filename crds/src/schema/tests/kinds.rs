@@ -341,6 +341,11 @@ fn a_metallb_is_as_documented() {
         spec.image string
         spec.loadBalancerClass string ~^([a-z0-9A-Z]([\w.\-]*[a-z0-9A-Z])?/)?[a-z0-9A-Z]([\w.\-]*[a-z0-9A-Z])?$
         spec.logLevel string all|debug|info|warn|error|none
+        spec.nodeLeaving object
+        spec.nodeLeaving.annotation string
+        spec.nodeLeaving.announceSeconds int32 0..600
+        spec.nodeLeaving.flowSeconds int32 0..600
+        spec.nodeLeaving.taint string
         spec.nodeSelector {string}
         spec.speakerConfig object
         spec.speakerConfig.affinity affinity

@@ -8,8 +8,8 @@ use anyhow::{Context as _, ensure};
 use clap::Parser;
 use metallb_lab::{Cluster, Host, eventually, load_balancer};
 use metallb_scenarios::installation::{Installation, NAMESPACE, options};
-use metallb_scenarios::layer2;
 use metallb_scenarios::outage::{Watch, ask};
+use metallb_scenarios::{bgp, layer2};
 use serde_json::json;
 
 /// The cluster's name.
@@ -18,7 +18,8 @@ const NAME: &str = "demo";
 const TAKE_OVER: Duration = Duration::from_secs(2);
 
 /// Brings a Kubernetes cluster up in network namespaces, installs MetalLB, gives a service an address, reaches it from
-/// the LAN, and takes the power from the node that announces it.
+/// the LAN, and takes the power from the node that announces it. Then a router joins, learns an address over three paths,
+/// and loses one.
 #[derive(Parser)]
 struct Args {
     /// Leave the cluster up, and print how to reach it
@@ -111,6 +112,12 @@ async fn tell(keep: bool) -> anyhow::Result<()> {
     ensure!(successor != announcer, "{announcer} has no power and announces");
     ensure!(noticed.longest_gap < TAKE_OVER, "a take-over has to be over within {} s", TAKE_OVER.as_secs());
 
+    story.tell(&format!(
+        "{announcer} gets its power back; a router (FRR) with BFD joins, and a BGPPeer names it"
+    ));
+    cluster.power_on(&announcer).await?;
+    bgp_act(&story, &cluster, &metallb).await?;
+
     if keep {
         story.tell("the cluster stays up");
         let lab = std::env::current_exe()?.with_file_name("lab");
@@ -124,6 +131,48 @@ async fn tell(keep: bool) -> anyhow::Result<()> {
         drop(cluster);
         story.tell("everything is taken away again; `make demo KEEP=1` leaves it up");
     }
+    Ok(())
+}
+
+/// A router learns an address over three equal paths; one node dies, BFD takes its path away, and HTTP goes on.
+async fn bgp_act(story: &Story, cluster: &Cluster, metallb: &Installation) -> anyhow::Result<()> {
+    let router = bgp::router(cluster).await?;
+    bgp::announce(metallb).await?;
+    let service = load_balancer("routed").for_app("hello").port(80).external_traffic_policy_local();
+    let service = service.from_pool("routed");
+    let service = metallb.user.create_service(service).await?;
+    let address = metallb.address(&service).await;
+    let nodes = cluster.nodes();
+    bgp::paths(&router, address, nodes.len()).await;
+    story.tell(&format!(
+        "Service routed has {address}, and the router a path to it over each of {} nodes",
+        nodes.len()
+    ));
+    let remote = cluster.host("remote");
+    let body = first_answer(&remote, address).await;
+    story.tell(&format!("a client behind the router got {body:?} from it"));
+
+    let dies = nodes.last().context("a cluster without nodes")?;
+    let watch = Watch::start(&remote, address);
+    story.tell(&format!("the power of {dies} goes"));
+    let gone = Instant::now();
+    cluster.power_off(dies).await?;
+    bgp::paths(&router, address, nodes.len() - 1).await;
+    story.tell(&format!(
+        "BFD took its path away: seen on the router {} ms after the switch",
+        gone.elapsed().as_millis()
+    ));
+    for _ in 0..100 {
+        first_answer(&remote, address).await;
+    }
+    let noticed = watch.finish()?;
+    story.tell(&format!(
+        "HTTP goes on: {} requests answered, {} lost, the longest gap {} ms",
+        noticed.answered,
+        noticed.failed,
+        noticed.longest_gap.as_millis()
+    ));
+    ensure!(noticed.longest_gap < TAKE_OVER, "a lost path has to be gone within {} s", TAKE_OVER.as_secs());
     Ok(())
 }
 

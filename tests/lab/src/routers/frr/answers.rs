@@ -223,7 +223,7 @@ fn path(route: Route) -> Path {
     let communities = route.community.list.into_iter().map(|name| match name.as_str() {
         // FRR has names where others have numbers.
         "gracefulShutdown" | "graceful-shutdown" => "65535:0".to_owned(),
-        "acceptOwn" | "accept-own" => "65535:1".to_owned(),
+        "acceptown" | "accept-own" => "65535:1".to_owned(),
         "llgrStale" | "llgr-stale" => "65535:6".to_owned(),
         "noLlgr" | "no-llgr" => "65535:7".to_owned(),
         "blackhole" => "65535:666".to_owned(),

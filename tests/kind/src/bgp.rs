@@ -1,0 +1,71 @@
+//! What a router sees of MetalLB: FRR on the LAN's router, with the nodes as its neighbours.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use metallb_lab::Cluster;
+use metallb_lab::network::Host;
+use metallb_lab::routers::{Bfd, Config, Family, Make, Neighbour, Path, Remote, Router};
+use serde_json::json;
+
+use crate::installation::{Installation, NAMESPACE};
+
+/// The router's AS.
+pub const ROUTER_AS: u32 = 64512;
+/// The cluster's.
+pub const CLUSTER_AS: u32 = 64500;
+/// The router's address on the LAN.
+pub const ROUTER: &str = "10.77.0.1";
+/// Addresses that nobody on the LAN has: they are reached through the router alone.
+pub const ROUTED: &str = "10.99.0.0/24";
+/// What BFD sends and expects, and how many may be missed.
+const INTERVAL: Duration = Duration::from_millis(50);
+const MULTIPLIER: u8 = 3;
+
+/// FRR on the router of the cluster's LAN. Every node may be its neighbour, and BFD watches.
+pub async fn router(cluster: &Cluster) -> anyhow::Result<Router> {
+    let host = Host::of_namespace(&format!("{}-router", cluster.name()));
+    let lan: IpNet = "10.77.0.0/24".parse()?;
+    let neighbours = Neighbour::range(lan, Remote::As(CLUSTER_AS))
+        .families([Family::V4, Family::V6])
+        .bfd(Bfd::every(INTERVAL, MULTIPLIER));
+    let config = Config::new(ROUTER_AS, [10, 77, 0, 1]).neighbour(neighbours);
+    Router::start(Make::Frr, &host, config).await
+}
+
+/// The router as a BGPPeer of all nodes with a BFDProfile, a pool that is announced to it, and nothing on layer 2.
+pub async fn announce(metallb: &Installation) -> anyhow::Result<()> {
+    let metadata = |name: &str| json!({ "name": name, "namespace": NAMESPACE });
+    let millis = INTERVAL.as_millis();
+    for object in [
+        json!({
+            "apiVersion": "metallb.io/v1beta1", "kind": "BFDProfile", "metadata": metadata("fast"),
+            "spec": { "receiveInterval": millis, "transmitInterval": millis, "detectMultiplier": MULTIPLIER },
+        }),
+        json!({
+            "apiVersion": "metallb.io/v1beta2", "kind": "BGPPeer", "metadata": metadata("router"),
+            "spec": {
+                "myASN": CLUSTER_AS, "peerASN": ROUTER_AS, "peerAddress": ROUTER, "bfdProfile": "fast",
+                "enableGracefulRestart": true,
+            },
+        }),
+        json!({
+            "apiVersion": "metallb.io/v1beta1", "kind": "IPAddressPool", "metadata": metadata("routed"),
+            "spec": { "addresses": [ROUTED], "autoAssign": false },
+        }),
+        json!({
+            "apiVersion": "metallb.io/v1beta1", "kind": "BGPAdvertisement", "metadata": metadata("routed"),
+            "spec": { "ipAddressPools": ["routed"], "communities": ["64500:7"] },
+        }),
+    ] {
+        metallb.admin.apply_yaml(&object.to_string()).await?;
+    }
+    Ok(())
+}
+
+/// Waits until the router spreads what goes to `address` over that many nodes.
+pub async fn paths(router: &Router, address: IpAddr, count: usize) -> Vec<Path> {
+    let prefix = IpNet::from(address).to_string();
+    router.route(&prefix, |paths| paths.iter().filter(|path| !path.stale).count() == count).await
+}
