@@ -31,7 +31,8 @@ mod tests {
         let something = json!({ "extras": "router bgp 64512" });
         assert_eq!(of("bgpextras", &something), Some(FrrRefusal::RawConfiguration));
         assert_eq!(of("others", &something), None);
-        for nothing in [json!(null), json!({ "extras": "" }), json!({ "extras": " \n" }), json!({ "x": "y" })] {
+        for nothing in [json!(null), json!({ "extras": "" }), json!({ "extras": " \n" }), json!({ "x": "y" })]
+        {
             assert_eq!(of("bgpextras", &nothing), None, "{nothing}");
         }
     }

@@ -22,7 +22,11 @@ async fn what_frr_k8s_lacks_is_told_and_whatever_it_can_do_is_done() {
     let writer = Writer::start(&user).await;
     let local = Peer { local_asn: Asn::new(64_600), ..peer("192.0.2.1") };
     let unnumbered = Peer { endpoint: Endpoint::Interface("eth1".into()), ..peer("192.0.2.1") };
-    writer.set_peers(&[("local", local.clone()), ("plain", peer("192.0.2.2")), ("unnumbered", unnumbered.clone())]);
+    writer.set_peers(&[
+        ("local", local.clone()),
+        ("plain", peer("192.0.2.2")),
+        ("unnumbered", unnumbered.clone()),
+    ]);
     for peer in ["local", "plain", "unnumbered"] {
         writer.set_routes(peer, &["10.0.0.1/32"], &RouteAttributes::default());
     }
@@ -58,7 +62,8 @@ async fn a_namespace_that_is_not_there_is_told_and_waited_for() {
     let writer = Writer::start(&user).await;
     writer.announce(&["10.0.0.1/32"]);
     writer.until_told(&[("frr-k8s-namespace", "namespace frr-k8s-system, which is not there")]).await;
-    let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "frr-k8s-system" } });
+    let namespace =
+        json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "frr-k8s-system" } });
     admin.apply_yaml(&namespace.to_string()).await.unwrap();
     writer.until_announced(&["10.0.0.1/32"]).await;
     writer.until_told(&[]).await;

@@ -144,7 +144,8 @@ impl Writer {
     /// Waits until what `pointer` points to in the spec is `expected`.
     pub async fn until(&self, pointer: &str, expected: Value) -> DynamicObject {
         eventually(SOON, "the object says what is wanted", async || {
-            let object = self.get().await.ok_or_else(|| "there is no object".to_owned())?;
+            let told = || format!("there is no object; told is {:?}", *self.told.borrow());
+            let object = self.get().await.ok_or_else(told)?;
             let found = object.data["spec"].pointer(pointer).unwrap_or(&Value::Null);
             if *found == expected { Ok(object) } else { Err(format!("{found} is not {expected}")) }
         })

@@ -7,8 +7,8 @@ use std::time::Duration;
 use kube::ResourceExt as _;
 use kube::api::{Patch, PatchParams};
 use metallb_core::config::{
-    Asn, Bfd, BfdInterval, BfdProfile, ConnectTime, DetectMultiplier, Endpoint, MinimumTtl, PasswordSource, Peer,
-    RemoteAs, RouterId, SessionFamilies, Timers,
+    Asn, Bfd, BfdInterval, BfdProfile, ConnectTime, DetectMultiplier, Endpoint, MinimumTtl, PasswordSource,
+    Peer, RemoteAs, RouterId, SessionFamilies, Timers,
 };
 use metallb_core::plan::RouteAttributes;
 use metallb_lab::{ApiServer, SharedApiServer, User, eventually};
@@ -66,7 +66,7 @@ async fn the_api_takes_every_field_and_drops_none() {
     };
     writer.set_peers(&[("full", full), ("unnumbered", unnumbered)]);
     let communities = ["65535:65535", "large:4294967295:0:1"].map(|text| text.parse().unwrap()).into();
-    let attributes = RouteAttributes { communities, local_preference: Some(i32::MAX.cast_unsigned()) };
+    let attributes = RouteAttributes { communities, local_preference: Some(u32::MAX) };
     for peer in ["full", "unnumbered"] {
         writer.set_routes(peer, &["10.0.0.0/24", "fd00::1/128"], &attributes);
     }
@@ -170,8 +170,7 @@ async fn equal_things_are_written_once() {
     }
     let label = json!({ "metadata": { "labels": { "touched": "yes" } } });
     let params = PatchParams::default();
-    let touched =
-        objects(&user).patch(&writer.object, &params, &Patch::Merge(&label)).await.unwrap();
+    let touched = objects(&user).patch(&writer.object, &params, &Patch::Merge(&label)).await.unwrap();
     barrier(&writer, "10.0.0.2/32").await;
     let after = writer.get().await.unwrap();
     let generation = |of: &kube::api::DynamicObject| of.metadata.generation.unwrap();

@@ -62,13 +62,14 @@ fn not_found(status: &Status, place: Place<'_>) -> Trouble {
 
 /// The peers that are to blame; `None` if there is any other cause.
 fn peers(status: &Status, places: &[Vec<PeerName>]) -> Option<Trouble> {
-    let causes = &status.details.as_ref()?.causes;
+    // About nothing in particular: that other rules were not looked at, for the time being.
+    let causes = status.details.as_ref()?.causes.iter().filter(|cause| cause.field != "<nil>");
     let blamed = |cause: &kube::core::response::StatusCause| {
         let (peer, rest) = neighbour(&cause.field, places)?;
         let error = format!("{rest}: {}", cause.message);
         Some((peer.clone(), FrrRefusal::PeerRejected { peer: peer.clone(), error }))
     };
-    let peers: Option<Vec<_>> = causes.iter().map(blamed).collect();
+    let peers: Option<Vec<_>> = causes.map(blamed).collect();
     peers.filter(|peers| !peers.is_empty()).map(Trouble::Peers)
 }
 
@@ -85,9 +86,7 @@ pub(super) fn dropped(sent: &Value, kept: &Value, places: &[Vec<PeerName>]) -> V
     let mut fields = BTreeSet::new();
     missing("spec", sent, kept, &mut fields);
     let refusal = |field: String| match neighbour(&field, places) {
-        Some((peer, field)) => {
-            FrrRefusal::UnknownField { peer: Some(peer.clone()), field: field.to_owned() }
-        }
+        Some((peer, field)) => FrrRefusal::UnknownField { peer: Some(peer.clone()), field: field.to_owned() },
         None => FrrRefusal::UnknownField { peer: None, field },
     };
     fields.into_iter().map(refusal).collect()

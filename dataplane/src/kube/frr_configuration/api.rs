@@ -82,7 +82,6 @@ pub(super) struct Router {
 /// No `toReceive`: nothing is to be received. No `disableMP`: it has no effect.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[expect(clippy::struct_excessive_bools, reason = "the API has them")]
 pub(super) struct Neighbor {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) asn: Option<u32>,

@@ -58,7 +58,7 @@ pub(super) fn build(wanted: &Wanted, left_out: &BTreeSet<PeerName>, frame: &Fram
     for (name, neighbour) in wanted.neighbours.peers.iter().filter(|(name, _)| !left_out.contains(*name)) {
         let peer = &neighbour.peer;
         let Some(password) = password(name, neighbour, frame, &mut refusals) else { continue };
-        let routes = wanted.routes.get(name);
+        let heard = wanted.routes.get(name);
         let id = peer.router_id.map(|id| id.to_string());
         let key = (peer.vrf.clone(), peer.my_asn, id.clone());
         let (router, prefixes, places) = routers.entry(key).or_insert_with(|| {
@@ -67,8 +67,8 @@ pub(super) fn build(wanted: &Wanted, left_out: &BTreeSet<PeerName>, frame: &Fram
             (router, BTreeSet::new(), Vec::new())
         });
         let mark = wanted.draining.then_some(GRACEFUL_SHUTDOWN);
-        prefixes.extend(routes.into_iter().flat_map(BTreeMap::keys));
-        router.neighbors.push(neighbor(peer, password, advertise(routes, mark)));
+        prefixes.extend(heard.into_iter().flat_map(BTreeMap::keys));
+        router.neighbors.push(neighbor(peer, password, advertise(heard, mark)));
         places.push(name.clone());
         profiles.extend(peer.bfd.as_ref().map(|bfd| (bfd.name.clone(), bfd.profile)));
     }

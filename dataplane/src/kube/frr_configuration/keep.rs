@@ -127,7 +127,11 @@ async fn until_served(api: &Api<FRRConfiguration>, only: &str, place: Place<'_>,
             Ok(_) => return,
             Err(Trouble::Standing(refusal)) => caveats.say(Source::FrrConfiguration, vec![refusal]),
             Err(Trouble::Passing(error)) => {
-                tracing::warn!(event = "frrConfigurationFailed", error, "cannot read FRRConfigurations, will retry");
+                tracing::warn!(
+                    event = "frrConfigurationFailed",
+                    error,
+                    "cannot read FRRConfigurations, will retry"
+                );
             }
             Err(Trouble::Stale | Trouble::Peers(_)) => {}
         }
@@ -188,7 +192,8 @@ struct Writer {
 impl Writer {
     fn take_in(&mut self, news: News) {
         if let Some(neighbours) = &news.neighbours {
-            let differs = |peer: &PeerName| neighbours.peers.get(peer) != self.wanted.neighbours.peers.get(peer);
+            let differs =
+                |peer: &PeerName| neighbours.peers.get(peer) != self.wanted.neighbours.peers.get(peer);
             self.outcasts.retain(|peer, _| !differs(peer));
         }
         self.wanted.apply(news);

@@ -42,8 +42,11 @@ fn peer(address: &str) -> Peer {
     }
 }
 
-/// Peers, each with its routes and their communities and local preferences.
-fn wanted(peers: Vec<(&str, Peer, &[(&str, &[&str], Option<u32>)])>) -> Wanted {
+/// A prefix, its communities and its local preference.
+type Route<'r> = (&'r str, &'r [&'r str], Option<u32>);
+
+/// Peers, each with its routes.
+fn wanted(peers: Vec<(&str, Peer, &[Route<'_>])>) -> Wanted {
     let mut wanted = Wanted { complete: true, ..Wanted::default() };
     wanted.neighbours.hostname = Some("host-1".to_owned());
     for (name, peer, routes) in peers {
@@ -78,7 +81,7 @@ fn neighbour_of(peer: Peer) -> Value {
 
 #[test]
 fn a_plain_peer_and_its_routes_are_all_that_is_said_of_them() {
-    let routes: &[(&str, &[&str], Option<u32>)] = &[
+    let routes: &[Route<'_>] = &[
         ("10.0.0.2/32", &["64512:1", "large:64512:1:2"], Some(100)),
         ("10.0.0.10/32", &["64512:1"], None),
         ("fd00::/64", &[], None),
@@ -185,8 +188,7 @@ fn timers_that_are_off_are_said_to_be() {
 
 #[test]
 fn a_node_that_leaves_marks_every_route_once() {
-    let routes: &[(&str, &[&str], Option<u32>)] =
-        &[("10.0.0.1/32", &["65535:0"], None), ("10.0.0.2/32", &[], None)];
+    let routes: &[Route<'_>] = &[("10.0.0.1/32", &["65535:0"], None), ("10.0.0.2/32", &[], None)];
     let wanted = Wanted { draining: true, ..wanted(vec![("spine", peer("192.0.2.1"), routes)]) };
     let marked = json!([{ "community": "65535:0", "prefixes": ["10.0.0.1/32", "10.0.0.2/32"] }]);
     let neighbour = &built(&wanted)["bgp"]["routers"][0]["neighbors"][0];
@@ -206,8 +208,7 @@ fn secretive(password: Option<&[u8]>) -> Wanted {
 #[test]
 fn a_secret_is_named_where_frr_k8s_sees_it_and_read_where_it_does_not() {
     let said = |passwords| {
-        let spec =
-            serde_json::to_value(built_with(&secretive(Some(b"swordfish")), passwords).spec).unwrap();
+        let spec = serde_json::to_value(built_with(&secretive(Some(b"swordfish")), passwords).spec).unwrap();
         let neighbour = &spec["bgp"]["routers"][0]["neighbors"][0];
         (neighbour["password"].clone(), neighbour["passwordSecret"].clone())
     };
@@ -274,7 +275,8 @@ fn code(status: Value) -> &'static str {
 
 #[test]
 fn each_refusal_of_the_api_server_is_told_as_what_it_is() {
-    let not_found = |kind: &str, name: &str| json!({ "code": 404, "details": { "kind": kind, "name": name } });
+    let not_found =
+        |kind: &str, name: &str| json!({ "code": 404, "details": { "kind": kind, "name": name } });
     assert_eq!(code(json!({ "code": 404, "message": "404 page not found" })), "frr-k8s-not-installed");
     assert_eq!(code(not_found("namespaces", "frr-k8s-system")), "frr-k8s-namespace");
     assert_eq!(code(not_found("frrconfigurations", "metallb-node-1")), "(stale)");
@@ -291,10 +293,11 @@ fn only_a_peer_that_is_to_blame_alone_is_left_out() {
     let cause = |field: &str| json!({ "field": field, "message": "Required value" });
     let invalid = |causes: &[Value]| json!({ "code": 422, "details": { "causes": causes } });
     let address = cause("spec.bgp.routers[1].neighbors[1].address");
-    let refusal =
-        FrrRefusal::PeerRejected { peer: "c".into(), error: "address: Required value".to_owned() };
-    assert_eq!(trouble(invalid(&[address.clone()])), Trouble::Peers(vec![("c".into(), refusal)]));
-    for other in ["spec.bgp.routers[1].asn", "spec.bgp.routers[7].neighbors[0].address", "<nil>"] {
+    let refusal = FrrRefusal::PeerRejected { peer: "c".into(), error: "address: Required value".to_owned() };
+    let blamed = Trouble::Peers(vec![("c".into(), refusal)]);
+    assert_eq!(trouble(invalid(&[address.clone(), cause("<nil>")])), blamed, "that rules were not looked at");
+    assert_eq!(code(invalid(&[cause("<nil>")])), "frr-k8s-rejected");
+    for other in ["spec.bgp.routers[1].asn", "spec.bgp.routers[7].neighbors[0].address"] {
         assert_eq!(code(invalid(&[address.clone(), cause(other)])), "frr-k8s-rejected", "{other}");
     }
 }
@@ -313,7 +316,7 @@ fn a_field_that_the_api_dropped_is_told_with_its_peer() {
 
 #[test]
 fn routes_outlast_the_node_being_away() {
-    let routes: &[(&str, &[&str], Option<u32>)] = &[("10.0.0.1/32", &[], None)];
+    let routes: &[Route<'_>] = &[("10.0.0.1/32", &[], None)];
     let mut now = wanted(vec![("spine", peer("192.0.2.1"), routes)]);
     let before = now.clone();
     for neighbours in [Neighbours::default(), before.neighbours.clone()] {

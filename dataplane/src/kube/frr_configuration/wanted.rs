@@ -45,14 +45,27 @@ pub struct Inbox(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    waiting: Mutex<News>,
+    state: Mutex<State>,
     wake: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: News,
+    /// What was last put in, so that the same again wakes nobody.
+    neighbours: Option<Neighbours>,
+    complete: bool,
 }
 
 impl Inbox {
     /// From now on, these routers and no others.
     pub fn set_neighbours(&self, neighbours: Neighbours) {
-        self.put(|news| news.neighbours = Some(neighbours));
+        let mut state = self.lock();
+        if state.neighbours.as_ref() != Some(&neighbours) {
+            state.neighbours = Some(neighbours.clone());
+            state.waiting.neighbours = Some(neighbours);
+            self.0.wake.notify_one();
+        }
     }
 
     /// From now on, peers hear this. Those that were not heard of here before are to be in it whole.
@@ -76,23 +89,27 @@ impl Inbox {
 
     /// Everything was decided once: what is not there now is not wanted. Before this nothing is written or deleted.
     pub fn set_complete(&self) {
-        self.put(|news| news.complete = true);
+        let mut state = self.lock();
+        if !std::mem::replace(&mut state.complete, true) {
+            state.waiting.complete = true;
+            self.0.wake.notify_one();
+        }
     }
 
     /// Takes all that waits. May come back with nothing new.
     pub(super) async fn take(&self) -> News {
         self.0.wake.notified().await;
-        std::mem::take(&mut *self.lock())
+        std::mem::take(&mut self.lock().waiting)
     }
 
     fn put(&self, add: impl FnOnce(&mut News)) {
-        add(&mut self.lock());
+        add(&mut self.lock().waiting);
         self.0.wake.notify_one();
     }
 
-    fn lock(&self) -> MutexGuard<'_, News> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         // Whoever panicked while he held it left something that is whole: entries of maps.
-        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
