@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use kube::Api;
 use kube::api::DeleteParams;
-use metallb_crds::{ConfigurationResult, ConfigurationState, schema};
+use metallb_crds::{ConfigurationResult, ConfigurationState, ConfigurationStateStatus, schema};
 use metallb_lab::{ApiServer, User, eventually, load_balancer};
 use serde_json::{Value, json};
 
@@ -147,10 +147,9 @@ async fn a_service_reaches_the_frr_configuration_of_the_node_and_no_session_is_o
     let states: Api<ConfigurationState> = Api::namespaced(user.client(), user.namespace());
     let says = async |result: ConfigurationResult, words: &str| {
         eventually(SOON, "the state of the configuration is told", async || {
-            let status = states.get_opt("speaker-node-1").await.unwrap().and_then(|state| state.status);
-            let status = status.unwrap_or_default();
-            let summary = status.error_summary.unwrap_or_default();
-            status.result == Some(result) && summary.contains(words)
+            let found = states.get_opt("speaker-node-1").await.unwrap().and_then(|found| found.status);
+            let ConfigurationStateStatus { result: said, error_summary, .. } = found.unwrap_or_default();
+            said == Some(result) && error_summary.unwrap_or_default().contains(words)
         })
         .await;
     };

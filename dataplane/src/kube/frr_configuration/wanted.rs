@@ -148,8 +148,8 @@ impl Wanted {
             }
             self.neighbours = neighbours;
         }
-        // One that comes back is told whole. But with its Node a node loses all its peers, and when that is back nothing
-        // is told again of those that are for every node.
+        // One that comes back is told whole. But before its Node is known a node has no peers here, and when that comes
+        // nothing is told again of those that are for every node.
         if !self.neighbours.peers.is_empty() {
             self.routes.retain(|peer, _| self.neighbours.peers.contains_key(peer));
         }
