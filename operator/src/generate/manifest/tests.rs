@@ -123,8 +123,8 @@ fn a_speaker_may_write_every_kind_that_it_reports_with() {
 #[test]
 fn a_speaker_may_keep_frr_configurations_wherever_frr_k8s_is_and_read_one_config_map() {
     let rule = |kind: &str, name: &str, resource: &str| -> Value {
-        let roles = objects_of(kind);
-        let role = roles.iter().find(|role| role["metadata"]["name"] == name).unwrap();
+        let found = objects_of(kind);
+        let role = found.iter().find(|role| role["metadata"]["name"] == name).unwrap();
         let mut rules = role["rules"].as_array().unwrap().iter();
         rules.find(|rule| rule["resources"][0] == resource).unwrap().clone()
     };
