@@ -4,6 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::Client;
 use metallb_core::names::NodeName;
 use metallb_process::cluster;
 use metallb_process::events::Recorder;
@@ -25,10 +27,12 @@ use super::departure::Pace;
 use super::facts::{Facts, Heard};
 use super::lane::{Heartbeats, Lane, Refresh};
 use super::metrics::Metrics;
+use super::outlet::Outlet;
 use super::{bfd, bgp, excluded, reporting};
+use crate::kube::caveats::Caveats;
 use crate::kube::configuration_state::{self, Component};
 use crate::kube::service_l2_status::{self, Announced};
-use crate::kube::{bgp_node_status, bgp_session_state, service_bgp_status};
+use crate::kube::{bgp_extras, bgp_node_status, bgp_session_state, frr_configuration, service_bgp_status};
 use crate::net::links;
 use metallb_crds::cluster::node::LeavingSigns;
 use metallb_crds::cluster::service::LoadBalancerClass;
@@ -65,24 +69,22 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     )?;
 
     let links = links::follow(excluded).await?;
-    let profile = match args.bgp_type {
-        BgpType::Native => Profile::Native,
-        BgpType::Frr | BgpType::FrrK8s | BgpType::FrrK8sExternal => Profile::Frr,
-    };
-    let pace = Pace {
-        announcing: Duration::from_secs(args.leave_announce_seconds.into()),
-        flows: Duration::from_secs(args.leave_flow_seconds.into()),
-    };
-    let facts = Facts::new(node.clone(), args.ignore_exclude_lb, heartbeats.is_some(), profile, pace);
+    let pace = pace(&args);
+    let mut facts =
+        Facts::new(node.clone(), args.ignore_exclude_lb, heartbeats.is_some(), profile(args.bgp_type), pace);
     let speaker_labels = heartbeats.is_some().then(|| args.ml_labels.clone());
     let lane = Lane::start(node.clone(), heartbeats, refresh(&args)?, metrics.clone())?;
-    let bfd = bfd::Lane::start(bfd_metrics)?;
-    let bgp = bgp::Lane::start(bgp::Beside {
-        bfd: bfd.publisher.clone(),
-        bfd_seen: bfd.seen.clone(),
-        listen: Some(args.bgp_listen_port).filter(|port| *port != 0),
-        metrics: bgp_metrics,
-    })?;
+    let (caveats, to_tell) = Caveats::new();
+    tokio::spawn(bgp_extras::follow(client.clone(), namespace.clone(), caveats.clone()));
+    let outlet = match args.bgp_type {
+        BgpType::Native | BgpType::Frr | BgpType::FrrK8s => sessions(&args, bgp_metrics, bfd_metrics)?,
+        BgpType::FrrK8sExternal => {
+            if args.frrk8s_secret_passthrough {
+                facts.leave_secrets_alone();
+            }
+            frr_k8s(&args, &client, &node, &namespace, caveats)
+        }
+    };
     let (statuses, wanted) = watch::channel(Announced::new());
     let owner = cluster::owned_by(&pod)?;
     tokio::spawn(service_l2_status::keep(
@@ -100,16 +102,9 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         owner.clone(),
         to_report,
     ));
-    let (sessions, to_report) = watch::channel(None);
-    tokio::spawn(bgp_session_state::keep(
-        client.clone(),
-        namespace.clone(),
-        node.clone(),
-        owner.clone(),
-        to_report.clone(),
-    ));
-    tokio::spawn(bgp_node_status::keep(client.clone(), namespace.clone(), node.clone(), owner, to_report));
-    tokio::spawn(reporting::pass_on(bgp.seen.clone(), sessions));
+    if let Outlet::Sessions { bgp, .. } = &outlet {
+        report_sessions(&client, &namespace, &node, owner, bgp.seen.clone());
+    }
     let (verdicts, verdict) = watch::channel(None);
     tokio::spawn(configuration_state::keep(
         client.clone(),
@@ -118,23 +113,22 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         args.pod_name.clone(),
         verdict,
     ));
+    let signs = signs(&args);
     let context = Context {
         recorder: Recorder::start(client.clone(), COMPONENT, args.node_name),
         client,
         namespace,
         pod: args.pod_name,
-        signs: LeavingSigns {
-            taint: Some(args.leave_taint).filter(|key| !key.is_empty()),
-            annotation: Some(args.leave_annotation).filter(|key| !key.is_empty()),
-        },
+        signs,
         class: LoadBalancerClass::from_flag(&args.lb_class),
         speaker_labels,
         metrics,
         statuses,
         heard,
         verdicts,
+        caveats: to_tell,
     };
-    let end = work(&context, facts, &lane, &bgp, links, questions, &shutdown).await;
+    let end = work(&context, facts, &lane, &outlet, links, questions, &shutdown).await;
     tracing::info!(event = "stopping", ?end, "");
     // BGP first, while BFD still speaks: a router that keeps our routes over a restart would drop them when BFD goes down
     // under a session that is up.
@@ -143,10 +137,83 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         End::Restart => (bgp::Ending::Restarting, bfd::Ending::Silence),
         End::Left { why } => (bgp::Ending::Leaving { text: why }, bfd::Ending::AdminDown),
     };
-    bgp.leave(bgp_ending);
+    let bfd = outlet.leave(bgp_ending);
     lane.leave();
-    bfd.leave(bfd_ending);
+    if let Some(bfd) = bfd {
+        bfd.leave(bfd_ending);
+    }
     Ok(())
+}
+
+fn pace(args: &Args) -> Pace {
+    Pace {
+        announcing: Duration::from_secs(args.leave_announce_seconds.into()),
+        flows: Duration::from_secs(args.leave_flow_seconds.into()),
+    }
+}
+
+fn signs(args: &Args) -> LeavingSigns {
+    let given = |key: &str| Some(key.to_owned()).filter(|key| !key.is_empty());
+    LeavingSigns { taint: given(&args.leave_taint), annotation: given(&args.leave_annotation) }
+}
+
+const fn profile(backend: BgpType) -> Profile {
+    match backend {
+        BgpType::Native => Profile::Native,
+        BgpType::Frr | BgpType::FrrK8s | BgpType::FrrK8sExternal => Profile::Frr,
+    }
+}
+
+/// The lanes that talk to routers and watch them.
+fn sessions(
+    args: &Args,
+    bgp_metrics: bgp::metrics::Metrics,
+    bfd_metrics: bfd::metrics::Metrics,
+) -> anyhow::Result<Outlet> {
+    let bfd = bfd::Lane::start(bfd_metrics)?;
+    let bgp = bgp::Lane::start(bgp::Beside {
+        bfd: bfd.publisher.clone(),
+        bfd_seen: bfd.seen.clone(),
+        listen: Some(args.bgp_listen_port).filter(|port| *port != 0),
+        metrics: bgp_metrics,
+    })?;
+    Ok(Outlet::Sessions { bgp, bfd })
+}
+
+/// Starts to tell how sessions of our own stand. An frr-k8s tells of its own itself.
+fn report_sessions(
+    client: &Client,
+    namespace: &str,
+    node: &NodeName,
+    owner: OwnerReference,
+    seen: watch::Receiver<bgp::seen::Seen>,
+) {
+    let (sessions, to_report) = watch::channel(None);
+    let (namespace, node) = (namespace.to_owned(), node.clone());
+    tokio::spawn(bgp_session_state::keep(
+        client.clone(),
+        namespace.clone(),
+        node.clone(),
+        owner.clone(),
+        to_report.clone(),
+    ));
+    tokio::spawn(bgp_node_status::keep(client.clone(), namespace, node, owner, to_report));
+    tokio::spawn(reporting::pass_on(seen, sessions));
+}
+
+/// Starts to keep the FRRConfiguration of `node`.
+fn frr_k8s(args: &Args, client: &Client, node: &NodeName, own_namespace: &str, caveats: Caveats) -> Outlet {
+    let namespace = Some(args.frrk8s_namespace.as_str()).filter(|namespace| !namespace.is_empty());
+    let namespace = namespace.unwrap_or(own_namespace);
+    let target = frr_configuration::Target {
+        node: node.clone(),
+        namespace: namespace.to_owned(),
+        names_secrets: args.frrk8s_secret_passthrough || namespace == own_namespace,
+        pace: Duration::from_millis(args.bgp_debounce_timeout.into()),
+    };
+    let inbox = frr_configuration::Inbox::default();
+    tokio::spawn(frr_configuration::keep(client.clone(), target, inbox.clone(), caveats));
+    Outlet::frr_k8s(inbox)
 }
 
 /// Heartbeats are on when both the address and the labels of the speakers are given, as upstream's memberlist.
