@@ -4,6 +4,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::time::Duration;
 
 use metallb_core::address::Family;
 use metallb_core::config::Password;
@@ -11,13 +12,18 @@ use metallb_core::names::{InterfaceName, VrfName};
 use metallb_protocols::bgp::session::Unconnected;
 use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::sys::tcp::{drop_below, sign};
 
 /// Internetwork control, as routers mark their own protocols (RFC 4271 appendix E leaves it open; all do).
 const TRAFFIC_CLASS: u32 = 0xc0;
+/// A session without a hold timer says nothing for hours: its connection must be found dead all the same.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
+    .with_time(Duration::from_secs(60))
+    .with_interval(Duration::from_secs(10))
+    .with_retries(3);
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 16;
 
@@ -118,6 +124,7 @@ impl Dial {
 /// What every connection to a router has, whoever made it.
 pub fn dress_socket(socket: &Socket, family: Family, reach: Reach) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&KEEPALIVE)?;
     let ttl = match reach {
         Reach::Anywhere => None,
         Reach::Link => Some(1),

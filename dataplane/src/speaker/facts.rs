@@ -18,7 +18,7 @@ use std::time::Instant;
 use k8s_openapi::api::core::v1::{ObjectReference, Pod};
 use metallb_core::config::Interfaces;
 use metallb_core::names::{InterfaceName, NodeName, PeerName, ServiceKey};
-use metallb_core::plan::{Node, Planner, Service, Speakers, Touched, World};
+use metallb_core::plan::{Leaving, Node, Planner, Service, Speakers, Touched, World};
 use metallb_core::refusal::AnnouncementRefusal;
 use metallb_core::table::{Event, Table};
 use metallb_process::watch::ObjectKey;
@@ -161,7 +161,7 @@ impl Facts {
             }
             Input::Node(event) => {
                 for name in self.nodes.reduce(event) {
-                    let node = self.nodes.get(&name).cloned();
+                    let node = self.nodes.get(&name).cloned().or_else(|| self.own_deleted(&name));
                     let labels = node.as_ref().map(|node| node.labels.clone());
                     if name == *self.world.node() && self.configuration.set_node(labels) {
                         self.set_config();
@@ -188,6 +188,12 @@ impl Facts {
                 }
             }
         }
+    }
+
+    /// The own node as it was before it was deleted: it leaves, and until it has left its peers are its peers.
+    fn own_deleted(&self, name: &NodeName) -> Option<Node> {
+        let own = self.world.own_node().filter(|_| name == self.world.node())?;
+        Some(Node { leaving: Some(Leaving::Deleted), ..own.clone() })
     }
 
     /// The nodes with a live speaker are these; `None` while that is not known.

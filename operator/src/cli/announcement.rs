@@ -1,12 +1,13 @@
-//! Which node announces an address on layer 2, and why the others do not.
+//! Which nodes announce an address, on layer 2 and to which BGP peers, and why the others do not.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use kube::ResourceExt;
 use metallb_core::config::{Config, Interfaces};
-use metallb_core::names::{InterfaceName, NodeName, ServiceKey};
-use metallb_core::plan::{AddressPlan, Endpoints, Planner, Speakers, Touched, World};
+use metallb_core::names::{InterfaceName, NodeName, PeerName, ServiceKey};
+use metallb_core::plan::{AddressPlan, Endpoints, Planner, RoutePlanner, Speakers, Touched, World};
+use metallb_core::refusal::AnnouncementRefusal;
 use metallb_crds::cluster::node::LeavingSigns;
 use metallb_crds::cluster::service::{self, LoadBalancerClass};
 use metallb_crds::cluster::{endpoints, node};
@@ -122,5 +123,26 @@ impl<'i> Announcements<'i> {
             (node, planner.plan().get(&address).cloned())
         };
         self.nodes().map(decides).collect()
+    }
+
+    /// To which peers each node announces `address` for `service`, or why to none. Empty where nothing is announced by BGP
+    /// at all.
+    pub(super) fn routes(
+        &self,
+        address: IpAddr,
+        service: &ServiceKey,
+    ) -> Vec<(NodeName, Result<BTreeSet<PeerName>, AnnouncementRefusal>)> {
+        let Some(first) = self.nodes().next().filter(|_| !self.config.bgp_advertisements.is_empty()) else {
+            return Vec::new();
+        };
+        let mut world = self.seen_from(first);
+        let decides = |node: NodeName| {
+            world.set_own_node(node.clone());
+            let planner = RoutePlanner::of_address(&world, address);
+            let verdict = planner.verdicts().get(&address)?.get(service)?.as_ref();
+            let peers = verdict.map(|_| planner.peers_of(&world, service, &[address]));
+            Some((node, peers.map_err(Clone::clone)))
+        };
+        self.nodes().filter_map(decides).collect()
     }
 }

@@ -34,6 +34,8 @@ pub(super) struct Story {
     pub refusal: Option<Why>,
     /// For each of its addresses, what each node does.
     pub layer2: Vec<OnLayer2>,
+    /// For each of its addresses, to which BGP peers each node announces it; empty without any BGPAdvertisement.
+    pub bgp: Vec<OverBgp>,
     /// What speakers have written: the node that says it announces the service on layer 2.
     pub reported_nodes: Vec<String>,
 }
@@ -58,6 +60,26 @@ pub(super) struct OnLayer2 {
     pub owner: Option<String>,
     /// What each node does about it.
     pub nodes: Vec<OnNode>,
+}
+
+/// An address over BGP.
+#[derive(Debug, Serialize)]
+pub(super) struct OverBgp {
+    /// The address.
+    pub address: IpAddr,
+    /// What each node does about it.
+    pub nodes: Vec<FromNode>,
+}
+
+/// What a node tells its BGP peers about an address.
+#[derive(Debug, Serialize)]
+pub(super) struct FromNode {
+    /// The node.
+    pub node: String,
+    /// The peers that it announces the address to.
+    pub peers: Vec<String>,
+    /// Why it announces it to none; absent where it does.
+    pub refusal: Option<Why>,
 }
 
 /// What a node does about an address.
@@ -98,6 +120,8 @@ pub(super) fn service(
     let announcements = Announcements::after(inventory, &parsed.config, &allocations, class);
     let layer2 =
         allocation.after.iter().map(|address| on_layer2(&announcements, *address, &wanted)).collect();
+    let bgp = allocation.after.iter().filter_map(|address| over_bgp(&announcements, *address, &wanted));
+    let bgp = bgp.collect();
     Ok(Story {
         namespace: namespace.to_owned(),
         name: name.to_owned(),
@@ -106,6 +130,7 @@ pub(super) fn service(
         pool: allocation.pool.as_ref().map(ToString::to_string),
         refusal: allocation.refusal.as_ref().map(Why::of),
         layer2,
+        bgp,
         reported_nodes: inventory.announcers_of(&wanted),
     })
 }
@@ -120,6 +145,16 @@ fn on_layer2(announcements: &Announcements<'_>, address: IpAddr, service: &Servi
         nodes.push(OnNode { node: node.to_string(), refusal });
     }
     OnLayer2 { address, owner, nodes }
+}
+
+fn over_bgp(announcements: &Announcements<'_>, address: IpAddr, service: &ServiceKey) -> Option<OverBgp> {
+    let nodes = announcements.routes(address, service).into_iter().map(|(node, heard)| FromNode {
+        node: node.to_string(),
+        refusal: heard.as_ref().err().map(Why::of),
+        peers: heard.iter().flatten().map(ToString::to_string).collect(),
+    });
+    let nodes: Vec<_> = nodes.collect();
+    (!nodes.is_empty()).then_some(OverBgp { address, nodes })
 }
 
 impl Answer for Story {
@@ -156,6 +191,17 @@ impl Answer for Story {
             });
             text.push('\n');
             text.push_str(&table(["NODE", &layer2.address.to_string()], rows));
+        }
+        for bgp in &self.bgp {
+            let rows = bgp.nodes.iter().map(|from| {
+                let said = match &from.refusal {
+                    None => format!("announces it to {}", from.peers.join(", ")),
+                    Some(why) => format!("{}; {}", why.sentence, why.fix),
+                };
+                [from.node.clone(), said]
+            });
+            text.push('\n');
+            text.push_str(&table(["NODE", &format!("{} BY BGP", bgp.address)], rows));
         }
         text
     }

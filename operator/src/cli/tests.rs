@@ -215,6 +215,25 @@ fn a_story_says_what_each_node_does_and_why() {
 }
 
 #[test]
+fn a_story_says_which_routers_hear_of_it_from_each_node() {
+    let bgp = "---\napiVersion: metallb.io/v1beta1\nkind: BGPAdvertisement\nmetadata: {name: lab, namespace: metallb-system}\n\
+        ---\napiVersion: metallb.io/v1beta2\nkind: BGPPeer\nmetadata: {name: tor, namespace: metallb-system}\n\
+        spec: {myASN: 64500, peerASN: 64512, peerAddress: 192.0.2.1, nodeSelectors: [{matchLabels: {rack: a}}]}\n";
+    let racked = node("n2").replace("{name: n2}", "{name: n2, labels: {rack: a}}");
+    let text = format!("{POOL}{}{}{racked}{bgp}", holding("a", "10.0.0.2"), node("n1"));
+    let inventory = Inventory::of(&documents(&text), NAMESPACE).unwrap();
+    let story = explain::service(&inventory, "default/a", &LoadBalancerClass::default()).unwrap();
+    let nodes = story.bgp[0].nodes.iter();
+    let said: Vec<_> = nodes
+        .map(|from| {
+            (from.node.as_str(), from.peers.join(","), from.refusal.as_ref().map(|why| why.code.as_str()))
+        })
+        .collect();
+    assert_eq!(said, [("n1", String::new(), Some("no-peer")), ("n2", "tor".to_owned(), None)]);
+    assert!(story.text().contains("announces it to tor"), "{}", story.text());
+}
+
+#[test]
 fn lists_are_taken_apart_and_json_is_read_too() {
     let list = json!({ "apiVersion": "v1", "kind": "ServiceList", "items": [
         { "metadata": { "name": "a" }, "spec": { "type": "LoadBalancer" } },

@@ -107,14 +107,8 @@ impl Scenario<'_> {
         let watch = Watch::start(&self.cluster.host("remote"), self.address);
         annotate(json!("")).await;
         let prefix = ipnet::IpNet::from(self.address).to_string();
-        let marked = |paths: &[metallb_lab::routers::Path]| {
-            paths.len() == all.len()
-                && paths
-                    .iter()
-                    .filter(|path| path.communities.iter().any(|one| one.contains("raceful")))
-                    .count()
-                    == 1
-        };
+        let going = |path: &&metallb_lab::routers::Path| path.communities.contains("65535:0");
+        let marked = |paths: &[metallb_lab::routers::Path]| paths.iter().filter(going).count() == 1;
         self.router.route(&prefix, marked).await;
         bgp::paths(self.router, self.address, all.len() - 1).await;
         annotate(json!(null)).await;

@@ -100,6 +100,15 @@ impl RoutePlanner {
         changes
     }
 
+    /// What is decided about one address alone, from nothing: for who explains it.
+    pub fn of_address(world: &World, address: IpAddr) -> Self {
+        let mut planner = Self::new();
+        let (mut changes, mut dirty) = (RouteChanges::default(), BTreeSet::new());
+        planner.set_peers(world, &mut changes);
+        planner.decide(world, address, &mut dirty);
+        planner
+    }
+
     /// What was decided about every address that a service has.
     pub fn verdicts(&self) -> &BTreeMap<IpAddr, BTreeMap<ServiceKey, Verdict>> {
         &self.verdicts

@@ -1,5 +1,7 @@
 //! What follows from the facts, and that it follows once.
 
+mod routing;
+
 use metallb_core::config::Interfaces;
 use metallb_core::plan::Endpoints;
 use metallb_crds::config::Stored;
