@@ -169,14 +169,20 @@ async fn reaction(
         ears.iter().all(|ear| ear.prefixes() == expected)
     })
     .await;
-    let seen: Vec<Sighting> = tap.since(mark);
-    let first = |is: &dyn Fn(&Sighting) -> bool| seen.iter().find(|seen| is(seen)).map(|seen| seen.at);
-    let event = first(&|seen| seen.what == What::Api).context("no event was seen on its way")?;
-    let mut updates = Vec::new();
-    for ear in ears {
-        let its = |seen: &Sighting| seen.what == What::Update && seen.ends.to == ear.address();
-        updates.push(first(&its).with_context(|| format!("no UPDATE to {} was seen", ear.address()))?);
-    }
+    // The tap reads the node's frames with a thread of its own, which may come later than the routers' threads.
+    let seen = "the frames are seen that told of the change";
+    let (event, updates) = eventually(PATIENCE, seen, async || {
+        let seen = tap.since(mark);
+        let first = |is: &dyn Fn(&Sighting) -> bool| seen.iter().find(|seen| is(seen)).map(|seen| seen.at);
+        let event =
+            first(&|seen| seen.what == What::Api).ok_or_else(|| "no event of the API server".to_owned())?;
+        let updates = ears.iter().map(|ear| {
+            let its = |seen: &Sighting| seen.what == What::Update && seen.ends.to == ear.address();
+            first(&its).ok_or_else(|| format!("no UPDATE to {}", ear.address()))
+        });
+        Ok::<_, String>((event, updates.collect::<Result<Vec<_>, _>>()?))
+    })
+    .await;
     let one = updates.iter().min().copied().unwrap_or_default();
     let last = updates.iter().max().copied().unwrap_or_default();
     Ok(Reaction {
