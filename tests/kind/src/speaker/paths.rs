@@ -83,16 +83,18 @@ impl<'s> Paths<'s> {
         let (mut ours, mut theirs) = (vec![Vec::new(); 4], vec![Vec::new(); 4]);
         for round in 1..=rounds {
             eprintln!("bench: BFD: silence, round {round} of {rounds}");
-            let mark = self.tap.mark();
+            let routers = |router| Ends { from: router, to: NODE };
+            let mark = self.heard(routers).await;
             self.routers.iter().for_each(Router::freeze);
-            let noticed = self.noticed(mark, |router| Ends { from: router, to: NODE }).await;
+            let noticed = self.noticed(mark, routers).await;
             self.routers.iter().for_each(Router::thaw);
             ours.iter_mut().zip(noticed).for_each(|(all, one)| all.push(one));
             self.until_whole().await;
 
-            let mark = self.tap.mark();
+            let speaker = |router| Ends { from: NODE, to: router };
+            let mark = self.heard(speaker).await;
             self.speaker.freeze()?;
-            let noticed = self.noticed(mark, |router| Ends { from: NODE, to: router }).await;
+            let noticed = self.noticed(mark, speaker).await;
             self.speaker.thaw()?;
             theirs.iter_mut().zip(noticed).for_each(|(all, one)| all.push(one));
             self.until_whole().await;
@@ -108,6 +110,18 @@ impl<'s> Paths<'s> {
             })
         });
         Ok(each.collect())
+    }
+
+    /// A mark after which everybody who is about to be silenced has been heard: the last packet before the silence is
+    /// what the silence is counted from.
+    async fn heard(&self, silenced: impl Fn(Ipv4Addr) -> Ends) -> usize {
+        let mark = self.tap.mark();
+        eventually(PATIENCE, "everybody is heard once more", async || {
+            let seen = self.tap.since(mark);
+            ROUTERS.iter().all(|router| bfd(&seen, silenced(*router)).next().is_some())
+        })
+        .await;
+        mark
     }
 
     /// Waits until the other end of every path has noticed that this one is silent, and says how long that took each.
