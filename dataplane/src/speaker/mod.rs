@@ -13,6 +13,7 @@
 //! | [`departure`] | a node that leaves: how its routes go before it does |
 //! | [`stopping`] | told to stop: is it the node that goes? |
 //! | [`reporting`] | how the sessions stand, for objects and events |
+//! | [`reports`] | the thread on which such objects are written |
 //! | [`excluded`] | the file that names interfaces to leave alone |
 //! | [`metrics`] | what is announced, asked and answered |
 //!
@@ -30,6 +31,7 @@ mod facts;
 mod lane;
 mod metrics;
 mod reporting;
+mod reports;
 mod run;
 mod stopping;
 

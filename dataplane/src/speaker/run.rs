@@ -24,6 +24,7 @@ use super::departure::Pace;
 use super::facts::{Facts, Heard};
 use super::lane::{Heartbeats, Lane};
 use super::metrics::Metrics;
+use super::reports::Reports;
 use super::{bfd, bgp, excluded, reporting};
 use crate::kube::configuration_state::{self, Component};
 use crate::kube::service_l2_status::{self, Announced};
@@ -82,9 +83,10 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         listen: Some(args.bgp_listen_port).filter(|port| *port != 0),
         metrics: bgp_metrics,
     })?;
+    let mut reports = Reports::default();
     let (statuses, wanted) = watch::channel(Announced::new());
     let owner = cluster::owned_by(&pod)?;
-    tokio::spawn(service_l2_status::keep(
+    reports.add(service_l2_status::keep(
         client.clone(),
         namespace.clone(),
         node.clone(),
@@ -92,7 +94,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         wanted,
     ));
     let (heard, to_report) = watch::channel(Heard::new());
-    tokio::spawn(service_bgp_status::keep(
+    reports.add(service_bgp_status::keep(
         client.clone(),
         namespace.clone(),
         node.clone(),
@@ -100,23 +102,24 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         to_report,
     ));
     let (sessions, to_report) = watch::channel(None);
-    tokio::spawn(bgp_session_state::keep(
+    reports.add(bgp_session_state::keep(
         client.clone(),
         namespace.clone(),
         node.clone(),
         owner.clone(),
         to_report.clone(),
     ));
-    tokio::spawn(bgp_node_status::keep(client.clone(), namespace.clone(), node.clone(), owner, to_report));
-    tokio::spawn(reporting::pass_on(bgp.seen.clone(), sessions));
+    reports.add(bgp_node_status::keep(client.clone(), namespace.clone(), node.clone(), owner, to_report));
+    reports.add(reporting::pass_on(bgp.seen.clone(), sessions));
     let (verdicts, verdict) = watch::channel(None);
-    tokio::spawn(configuration_state::keep(
+    reports.add(configuration_state::keep(
         client.clone(),
         namespace.clone(),
         Component::Speaker(node.clone()),
         args.pod_name.clone(),
         verdict,
     ));
+    reports.start()?;
     let context = Context {
         recorder: Recorder::start(client.clone(), COMPONENT, args.node_name),
         client,
