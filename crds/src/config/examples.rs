@@ -2,7 +2,7 @@
 //!
 //! What the document of codes shows is what [`parse`] says about these; a test holds the list complete.
 
-use metallb_core::refusal::{ObjectRefusal, PeerRefusal};
+use metallb_core::refusal::{ObjectRefusal, PeerRefusal, TTL_SECURITY};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -142,10 +142,15 @@ fn secrets_and_profiles() -> Table {
 
 fn pairs() -> Table {
     let pair = |younger: Value| none().peer("first", &json!({})).peer("second", &younger);
+    let mut near = none().peer("tor", &json!({}));
+    if let Some(Stored::Readable(peer)) = near.bgp_peers.get_mut("tor") {
+        peer.metadata.annotations = Some([(TTL_SECURITY.to_owned(), "near".to_owned())].into());
+    }
     vec![
         ("peers-of-one-router", pair(json!({}))),
         ("router-ids-differ", pair(json!({ "peerAddress": "192.0.2.2", "routerID": "192.0.2.7" }))),
         ("own-asns-differ", pair(json!({ "peerAddress": "192.0.2.2", "myASN": 64501 }))),
+        ("peer-bad-ttl-security", near),
         ("peer-disable-mp", none().peer("tor", &json!({ "disableMP": true }))),
     ]
 }

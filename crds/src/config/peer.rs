@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
-use std::num::NonZeroU16;
+use std::num::{NonZeroU8, NonZeroU16};
 
 use metallb_core::address::{Family, parse_address};
 use metallb_core::config::{
@@ -11,7 +11,7 @@ use metallb_core::config::{
 };
 use metallb_core::labels::any_matches;
 use metallb_core::names::{NamespaceName, PeerName, SecretName};
-use metallb_core::refusal::{AnyRefusal, BadRouterId, ConfigRefusal, Kind, PeerRefusal};
+use metallb_core::refusal::{AnyRefusal, BadRouterId, ConfigRefusal, Kind, PeerRefusal, TTL_SECURITY};
 
 use super::faults::{Faults, read};
 use super::objects::by_age;
@@ -124,6 +124,8 @@ fn one(object: &BGPPeer) -> Result<(Peer, Option<String>), Vec<ConfigRefusal>> {
         }
     };
     let node_selectors = faults.take(selector::list("spec.nodeSelectors", node_selectors));
+    let hops = object.metadata.annotations.as_ref().and_then(|all| all.get(TTL_SECURITY));
+    let ttl_security = hops.and_then(|text| faults.take(ttl_security(text)));
     let families = if *dual_stack_address_family { SessionFamilies::Both } else { SessionFamilies::Own };
     let complete = my_asn.zip(remote).zip(endpoint).zip(port).zip(node_selectors);
     let peer = complete.map(|((((my_asn, remote), endpoint), port), node_selectors)| Peer {
@@ -141,6 +143,7 @@ fn one(object: &BGPPeer) -> Result<(Peer, Option<String>), Vec<ConfigRefusal>> {
         bfd: None,
         graceful_restart: enable_graceful_restart.unwrap_or_default(),
         multihop,
+        ttl_security,
         families,
         node_selectors,
     });
@@ -199,6 +202,12 @@ fn timers(hold: Option<&String>, keepalive: Option<&String>, faults: &mut Faults
     }
     let timers = Timers::new(hold.and_then(Result::ok), keepalive.and_then(Result::ok));
     faults.take(timers.map_err(|cause| PeerRefusal::Timers { cause })).flatten()
+}
+
+fn ttl_security(text: &str) -> Result<NonZeroU8, PeerRefusal> {
+    let hops: Option<NonZeroU8> = text.trim().parse().ok();
+    let hops = hops.filter(|hops| *hops < NonZeroU8::MAX);
+    hops.ok_or_else(|| PeerRefusal::TtlSecurity { text: text.to_owned() })
 }
 
 fn connect(text: &str) -> Result<ConnectTime, PeerRefusal> {

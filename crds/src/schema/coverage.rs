@@ -18,6 +18,7 @@ use Coverage::{Nothing, Part, Whole};
 const OTHERS: &str = "it depends on other objects, and the schema sees one at a time";
 const ITEMS: &str = "it is about the items of a list: without a bound on lists, which would refuse objects that have \
                      always been accepted, the API server finds any such rule too expensive";
+const METADATA: &str = "it is an annotation, and of an object's metadata the schema sees only the name";
 const WARNING: &str = "it is a warning, and the schema can only refuse";
 const SIMPLE: &str = "durations with a fraction, or with more than five digits or three units in a row: the API \
                       server cannot be asked whether it can read them";
@@ -53,6 +54,7 @@ const WITHOUT_A_RULE_OF_OURS: &[(&str, Coverage)] = &[
     ("peers-of-one-router", Nothing(OTHERS)),
     ("router-ids-differ", Nothing(OTHERS)),
     ("own-asns-differ", Nothing(OTHERS)),
+    ("peer-bad-ttl-security", Nothing(METADATA)),
     ("peer-disable-mp", Nothing(WARNING)),
     ("community-bad-value", Nothing(ITEMS)),
     ("community-duplicate-alias", Nothing(OTHERS)),

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::num::NonZeroU8;
 use std::time::Duration;
 
 use metallb_core::address::Family;
@@ -37,7 +38,7 @@ pub enum Reach {
     /// Behind other routers: TTL 255.
     Far,
     /// At most that many hops away, and proved by the TTL of what arrives (RFC 5082).
-    Within(u8),
+    Within(NonZeroU8),
 }
 
 /// A connection to be made.
@@ -142,7 +143,7 @@ pub fn dress_socket(socket: &Socket, family: Family, reach: Reach) -> io::Result
     }
     match reach {
         Reach::Within(hops) => {
-            let least = u8::MAX.saturating_sub(hops.saturating_sub(1));
+            let least = u8::MAX.saturating_sub(hops.get() - 1);
             drop_below(socket, least, family == Family::V6)
         }
         Reach::Anywhere | Reach::Link | Reach::Far => Ok(()),

@@ -1,33 +1,36 @@
 //! Our side: the lanes, in the node's network.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr};
-use std::num::NonZeroU16;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use metallb_core::config::{
     Asn, Bfd, BfdInterval, BfdProfile, DetectMultiplier, Endpoint, Password, PasswordSource, Peer, RemoteAs,
-    SessionFamilies,
 };
 use metallb_core::plan::{PeerChanges, RouteAttributes};
 use metallb_dataplane::speaker::bfd;
-use metallb_dataplane::speaker::bgp::seen::PeerSeen;
+use metallb_dataplane::speaker::bgp::seen::{PeerSeen, Seen};
 use metallb_dataplane::speaker::bgp::wanted::{Profile, Wanted};
 use metallb_dataplane::speaker::bgp::{self, Beside, Ending, Lane};
 use metallb_lab::eventually;
 use metallb_lab::network::Host;
+use metallb_protocols::bfd::Status;
 use metallb_protocols::bgp::session::State;
 use prometheus::Registry;
+use tokio::sync::watch;
 
 /// The router's AS, and ours.
 pub const TOR: u32 = 64512;
 pub const OURS: u32 = 64500;
 
 pub struct Node {
-    lane: Lane,
-    bfd: bfd::Lane,
-    pub registry: Registry,
+    /// Gone when the node has left.
+    lanes: Option<(Lane, bfd::Lane)>,
+    bfd: watch::Receiver<bfd::Seen>,
+    seen: watch::Receiver<Seen>,
+    registry: Registry,
     peers: BTreeMap<String, Peer>,
     profile: Profile,
 }
@@ -46,7 +49,19 @@ impl Node {
         let bfd = host.inside(|| bfd::Lane::start(bfd_metrics).unwrap()).unwrap();
         let beside = Beside { bfd: bfd.publisher.clone(), bfd_seen: bfd.seen.clone(), listen, metrics };
         let lane = host.inside(|| Lane::start(beside).unwrap()).unwrap();
-        Self { lane, bfd, registry, peers: BTreeMap::new(), profile: Profile::Frr }
+        let (bfd_seen, seen) = (bfd.seen.clone(), lane.seen.clone());
+        let lanes = Some((lane, bfd));
+        Self { lanes, bfd: bfd_seen, seen, registry, peers: BTreeMap::new(), profile: Profile::Frr }
+    }
+
+    /// With MetalLB's own defaults in place of FRR's.
+    pub fn native(mut self) -> Self {
+        self.profile = Profile::Native;
+        self
+    }
+
+    fn lane(&self) -> &Lane {
+        &self.lanes.as_ref().unwrap().0
     }
 
     /// Talks to `peer` too, or to it like that from now on.
@@ -71,7 +86,7 @@ impl Node {
             Wanted::of(peer, password, self.profile, &"node".into(), &addresses)
         };
         let peers = self.peers.iter().map(|(name, peer)| (name.as_str().into(), wanted(peer)));
-        self.lane.set_peers(peers.collect());
+        self.lane().set_peers(peers.collect());
     }
 
     /// All peers hear these routes, and no others.
@@ -82,19 +97,32 @@ impl Node {
     /// The same, with attributes.
     pub fn announce_with(&self, prefixes: &[&str], attributes: &RouteAttributes) {
         let attributes = Arc::new(attributes.clone());
-        let routes: BTreeMap<_, _> =
-            prefixes.iter().map(|prefix| (prefix.parse().unwrap(), Some(attributes.clone()))).collect();
-        let changes = |_| PeerChanges { complete: true, routes: routes.clone() };
-        let peers = self.peers.keys().map(|name| (name.as_str().into(), changes(name)));
-        self.lane.set_routes(peers.collect());
+        self.announce_all(prefixes.iter().map(|prefix| (prefix.parse().unwrap(), attributes.clone())));
+    }
+
+    /// The same, with attributes of their own each.
+    pub fn announce_all(&self, routes: impl IntoIterator<Item = (IpNet, Arc<RouteAttributes>)>) {
+        let routes = routes.into_iter().map(|(prefix, attributes)| (prefix, Some(attributes))).collect();
+        self.tell(&PeerChanges { complete: true, routes });
+    }
+
+    /// All peers hear of these routes too.
+    pub fn add(&self, prefixes: &[&str]) {
+        let routes = prefixes.iter().map(|prefix| (prefix.parse().unwrap(), Some(Arc::default()))).collect();
+        self.tell(&PeerChanges { complete: false, routes });
+    }
+
+    fn tell(&self, changes: &PeerChanges) {
+        let peers = self.peers.keys().map(|name| (name.as_str().into(), changes.clone()));
+        self.lane().set_routes(peers.collect());
     }
 
     pub fn drain(&self, draining: bool) {
-        self.lane.set_draining(draining);
+        self.lane().set_draining(draining);
     }
 
     pub fn seen(&self, name: &str) -> Option<Arc<PeerSeen>> {
-        self.lane.seen.borrow().get(name).cloned()
+        self.seen.borrow().get(name).cloned()
     }
 
     /// Waits until the session with the peer is up.
@@ -128,37 +156,70 @@ impl Node {
         family.map_or(0.0, |family| family.get_metric().iter().map(value).sum())
     }
 
+    /// A metric by peer.
+    pub fn counted_of(&self, name: &str) -> BTreeMap<String, f64> {
+        let families = self.registry.gather();
+        let family = families.iter().find(|family| family.name() == name);
+        let value = |metric: &prometheus::proto::Metric| {
+            let peer = metric.get_label().iter().find(|label| label.name() == "peer").unwrap();
+            (peer.value().to_owned(), metric.get_counter().get_value() + metric.get_gauge().get_value())
+        };
+        family.into_iter().flat_map(|family| family.get_metric()).map(value).collect()
+    }
+
+    /// What BFD says of its only session.
+    pub fn bfd(&self) -> Option<Status> {
+        self.bfd.borrow().values().next().copied()
+    }
+
+    /// Waits until BFD watches, and agreed on its times.
+    pub async fn is_watched(&self, name: &str) {
+        let up = |seen: &PeerSeen| {
+            seen.bfd.as_ref().is_some_and(|bfd| bfd.state == metallb_protocols::bfd::State::Up)
+        };
+        self.until(name, "is watched by BFD", up).await;
+        eventually(Duration::from_secs(20), "BFD has agreed on short times", async || {
+            let short = |time: Duration| time < Duration::from_secs(1);
+            self.bfd().is_some_and(|status| status.detection_time.is_some_and(short))
+        })
+        .await;
+    }
+
     /// Ends like that; BFD after BGP, as the speaker does it.
-    pub fn leave(self, ending: Ending) {
-        let bfd = match ending {
+    pub fn leave(mut self, ending: Ending) {
+        self.end(ending);
+    }
+
+    fn end(&mut self, ending: Ending) {
+        let Some((lane, bfd)) = self.lanes.take() else { return };
+        let last = match ending {
             Ending::Restarting => bfd::Ending::Silence,
             _ => bfd::Ending::AdminDown,
         };
-        self.lane.leave(ending);
-        self.bfd.leave(bfd);
+        lane.leave(ending);
+        bfd.leave(last);
     }
+}
+
+/// Also that of a test that failed.
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.end(leaving());
+    }
+}
+
+/// The node leaves for good.
+pub fn leaving() -> Ending {
+    Ending::Leaving { text: "the test is over".to_owned() }
 }
 
 /// A BGPPeer at `address`, of the router's AS, that says nothing else.
 pub fn peer(address: &str) -> Peer {
-    Peer {
-        my_asn: Asn::new(OURS).unwrap(),
-        local_asn: None,
-        remote: RemoteAs::Number(Asn::new(TOR).unwrap()),
-        endpoint: Endpoint::Address(address.parse().unwrap()),
-        port: NonZeroU16::new(179).unwrap(),
-        source_address: None,
-        router_id: None,
-        vrf: None,
-        timers: None,
-        connect_time: None,
-        password: None,
-        bfd: None,
-        graceful_restart: false,
-        multihop: false,
-        families: SessionFamilies::Own,
-        node_selectors: Vec::new(),
-    }
+    Peer::new(
+        Asn::new(OURS).unwrap(),
+        RemoteAs::Number(Asn::new(TOR).unwrap()),
+        Endpoint::Address(address.parse().unwrap()),
+    )
 }
 
 pub fn password(text: &str) -> Option<PasswordSource> {
@@ -176,5 +237,3 @@ pub fn bfd_every(millis: u32) -> Option<Bfd> {
     };
     Some(Bfd { name: "fast".into(), profile })
 }
-
-pub const ROUTER_ID: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 2);

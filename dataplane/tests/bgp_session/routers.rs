@@ -55,7 +55,8 @@ async fn node_and_router(make: Make, asn: u32) -> (Host, Router) {
 }
 
 fn begin(node: &Host, settings: Settings) -> Driver {
-    let next_hops = NextHops { v4: NODE.parse().ok(), v6: "2001:db8::1".parse().ok(), link_local: None };
+    let next_hops =
+        NextHops { v4: NODE.parse().ok(), v6: "2001:db8::1".parse().ok(), link_local: None, over_ipv4: true };
     Driver::start(node, "192.0.2.2:179".parse().unwrap(), settings, next_hops)
 }
 

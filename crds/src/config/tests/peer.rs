@@ -1,5 +1,6 @@
 //! BGPPeers, and the BFDProfiles and Secrets that they refer to.
 
+use std::num::NonZeroU8;
 use std::time::Duration;
 
 use metallb_core::config::{Endpoint, Password, PasswordSource, Peer, RemoteAs, SessionFamilies};
@@ -109,6 +110,25 @@ fn a_peer_with_little_leaves_the_rest_to_the_profile_of_defaults() {
     assert_eq!(peer.remote, RemoteAs::External, "0 is \"not set\"");
     let peer = accepted(&with_peer(json!({ "peerAddress": "", "interface": "eth1" })));
     assert_eq!(peer.endpoint, Endpoint::Interface("eth1".into()));
+}
+
+#[test]
+fn an_annotation_turns_ttl_security_on_for_a_number_of_hops() {
+    let annotated = |text: &str| {
+        let mut objects = with_peer(json!({}));
+        let Some(Stored::Readable(peer)) = objects.bgp_peers.get_mut("tor") else {
+            panic!("a readable peer")
+        };
+        peer.metadata.annotations =
+            Some([("metallb.io/ttl-security-hops".to_owned(), text.to_owned())].into());
+        objects
+    };
+    for (text, hops) in [("1", 1), (" 254 ", 254)] {
+        assert_eq!(accepted(&annotated(text)).ttl_security.map(NonZeroU8::get), Some(hops));
+    }
+    for text in ["", "0", "255", "-1", "near"] {
+        assert_eq!(codes(&annotated(text)), ["BGPPeer tor: peer-bad-ttl-security"], "{text:?}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::num::NonZeroU16;
+use std::num::{NonZeroU8, NonZeroU16};
 
 use super::bfd_profile::BfdProfile;
 use super::bgp_session::{Asn, ConnectTime, Password, RouterId, Timers};
@@ -41,6 +41,8 @@ pub struct Peer {
     pub graceful_restart: bool,
     /// `spec.ebgpMultiHop`.
     pub multihop: bool,
+    /// The router is at most so many hops away, and proves it (RFC 5082).
+    pub ttl_security: Option<NonZeroU8>,
     /// `spec.dualStackAddressFamily`.
     pub families: SessionFamilies,
     /// `spec.nodeSelectors`: nodes that connect; empty means all.
@@ -115,6 +117,32 @@ pub enum PeerConflict {
 }
 
 impl Peer {
+    /// The port of a peer that names none.
+    pub const PORT: NonZeroU16 = NonZeroU16::new(179).unwrap();
+
+    /// A peer that says nothing but who and where it is.
+    pub const fn new(my_asn: Asn, remote: RemoteAs, endpoint: Endpoint) -> Self {
+        Self {
+            my_asn,
+            local_asn: None,
+            remote,
+            endpoint,
+            port: Self::PORT,
+            source_address: None,
+            router_id: None,
+            vrf: None,
+            timers: None,
+            connect_time: None,
+            password: None,
+            bfd: None,
+            graceful_restart: false,
+            multihop: false,
+            ttl_security: None,
+            families: SessionFamilies::Own,
+            node_selectors: Vec::new(),
+        }
+    }
+
     /// Does a node with these labels connect?
     pub fn covers_node(&self, node: &Labels) -> bool {
         self.node_selectors.is_empty() || any_matches(&self.node_selectors, node)

@@ -38,24 +38,11 @@ fn community(value: u16) -> Community {
 }
 
 fn peer(last: u8) -> Peer {
-    Peer {
-        my_asn: Asn::new(64_512).unwrap(),
-        local_asn: None,
-        remote: RemoteAs::External,
-        endpoint: Endpoint::Address(IpAddr::from([192, 0, 2, last])),
-        port: NonZeroU16::new(179).unwrap(),
-        source_address: None,
-        router_id: None,
-        vrf: None,
-        timers: None,
-        connect_time: None,
-        password: None,
-        bfd: None,
-        graceful_restart: false,
-        multihop: false,
-        families: SessionFamilies::Own,
-        node_selectors: Vec::new(),
-    }
+    Peer::new(
+        Asn::new(64_512).unwrap(),
+        RemoteAs::External,
+        Endpoint::Address(IpAddr::from([192, 0, 2, last])),
+    )
 }
 
 fn config(advertisements: impl IntoIterator<Item = BgpAdvertisement>) -> Config {

@@ -16,7 +16,7 @@ use codes::codes;
 
 pub use advertisement::AdvertisementRefusal;
 pub use community::CommunityRefusal;
-pub use peer::{BadRouterId, PeerRefusal};
+pub use peer::{BadRouterId, PeerRefusal, TTL_SECURITY};
 pub use pool::PoolRefusal;
 pub use selector::BadSelector;
 

@@ -14,7 +14,7 @@ pub use allocation::{AllocationRefusal, CannotShare, Unknown};
 pub use announcement::AnnouncementRefusal;
 pub use configuration::{
     AdvertisementRefusal, AnyRefusal, BadRouterId, BadSelector, CommunityRefusal, ConfigRefusal, Effect,
-    Kind, ObjectRef, ObjectRefusal, PeerRefusal, PoolRefusal,
+    Kind, ObjectRef, ObjectRefusal, PeerRefusal, PoolRefusal, TTL_SECURITY,
 };
 
 /// An answer "no".

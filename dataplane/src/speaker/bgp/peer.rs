@@ -4,6 +4,7 @@
 mod telling;
 
 use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -189,6 +190,7 @@ impl Peer {
         if before.settings != self.wanted.settings {
             self.input(Input::Configure(Box::new(self.wanted.settings.clone())));
         }
+        self.telling.configured(&self.wanted);
         self.find_router();
         self.watch();
     }
@@ -240,7 +242,7 @@ impl Peer {
         let address = router.address();
         let next_door = || is_on_link(address).unwrap_or(true);
         let hops = match (reach, internal) {
-            (Reach::Link | Reach::Within(1), _) => Hops::Single,
+            (Reach::Link | Reach::Within(NonZeroU8::MIN), _) => Hops::Single,
             (Reach::Anywhere | Reach::Far | Reach::Within(_), _) if next_door() => Hops::Single,
             (Reach::Anywhere | Reach::Far | Reach::Within(_), true | false) => Hops::Multi,
         };
@@ -423,11 +425,11 @@ fn next_hops(local: IpAddr, addresses: &[IpAddr], on_link: bool) -> NextHops {
     let link_local = v6s().find(std::net::Ipv6Addr::is_unicast_link_local).filter(|_| on_link);
     let global = || v6s().find(|v6| !v6.is_unicast_link_local());
     match local {
-        IpAddr::V4(own) => NextHops { v4: Some(own), v6: global(), link_local },
+        IpAddr::V4(own) => NextHops { v4: Some(own), v6: global(), link_local, over_ipv4: true },
         IpAddr::V6(own) if own.is_unicast_link_local() => {
-            NextHops { v4: v4s.next(), v6: global(), link_local: Some(own) }
+            NextHops { v4: v4s.next(), v6: global(), link_local: Some(own), over_ipv4: false }
         }
-        IpAddr::V6(own) => NextHops { v4: v4s.next(), v6: Some(own), link_local },
+        IpAddr::V6(own) => NextHops { v4: v4s.next(), v6: Some(own), link_local, over_ipv4: false },
     }
 }
 
@@ -463,7 +465,7 @@ mod tests {
         let address = |text: &str| text.parse::<IpAddr>().unwrap();
         let interface = ["192.0.2.7", "192.0.2.8", "2001:db8::7", "fe80::7"].map(address);
         let shown = |local: &str, addresses: &[IpAddr], on_link| {
-            let NextHops { v4, v6, link_local } = next_hops(address(local), addresses, on_link);
+            let NextHops { v4, v6, link_local, over_ipv4: _ } = next_hops(address(local), addresses, on_link);
             [v4.map(|v4| v4.to_string()), v6.map(|v6| v6.to_string()), link_local.map(|ll| ll.to_string())]
                 .map(|one| one.unwrap_or_default())
         };

@@ -93,7 +93,7 @@ impl Wanted {
             source_address: peer.source_address,
             vrf: peer.vrf.clone(),
             password,
-            reach: profile.reach(peer.multihop, internal),
+            reach: peer.ttl_security.map_or_else(|| profile.reach(peer.multihop, internal), Reach::Within),
         };
         Self { settings, transport, bfd: peer.bfd.clone() }
     }
@@ -158,29 +158,18 @@ fn router_id(node: &NodeName, addresses: &[IpAddr]) -> RouterId {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU8;
+
     use metallb_core::config::Asn;
 
     use super::*;
 
     fn peer() -> Peer {
-        Peer {
-            my_asn: Asn::new(64_512).unwrap(),
-            local_asn: None,
-            remote: RemoteAs::External,
-            endpoint: Endpoint::Address("192.0.2.1".parse().unwrap()),
-            port: NonZeroU16::new(179).unwrap(),
-            source_address: None,
-            router_id: None,
-            vrf: None,
-            timers: None,
-            connect_time: None,
-            password: None,
-            bfd: None,
-            graceful_restart: false,
-            multihop: false,
-            families: SessionFamilies::Own,
-            node_selectors: Vec::new(),
-        }
+        Peer::new(
+            Asn::new(64_512).unwrap(),
+            RemoteAs::External,
+            Endpoint::Address("192.0.2.1".parse().unwrap()),
+        )
     }
 
     fn wanted(peer: &Peer, profile: Profile) -> Wanted {
@@ -223,6 +212,9 @@ mod tests {
         assert_eq!(reach(asn(64_513), true), Reach::Far);
         assert_eq!(reach(asn(64_512), false), Reach::Far);
         assert_eq!(reach(RemoteAs::Internal, false), Reach::Far);
+        let hops = NonZeroU8::new(1);
+        let near = wanted(&Peer { ttl_security: hops, ..peer() }, Profile::Native).transport.reach;
+        assert_eq!(Some(near), hops.map(Reach::Within));
     }
 
     #[test]

@@ -147,6 +147,17 @@ pub struct Bfd {
     pub initiative: Initiative,
     /// The least TTL of packets over several hops.
     pub minimum_ttl: Option<u8>,
+    /// Whether it is wanted just now.
+    pub administration: Administration,
+}
+
+/// Whether something is wanted just now by who runs the router.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Administration {
+    /// It is.
+    Up,
+    /// It is switched off, and says so: `AdminDown` of RFC 5880.
+    Down,
 }
 
 /// Whether BFD echo packets are sent.
@@ -318,6 +329,7 @@ impl Bfd {
             echo: Echo::Off,
             initiative: Initiative::Active,
             minimum_ttl: None,
+            administration: Administration::Up,
         }
     }
 }

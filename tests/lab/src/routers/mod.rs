@@ -42,7 +42,8 @@ mod running;
 mod seen;
 
 pub use config::{
-    Bfd, BfdPeer, Config, Distance, Echo, Family, Initiative, Neighbour, Peer, Remote, Restarting, Timers,
+    Administration, Bfd, BfdPeer, Config, Distance, Echo, Family, Initiative, Neighbour, Peer, Remote,
+    Restarting, Timers,
 };
 pub use router::{Make, Router};
 pub use seen::{BfdState, BgpState, GracefulRestart, Messages, NeighbourState, Path, Routes};

@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use anyhow::{Context, Error, Result};
+use anyhow::{Context, Error, Result, bail};
 use ipnet::IpNet;
 use nix::sys::signal::Signal;
 
@@ -162,6 +162,17 @@ impl Router {
             Make::Frr => frr::daemons::clear(&self.running, neighbour).await,
             Make::Bird => bird::daemon::clear(&self.running, &self.config, neighbour).await,
             Make::GoBgp => gobgp::daemon::clear(&self.running, neighbour).await,
+        }
+    }
+
+    /// Has it ask a neighbour for all its routes again (RFC 2918).
+    pub async fn refresh(&self, neighbour: &Peer) -> Result<()> {
+        match self.make {
+            Make::Frr => frr::daemons::refresh(&self.running, neighbour).await,
+            Make::Bird => bird::daemon::refresh(&self.running, &self.config, neighbour).await,
+            Make::GoBgp => {
+                bail!("GoBGP remembers what its neighbours said, and never asks again: take FRR or BIRD")
+            }
         }
     }
 

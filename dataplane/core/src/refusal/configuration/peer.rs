@@ -8,6 +8,10 @@ use crate::config::{Asn, BadTimers};
 use crate::names::{BfdProfileName, NamespaceName, PeerName, SecretName};
 use crate::refusal::Refusal;
 
+/// The annotation of a BGPPeer that turns the generalized TTL security mechanism on (RFC 5082): how many hops away the
+/// router is at most. Upstream has no such field; the router must have it turned on too.
+pub const TTL_SECURITY: &str = "metallb.io/ttl-security-hops";
+
 const BASIC_AUTH: &str = "kubernetes.io/basic-auth";
 
 /// What is wrong with a BGPPeer.
@@ -126,6 +130,11 @@ pub enum PeerRefusal {
         /// The older one's.
         theirs: Asn,
     },
+    /// The annotation [`TTL_SECURITY`] is no number of hops.
+    TtlSecurity {
+        /// As written.
+        text: String,
+    },
     /// `spec.disableMP`, which does nothing.
     DisableMp,
 }
@@ -170,6 +179,7 @@ codes!(PeerRefusal {
     SameEndpoint => "peers-of-one-router",
     RouterIdsDiffer => "router-ids-differ",
     OwnAsnsDiffer => "own-asns-differ",
+    TtlSecurity => "peer-bad-ttl-security",
     DisableMp => "peer-disable-mp",
 });
 
@@ -198,6 +208,7 @@ impl PeerRefusal {
             | Self::Timers { .. }
             | Self::ConnectTime { .. }
             | Self::TwoPasswords
+            | Self::TtlSecurity { .. }
             | Self::SameEndpoint { .. }
             | Self::RouterIdsDiffer { .. }
             | Self::OwnAsnsDiffer { .. } => Effect::SetsAside,
@@ -314,6 +325,9 @@ impl Refusal for PeerRefusal {
             Self::OwnAsnsDiffer { ours, other, theirs } => format!(
                 "spec.myASN is {ours}, but that of BGPPeer {other} is {theirs}, and a node may select both"
             ),
+            Self::TtlSecurity { text } => {
+                format!("annotation {TTL_SECURITY} is {text:?}, which is no number of hops from 1 to 254")
+            }
             Self::DisableMp => "spec.disableMP is deprecated and does nothing".to_owned(),
         }
     }
@@ -323,6 +337,7 @@ impl Refusal for PeerRefusal {
             Self::NoOwnAsn => "set it to the number of your own autonomous system".to_owned(),
             Self::NoPeerAsn => "set one of the two".to_owned(),
             Self::TwoPeerAsns | Self::TwoEndpoints | Self::TwoPasswords => "remove one of the two".to_owned(),
+            Self::TtlSecurity { .. } => "set it to 1 for a router next door, as the router has it".to_owned(),
             Self::InternalMultihop { .. } => {
                 "remove ebgpMultiHop: inside one system it is not needed, and between two the numbers differ"
                     .to_owned()

@@ -29,6 +29,8 @@ pub struct NextHops {
     pub v6: Option<Ipv6Addr>,
     /// The same for who is on the same link. On an unnumbered link it is all there is.
     pub link_local: Option<Ipv6Addr>,
+    /// Does the session itself go over IPv4? Then IPv4 routes do, too, whatever the two could agree on.
+    pub over_ipv4: bool,
 }
 
 impl NextHops {
@@ -82,7 +84,7 @@ impl Outlook {
         let mut attributes = self.attributes(route);
         let family = prefixes.family();
         let none = Unsendable::NoNextHop(family);
-        match (prefixes, self.extended_next_hop) {
+        match (prefixes, self.extended_next_hop && !self.next_hops.over_ipv4) {
             (Prefixes::V4(announced), false) => {
                 attributes.next_hop = Some(self.next_hops.v4.ok_or(none)?);
                 Ok(Update { attributes, announced, ..Update::default() })
@@ -97,7 +99,7 @@ impl Outlook {
 
     /// An UPDATE that takes these routes back.
     pub fn withdrawal(&self, prefixes: Prefixes) -> Update {
-        match (prefixes, self.extended_next_hop) {
+        match (prefixes, self.extended_next_hop && !self.next_hops.over_ipv4) {
             (Prefixes::V4(withdrawn), false) => Update { withdrawn, ..Update::default() },
             (prefixes @ Prefixes::V4(_), true) | (prefixes @ Prefixes::V6(_), true | false) => {
                 Update { mp_withdrawn: Some(prefixes), ..Update::default() }

@@ -62,7 +62,7 @@ impl Line {
         Self {
             state,
             connection: None,
-            path: Path { next_hops: NextHops { v4: None, v6: None, link_local: None } },
+            path: Path { next_hops: NextHops { v4: None, v6: None, link_local: None, over_ipv4: false } },
             due: Due { attempt: None, hold: None, keepalive: None, send_hold: None },
             inbox: Vec::new(),
             ours: None,

@@ -81,6 +81,7 @@ fn external() -> Outlook {
             v4: Some([10, 0, 0, 1].into()),
             v6: Some("fd00::1".parse().unwrap()),
             link_local: None,
+            over_ipv4: true,
         },
         defaults: Defaults { local_preference: 100, med: Some(0) },
         draining: false,
@@ -269,7 +270,7 @@ fn a_route_looks_to_each_router_as_its_session_wants() {
 
 #[test]
 fn ipv4_routes_go_over_ipv6_where_that_was_agreed_on() {
-    let link = NextHops { v4: None, v6: None, link_local: Some("fe80::1".parse().unwrap()) };
+    let link = NextHops { link_local: Some("fe80::1".parse().unwrap()), ..NextHops::default() };
     let outlook = Outlook { extended_next_hop: true, next_hops: link, ..external() };
     let (mut adverts, mut router) = (Adverts::default(), Router::default());
     adverts.want_all(&hosts(2, &plain()));
@@ -278,6 +279,19 @@ fn ipv4_routes_go_over_ipv6_where_that_was_agreed_on() {
     adverts.want(host(1), None);
     router.read_all(&mut adverts, &outlook);
     assert_eq!(router.prefixes(), [host(0)].into());
+}
+
+/// GoBGP agrees on it with whoever offers it, also where there is no IPv6 at all.
+#[test]
+fn ipv4_routes_of_a_session_over_ipv4_go_over_ipv4_whatever_was_agreed_on() {
+    let next_hops = NextHops { v4: Some([10, 0, 0, 1].into()), over_ipv4: true, ..NextHops::default() };
+    let outlook = Outlook { extended_next_hop: true, next_hops, ..external() };
+    let (mut adverts, mut router) = (Adverts::default(), Router::default());
+    adverts.want_all(&hosts(2, &plain()));
+    adverts.begin(&BOTH.into());
+    router.read_all(&mut adverts, &outlook);
+    assert_eq!(router.prefixes(), [host(0), host(1)].into());
+    assert_eq!(adverts.unsendable().count(), 0);
 }
 
 #[test]

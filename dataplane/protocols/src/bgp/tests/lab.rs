@@ -257,6 +257,7 @@ impl Lab {
                 v4: Some([10, 0, 0, 1].into()),
                 v6: Some("fd00::1".parse().unwrap()),
                 link_local: None,
+                over_ipv4: true,
             },
         };
         let known = |lab: &Self, connection| lab.ends.contains_key(&(node, connection));

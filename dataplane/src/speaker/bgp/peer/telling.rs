@@ -57,6 +57,16 @@ impl Telling {
         }
     }
 
+    /// The peer is configured like that now. At another address it is counted anew.
+    pub fn configured(&mut self, wanted: &Wanted) {
+        let Transport { endpoint, port, vrf, .. } = &wanted.transport;
+        let series = Series::of(endpoint, *port, vrf.as_ref());
+        if series != self.series {
+            self.told.metrics.forget(&self.series);
+            self.series = series;
+        }
+    }
+
     /// An attempt begins.
     pub fn attempt(&mut self) {
         self.furthest = State::Idle;

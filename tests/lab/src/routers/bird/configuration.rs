@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use anyhow::{Result, bail};
 
 use crate::routers::config::{
-    Bfd, BfdPeer, Config, Distance, Echo, Family, Initiative, Neighbour, Peer, Remote, Restarting,
+    Administration, Bfd, BfdPeer, Config, Distance, Echo, Family, Initiative, Neighbour, Peer, Remote,
+    Restarting,
 };
 
 pub(super) fn text(config: &Config) -> Result<String> {
@@ -159,7 +160,10 @@ fn watching(text: &mut String, peers: &[BfdPeer]) -> Result<()> {
 }
 
 fn parameters(bfd: Bfd) -> Result<String> {
-    let Bfd { receive, transmit, multiplier, echo, initiative, minimum_ttl } = bfd;
+    let Bfd { receive, transmit, multiplier, echo, initiative, minimum_ttl, administration } = bfd;
+    if administration == Administration::Down {
+        bail!("BIRD switches BFD off with its session only: leave administration out, or take FRR");
+    }
     if echo == Echo::On {
         bail!("BIRD has no BFD echo function: leave echo off, or take FRR");
     }

@@ -38,9 +38,20 @@ pub(in crate::routers) async fn reconfigure(running: &Running, new: &Config) -> 
 }
 
 pub(in crate::routers) async fn clear(running: &Running, config: &Config, neighbour: &Peer) -> Result<()> {
-    let number = config.neighbours.iter().position(|known| known.at == *neighbour);
-    let name = name_of(number.with_context(|| format!("BIRD was told of no neighbour at {neighbour:?}"))?);
-    let said = birdc(running, &format!("restart \"{name}*\"")).await?;
+    let said = birdc(running, &format!("restart {}", names_of(config, neighbour)?)).await?;
     ensure!(said.contains("restarted"), "BIRD does not restart the session: {said}");
     Ok(())
+}
+
+pub(in crate::routers) async fn refresh(running: &Running, config: &Config, neighbour: &Peer) -> Result<()> {
+    let said = birdc(running, &format!("reload in {}", names_of(config, neighbour)?)).await?;
+    ensure!(said.contains("reloading"), "BIRD does not ask for the routes again: {said}");
+    Ok(())
+}
+
+/// The protocols for a neighbour, as a pattern.
+fn names_of(config: &Config, neighbour: &Peer) -> Result<String> {
+    let number = config.neighbours.iter().position(|known| known.at == *neighbour);
+    let number = number.with_context(|| format!("BIRD was told of no neighbour at {neighbour:?}"))?;
+    Ok(format!("\"{}*\"", name_of(number)))
 }

@@ -34,7 +34,8 @@ struct Neighbour {
     last_reset_due_to: Option<String>,
     last_notification_reason: Option<String>,
     last_shutdown_description: Option<String>,
-    host_foreign: Option<IpAddr>,
+    /// `Unknown` while there is no connection.
+    host_foreign: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -95,7 +96,8 @@ fn state(name: String, neighbour: &Neighbour) -> Result<NeighbourState> {
         neighbour.last_shutdown_description.as_deref(),
     ];
     let reasons: Vec<&str> = reasons.into_iter().flatten().filter(|reason| !reason.is_empty()).collect();
-    let address = name.parse().ok().or(neighbour.host_foreign.filter(|_| established));
+    let foreign = || neighbour.host_foreign.as_ref().filter(|_| established)?.parse().ok();
+    let address = name.parse().ok().or_else(foreign);
     Ok(NeighbourState {
         address,
         name,

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::routers::config::{
-    Bfd, BfdPeer, Config, Distance, Echo, Family, Initiative, Neighbour, Peer, Remote, Restarting,
+    Administration, Bfd, BfdPeer, Config, Distance, Echo, Family, Initiative, Neighbour, Peer, Remote,
+    Restarting,
 };
 
 /// What bgpd and bfdd are told.
@@ -178,7 +179,7 @@ fn bfdd(config: &Config) -> String {
 }
 
 fn parameters(text: &mut String, bfd: Bfd) {
-    let Bfd { receive, transmit, multiplier, echo, initiative, minimum_ttl } = bfd;
+    let Bfd { receive, transmit, multiplier, echo, initiative, minimum_ttl, administration } = bfd;
     let _ = write!(
         text,
         "  receive-interval {}\n  transmit-interval {}\n  detect-multiplier {multiplier}\n",
@@ -186,7 +187,13 @@ fn parameters(text: &mut String, bfd: Bfd) {
         transmit.as_millis()
     );
     match echo {
-        Echo::On => text.push_str("  echo-mode\n"),
+        Echo::On => {
+            let (receive, transmit) = (receive.as_millis(), transmit.as_millis());
+            let _ = write!(
+                text,
+                "  echo-mode\n  echo receive-interval {receive}\n  echo transmit-interval {transmit}\n"
+            );
+        }
         Echo::Off => {}
     }
     match initiative {
@@ -196,6 +203,10 @@ fn parameters(text: &mut String, bfd: Bfd) {
     if let Some(ttl) = minimum_ttl {
         let _ = writeln!(text, "  minimum-ttl {ttl}");
     }
+    match administration {
+        Administration::Up => {}
+        Administration::Down => text.push_str("  shutdown\n"),
+    }
     text.push_str(" exit\n");
 }
 
@@ -204,7 +215,14 @@ fn parameters(text: &mut String, bfd: Bfd) {
 pub(super) fn difference(old: &str, new: &str) -> Vec<String> {
     let (old, new) = (flat(old), flat(new));
     let mut commands = Vec::new();
-    for (path, line) in old.iter().rev().filter(|line| !new.contains(line)) {
+    let is_gone = |line: &(Vec<String>, String)| !new.contains(line);
+    for gone in old.iter().rev().filter(|line| is_gone(line)) {
+        let (path, line) = gone;
+        // It goes with what it stands under; and not every such line can be negated.
+        let above = path.split_last().map(|(last, above)| (above.to_vec(), last.clone()));
+        if above.is_some_and(|above| is_gone(&above)) {
+            continue;
+        }
         commands.extend(path.iter().cloned());
         commands.push(line.strip_prefix("no ").map_or_else(|| format!("no {line}"), str::to_owned));
         commands.extend(path.iter().map(|_| "exit".to_owned()));
@@ -237,6 +255,12 @@ fn flat(text: &str) -> Vec<(Vec<String>, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_stood_under_something_goes_with_it() {
+        let old = "bfd\n profile a\n  detect-multiplier 3\n";
+        assert_eq!(difference(old, "bfd\n").join("; "), "bfd; no profile a; exit; bfd");
+    }
 
     #[test]
     fn what_is_gone_is_negated_first_and_the_rest_said_again() {

@@ -79,13 +79,23 @@ pub(in crate::routers) async fn reconfigure(running: &Running, old: &Config, new
 
 /// Ends a session; it begins again by itself.
 pub(in crate::routers) async fn clear(running: &Running, neighbour: &Peer) -> Result<()> {
-    let name = match neighbour {
+    vtysh(running, &["-d", "bgpd", "-c", &format!("clear bgp {}", name_of(neighbour))]).await.map(drop)
+}
+
+/// Asks a neighbour for all its routes again.
+pub(in crate::routers) async fn refresh(running: &Running, neighbour: &Peer) -> Result<()> {
+    vtysh(running, &["-d", "bgpd", "-c", &format!("clear bgp {} soft in", name_of(neighbour))])
+        .await
+        .map(drop)
+}
+
+fn name_of(neighbour: &Peer) -> String {
+    match neighbour {
         Peer::Address(address) => address.to_string(),
         Peer::LinkLocal(address, _) => address.to_string(),
         Peer::Interface(interface) => interface.clone(),
         Peer::Range(_) => "*".to_owned(),
-    };
-    vtysh(running, &["-d", "bgpd", "-c", &format!("clear bgp {name}")]).await.map(drop)
+    }
 }
 
 async fn vtysh(running: &Running, args: &[&str]) -> Result<String> {

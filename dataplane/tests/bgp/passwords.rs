@@ -1,0 +1,64 @@
+//! TCP-MD5 (RFC 2385): what is not signed with the right password is not heard.
+
+use futures::future::join_all;
+use metallb_core::config::Peer;
+use metallb_lab::routers::{Config, Make};
+
+use super::node::{Node, password, peer};
+use super::site::{NODE, ROUTER, Site, VIP, config, neighbour, with_each};
+
+#[tokio::test]
+async fn the_right_password_opens_and_a_changed_one_opens_again() {
+    with_each(Make::ALL, async |make| {
+        let site = Site::new();
+        let mut tor = site.router(make, neighbour().password("first")).await;
+        let mut node = Node::start(&site.node);
+        node.peer("tor", Peer { password: password("first"), ..peer(ROUTER) });
+        node.announce(&[VIP]);
+        tor.established(NODE).await;
+        tor.route(VIP, |paths| paths.len() == 1).await;
+        node.is_up("tor").await;
+
+        node.peer("tor", Peer { password: password("second"), ..peer(ROUTER) });
+        let seen = node.until("tor", "went down", |seen| seen.flaps == 1).await;
+        let text = &seen.last_failure.as_ref().unwrap().text;
+        assert!(text.contains("its password changed"), "{text}");
+        tor.reconfigure(config().neighbour(neighbour().password("second"))).await.unwrap();
+        tor.established(NODE).await;
+        tor.route(VIP, |paths| paths.len() == 1).await;
+        node.is_up("tor").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_among_the_causes_that_are_named() {
+    let cases = [(Some("ours"), Some("theirs")), (Some("ours"), None), (None, Some("theirs"))];
+    // Nothing shows before the attempt is given up, after ten seconds: all of them at once.
+    let all = cases.iter().flat_map(|case| Make::ALL.map(|make| (make, *case)));
+    join_all(all.map(async |(make, (ours, theirs))| {
+        let site = Site::new();
+        let known = theirs.into_iter().fold(neighbour(), |known, theirs| known.password(theirs));
+        let mut tor = site.router(make, known).await;
+        let mut node = Node::start(&site.node);
+        node.peer("tor", Peer { password: ours.and_then(password), ..peer(ROUTER) });
+        let expected = match (ours, theirs) {
+            (Some(_), _) => "the password is not the one the router has",
+            (None, _) => "the router expects a password and the BGPPeer has none",
+        };
+        let text = node.fails("tor", "no-answer").await;
+        assert!(text.contains(expected), "{make}: {text}");
+        assert_eq!(node.seen("tor").unwrap().flaps, 0);
+
+        // Set right, it opens: here, without waiting for the next attempt.
+        match theirs {
+            Some(theirs) => node.peer("tor", Peer { password: password(theirs), ..peer(ROUTER) }),
+            None => {
+                let told: Config = config().neighbour(neighbour().password("ours"));
+                tor.reconfigure(told).await.unwrap();
+            }
+        }
+        node.is_up("tor").await;
+    }))
+    .await;
+}
