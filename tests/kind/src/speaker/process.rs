@@ -68,9 +68,16 @@ impl Speaker {
     }
 }
 
-impl Drop for Speaker {
-    fn drop(&mut self) {
+impl Speaker {
+    /// It ends at once, without a farewell. Harmless when it has ended.
+    pub fn end(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+impl Drop for Speaker {
+    fn drop(&mut self) {
+        self.end();
     }
 }
