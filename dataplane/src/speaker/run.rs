@@ -4,6 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::Client;
 use metallb_core::names::NodeName;
 use metallb_process::cluster;
 use metallb_process::events::Recorder;
@@ -26,7 +28,7 @@ use super::lane::{Heartbeats, Lane};
 use super::metrics::Metrics;
 use super::reports::Reports;
 use super::{bfd, bgp, excluded, reporting};
-use crate::kube::configuration_state::{self, Component};
+use crate::kube::configuration_state::{self, Component, Verdict};
 use crate::kube::service_l2_status::{self, Announced};
 use crate::kube::{bgp_node_status, bgp_session_state, service_bgp_status};
 use crate::net::links;
@@ -83,43 +85,9 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         listen: Some(args.bgp_listen_port).filter(|port| *port != 0),
         metrics: bgp_metrics,
     })?;
-    let mut reports = Reports::default();
-    let (statuses, wanted) = watch::channel(Announced::new());
     let owner = cluster::owned_by(&pod)?;
-    reports.add(service_l2_status::keep(
-        client.clone(),
-        namespace.clone(),
-        node.clone(),
-        owner.clone(),
-        wanted,
-    ));
-    let (heard, to_report) = watch::channel(Heard::new());
-    reports.add(service_bgp_status::keep(
-        client.clone(),
-        namespace.clone(),
-        node.clone(),
-        owner.clone(),
-        to_report,
-    ));
-    let (sessions, to_report) = watch::channel(None);
-    reports.add(bgp_session_state::keep(
-        client.clone(),
-        namespace.clone(),
-        node.clone(),
-        owner.clone(),
-        to_report.clone(),
-    ));
-    reports.add(bgp_node_status::keep(client.clone(), namespace.clone(), node.clone(), owner, to_report));
-    reports.add(reporting::pass_on(bgp.seen.clone(), sessions));
-    let (verdicts, verdict) = watch::channel(None);
-    reports.add(configuration_state::keep(
-        client.clone(),
-        namespace.clone(),
-        Component::Speaker(node.clone()),
-        args.pod_name.clone(),
-        verdict,
-    ));
-    reports.start()?;
+    let Told { statuses, heard, verdicts } =
+        report(&client, &namespace, &node, &owner, &args.pod_name, &bgp)?;
     let context = Context {
         recorder: Recorder::start(client.clone(), COMPONENT, args.node_name),
         client,
@@ -149,6 +117,44 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     lane.leave();
     bfd.leave(bfd_ending);
     Ok(())
+}
+
+/// What the brain tells those who report.
+struct Told {
+    statuses: watch::Sender<Announced>,
+    heard: watch::Sender<Heard>,
+    verdicts: watch::Sender<Option<Verdict>>,
+}
+
+/// Starts all who report.
+fn report(
+    client: &Client,
+    namespace: &str,
+    node: &NodeName,
+    owner: &OwnerReference,
+    pod: &str,
+    bgp: &bgp::Lane,
+) -> anyhow::Result<Told> {
+    let whose = || (client.clone(), namespace.to_owned(), node.clone(), owner.clone());
+    let mut reports = Reports::default();
+    let (statuses, to_report) = watch::channel(Announced::new());
+    let (client, namespace, node, owner) = whose();
+    reports.add(service_l2_status::keep(client, namespace, node, owner, to_report));
+    let (heard, to_report) = watch::channel(Heard::new());
+    let (client, namespace, node, owner) = whose();
+    reports.add(service_bgp_status::keep(client, namespace, node, owner, to_report));
+    let (sessions, to_report) = watch::channel(None);
+    let (client, namespace, node, owner) = whose();
+    reports.add(bgp_session_state::keep(client, namespace, node, owner, to_report.clone()));
+    let (client, namespace, node, owner) = whose();
+    reports.add(bgp_node_status::keep(client, namespace, node, owner, to_report));
+    reports.add(reporting::pass_on(bgp.seen.clone(), sessions));
+    let (verdicts, to_report) = watch::channel(None);
+    let (client, namespace, node, _) = whose();
+    let pod = pod.to_owned();
+    reports.add(configuration_state::keep(client, namespace, Component::Speaker(node), pod, to_report));
+    reports.start()?;
+    Ok(Told { statuses, heard, verdicts })
 }
 
 /// Heartbeats are on when both the address and the labels of the speakers are given, as upstream's memberlist.
