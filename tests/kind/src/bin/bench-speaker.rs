@@ -37,8 +37,8 @@ struct Args {
     /// Prefixes present while routes are measured; several numbers make several rounds, each with an API server of its own
     #[arg(long, value_delimiter = ',', default_value = "10,1000,10000")]
     prefixes: Vec<usize>,
-    /// How often one more prefix is announced and withdrawn in each of these rounds
-    #[arg(long, default_value_t = 50)]
+    /// How often one more prefix is announced and withdrawn in each of these rounds; with less than 100 p99 is the worst
+    #[arg(long, default_value_t = 100)]
     samples: usize,
     /// How often routers and speaker are silenced
     #[arg(long, default_value_t = 20)]

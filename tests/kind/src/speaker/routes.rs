@@ -174,8 +174,9 @@ async fn reaction(
     let (event, updates) = eventually(PATIENCE, seen, async || {
         let seen = tap.since(mark);
         let first = |is: &dyn Fn(&Sighting) -> bool| seen.iter().find(|seen| is(seen)).map(|seen| seen.at);
-        let event =
-            first(&|seen| seen.what == What::Api).ok_or_else(|| "no event of the API server".to_owned())?;
+        // Before, it may have been an answer to what the speaker itself writes.
+        let is_event = |seen: &Sighting| seen.what == What::Api && seen.at >= sent;
+        let event = first(&is_event).ok_or_else(|| "no event of the API server".to_owned())?;
         let updates = ears.iter().map(|ear| {
             let its = |seen: &Sighting| seen.what == What::Update && seen.ends.to == ear.address();
             first(&its).ok_or_else(|| format!("no UPDATE to {}", ear.address()))
