@@ -4,6 +4,7 @@
 //! Not here: decisions. What an object means for an address is decided from what these modules read.
 
 pub mod annotations;
+pub mod bgp_extras;
 pub mod claim;
 pub mod endpoints;
 pub mod node;

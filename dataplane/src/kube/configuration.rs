@@ -70,6 +70,8 @@ pub struct Configuration {
     bfd_profiles: Table<ObjectKey, Stored<BFDProfile>>,
     communities: Table<ObjectKey, Stored<Community>>,
     secrets: Table<ObjectKey, KeyedSecret>,
+    /// Secrets are where somebody else reads them: nobody here knows whether they are there.
+    foreign_secrets: bool,
     /// The labels of the node it is for, once that is known to be there.
     node: Option<Labels>,
     objects: Objects,
@@ -80,6 +82,11 @@ impl Configuration {
     /// An empty one.
     pub fn new(scope: Scope) -> Self {
         Self { scope, ..Self::default() }
+    }
+
+    /// The Secrets that peers name are somebody else's business.
+    pub fn leave_secrets_alone(&mut self) {
+        self.foreign_secrets = true;
     }
 
     /// Takes in a change. True when what counts in the configuration is now different, be it only a password.
@@ -126,7 +133,7 @@ impl Configuration {
             bfd_profiles: by_name(&self.bfd_profiles),
             communities: by_name(&self.communities),
             nodes,
-            secrets: (self.scope != Scope::Allocation).then(|| self.shapes()),
+            secrets: (self.scope != Scope::Allocation && !self.foreign_secrets).then(|| self.shapes()),
         };
         let mut parsed = parse(&self.objects);
         self.keep_last_good(&mut parsed);

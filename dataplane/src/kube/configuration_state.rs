@@ -13,7 +13,7 @@ use kube::api::{Patch, PatchParams};
 use kube::runtime::watcher;
 use kube::{Api, Client};
 use metallb_core::names::NodeName;
-use metallb_core::refusal::ObjectRefusal;
+use metallb_core::refusal::{FrrRefusal, ObjectRefusal, Refusal as _};
 use metallb_core::table::{Event, Table};
 use metallb_crds::{ConfigurationResult, ConfigurationState, ConfigurationStateStatus};
 use metallb_process::cluster::{self, REQUEST_TIMEOUT};
@@ -90,6 +90,13 @@ impl Verdict {
                 .map(|refusal| format!("configuration error: {}", refusal.summary()))
                 .collect(),
         )
+    }
+
+    /// And of what others found, this is not in force either.
+    #[must_use]
+    pub fn and<'r>(mut self, refusals: impl Iterator<Item = &'r FrrRefusal>) -> Self {
+        self.0.extend(refusals.map(|refusal| format!("configuration error: {}", refusal.explain())));
+        self
     }
 
     /// Is everything in force?

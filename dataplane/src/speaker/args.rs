@@ -99,9 +99,10 @@ pub struct Args {
     #[arg(long, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true",
           value_parser = parse_bool, action = ArgAction::Set)]
     pub frrk8s_secret_passthrough: bool,
-    /// Accepted for compatibility: nothing is debounced here
-    #[arg(long, env = "METALLB_BGP_DEBOUNCE_TIMEOUT", default_value = "3000")]
-    pub bgp_debounce_timeout: String,
+    /// Milliseconds from one write of an FRRConfiguration to the next; the first change is written at once
+    #[arg(long, env = "METALLB_BGP_DEBOUNCE_TIMEOUT", default_value_t = 1000,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub bgp_debounce_timeout: u32,
     /// TLS of the metrics endpoint
     #[command(flatten)]
     pub tls: TlsFlags,

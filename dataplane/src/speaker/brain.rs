@@ -16,10 +16,12 @@ use metallb_process::watch;
 use tokio::sync::{mpsc, watch as latest};
 use tokio::task::JoinSet;
 
-use super::facts::{Decided, Facts, Heard, Input, News, Peer, Row};
+use super::facts::{Facts, Heard, Input, News, Peer, Row};
 use super::lane::Lane;
 use super::metrics::Metrics;
-use super::{bgp, reporting, stopping};
+use super::outlet::Outlet;
+use super::{reporting, stopping};
+use crate::kube::caveats;
 use crate::kube::configuration::Configuration;
 use crate::kube::configuration_state::{Verdict, publish};
 use crate::kube::service_l2_status::Announced;
@@ -57,6 +59,8 @@ pub struct Context {
     pub heard: latest::Sender<Heard>,
     /// Where it goes what is to be said about the configuration.
     pub verdicts: latest::Sender<Option<Verdict>>,
+    /// What others found that is not in force.
+    pub caveats: latest::Receiver<caveats::All>,
 }
 
 /// Why the brain stopped.
@@ -78,7 +82,7 @@ pub async fn work(
     context: &Context,
     mut facts: Facts,
     lane: &Lane,
-    bgp: &bgp::Lane,
+    outlet: &Outlet,
     mut links: latest::Receiver<Links>,
     mut questions: mpsc::Receiver<Question>,
     shutdown: &Shutdown,
@@ -90,21 +94,13 @@ pub async fn work(
     facts.set_speakers(speakers.borrow_and_update().clone());
     facts.set_links(links.borrow_and_update().clone());
     let mut stopping = false;
-    let mut seen = bgp.seen.clone();
+    let mut seen = outlet.seen();
+    let mut caveats = context.caveats.clone();
     let mut sessions_told = reporting::Told::default();
     loop {
         let now = Instant::now();
         // The wire first; what is said and written about it can wait. Routes before layer 2, as they are decided faster.
-        let Decided { peers, draining, routes } = facts.decide_routes(now);
-        if let Some(peers) = peers {
-            bgp.set_peers(peers);
-        }
-        if let Some(draining) = draining {
-            bgp.set_draining(draining);
-        }
-        if !routes.is_empty() {
-            bgp.set_routes(routes);
-        }
+        outlet.pass_on(facts.decide_routes(now), &facts);
         if let Some(tables) = facts.decide() {
             lane.publish(tables);
         }
@@ -141,7 +137,8 @@ pub async fn work(
                 }
                 Err(_) => return End::LaneEnded,
             },
-            Some(question) = questions.recv() => drop(question.send(facts.state(&bgp.seen.borrow()))), // whoever asked may be gone
+            Some(question) = questions.recv() => drop(question.send(facts.state(&outlet.seen().borrow()))), // whoever asked may be gone
+            Ok(()) = caveats.changed() => caveats.mark_unchanged(), // told with the verdict
             Ok(()) = links.changed() => facts.set_links(links.borrow_and_update().clone()),
         }
     }
@@ -164,6 +161,7 @@ fn tell(context: &Context, facts: &mut Facts) {
         metrics.client.config_loaded.set(1);
     }
     if let Some(verdict) = facts.verdict() {
+        let verdict = verdict.and(context.caveats.borrow().values().flatten());
         metrics.client.config_stale.set(i64::from(!verdict.is_valid()));
         publish(&context.verdicts, verdict);
     }

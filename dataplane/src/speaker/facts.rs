@@ -25,6 +25,7 @@ use metallb_process::watch::ObjectKey;
 
 use crate::kube::configuration::{Change, Configuration, Scope};
 use crate::kube::configuration_state::Verdict;
+use crate::kube::frr_configuration::Neighbours;
 use crate::kube::service_l2_status::Announced;
 use crate::net::links::Links;
 use crate::speaker::bgp::wanted::Profile;
@@ -274,7 +275,7 @@ impl Facts {
 
     /// Has everything been delivered that routes depend on? Before that none is withdrawn: routers may have kept those
     /// of the process before this one.
-    fn knows_routes(&self) -> bool {
+    pub fn knows_routes(&self) -> bool {
         self.services.is_listed()
             && self.slices.is_listed()
             && self.nodes.is_listed()
@@ -292,6 +293,17 @@ impl Facts {
         let knows_peers = self.nodes.is_listed() && self.configuration.is_complete();
         let knows_routes = self.knows_routes();
         self.routing.decide(&self.world, &self.configuration, knows_peers, knows_routes)
+    }
+
+    /// The routers of this node as the user wrote them; `None` until that is certain.
+    pub fn neighbours(&self) -> Option<Neighbours> {
+        let certain = self.nodes.is_listed() && self.configuration.is_complete();
+        certain.then(|| routing::neighbours(&self.world, &self.configuration))
+    }
+
+    /// The Secrets that peers name are where somebody else reads them.
+    pub fn leave_secrets_alone(&mut self) {
+        self.configuration.leave_secrets_alone();
     }
 
     /// When [`Facts::decide_routes`] is due though nothing has changed.

@@ -10,6 +10,7 @@
 //! | [`bfd`] | the thread that watches routers |
 //! | [`bgp`] | the thread that talks to routers |
 //! | [`discovery`] | the task that finds the routers of unnumbered BGP sessions |
+//! | [`outlet`] | where routes go: to routers, or into objects for an frr-k8s that somebody else runs |
 //! | [`departure`] | a node that leaves: how its routes go before it does |
 //! | [`stopping`] | told to stop: is it the node that goes? |
 //! | [`reporting`] | how the sessions stand, for objects and events |
@@ -30,6 +31,7 @@ mod excluded;
 mod facts;
 mod lane;
 mod metrics;
+mod outlet;
 mod reporting;
 mod reports;
 mod run;

@@ -26,11 +26,13 @@ use super::departure::Pace;
 use super::facts::{Facts, Heard};
 use super::lane::{Heartbeats, Lane};
 use super::metrics::Metrics;
+use super::outlet::Outlet;
 use super::reports::Reports;
 use super::{bfd, bgp, excluded, reporting};
-use crate::kube::configuration_state::{self, Component, Verdict};
+use crate::kube::caveats::Caveats;
+use crate::kube::configuration_state::{self, Component};
 use crate::kube::service_l2_status::{self, Announced};
-use crate::kube::{bgp_node_status, bgp_session_state, service_bgp_status};
+use crate::kube::{bgp_extras, bgp_node_status, bgp_session_state, frr_configuration, service_bgp_status};
 use crate::net::links;
 use metallb_crds::cluster::node::LeavingSigns;
 use metallb_crds::cluster::service::LoadBalancerClass;
@@ -67,44 +69,53 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     )?;
 
     let links = links::follow(excluded).await?;
-    let profile = match args.bgp_type {
-        BgpType::Native => Profile::Native,
-        BgpType::Frr | BgpType::FrrK8s | BgpType::FrrK8sExternal => Profile::Frr,
-    };
-    let pace = Pace {
-        announcing: Duration::from_secs(args.leave_announce_seconds.into()),
-        flows: Duration::from_secs(args.leave_flow_seconds.into()),
-    };
-    let facts = Facts::new(node.clone(), args.ignore_exclude_lb, heartbeats.is_some(), profile, pace);
+    let pace = pace(&args);
+    let mut facts =
+        Facts::new(node.clone(), args.ignore_exclude_lb, heartbeats.is_some(), profile(args.bgp_type), pace);
     let speaker_labels = heartbeats.is_some().then(|| args.ml_labels.clone());
     let lane = Lane::start(node.clone(), heartbeats, metrics.clone())?;
-    let bfd = bfd::Lane::start(bfd_metrics)?;
-    let bgp = bgp::Lane::start(bgp::Beside {
-        bfd: bfd.publisher.clone(),
-        bfd_seen: bfd.seen.clone(),
-        listen: Some(args.bgp_listen_port).filter(|port| *port != 0),
-        metrics: bgp_metrics,
-    })?;
+    let (caveats, to_tell) = Caveats::new();
+    tokio::spawn(bgp_extras::follow(client.clone(), namespace.clone(), caveats.clone()));
+    let outlet = match args.bgp_type {
+        BgpType::Native | BgpType::Frr | BgpType::FrrK8s => sessions(&args, bgp_metrics, bfd_metrics)?,
+        BgpType::FrrK8sExternal => {
+            if args.frrk8s_secret_passthrough {
+                facts.leave_secrets_alone();
+            }
+            frr_k8s(&args, &client, &node, &namespace, caveats)
+        }
+    };
     let owner = cluster::owned_by(&pod)?;
-    let Told { statuses, heard, verdicts } =
-        report(&client, &namespace, &node, &owner, &args.pod_name, &bgp)?;
+    let mut reports = Reports::default();
+    let (statuses, heard) = report_services(&mut reports, &client, &namespace, &node, &owner);
+    if let Outlet::Sessions { bgp, .. } = &outlet {
+        report_sessions(&mut reports, &client, &namespace, &node, owner, bgp.seen.clone());
+    }
+    let (verdicts, verdict) = watch::channel(None);
+    reports.add(configuration_state::keep(
+        client.clone(),
+        namespace.clone(),
+        Component::Speaker(node.clone()),
+        args.pod_name.clone(),
+        verdict,
+    ));
+    reports.start()?;
+    let signs = signs(&args);
     let context = Context {
         recorder: Recorder::start(client.clone(), COMPONENT, args.node_name),
         client,
         namespace,
         pod: args.pod_name,
-        signs: LeavingSigns {
-            taint: Some(args.leave_taint).filter(|key| !key.is_empty()),
-            annotation: Some(args.leave_annotation).filter(|key| !key.is_empty()),
-        },
+        signs,
         class: LoadBalancerClass::from_flag(&args.lb_class),
         speaker_labels,
         metrics,
         statuses,
         heard,
         verdicts,
+        caveats: to_tell,
     };
-    let end = work(&context, facts, &lane, &bgp, links, questions, &shutdown).await;
+    let end = work(&context, facts, &lane, &outlet, links, questions, &shutdown).await;
     tracing::info!(event = "stopping", ?end, "");
     // BGP first, while BFD still speaks: a router that keeps our routes over a restart would drop them when BFD goes down
     // under a session that is up.
@@ -113,48 +124,111 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         End::Restart => (bgp::Ending::Restarting, bfd::Ending::Silence),
         End::Left { why } => (bgp::Ending::Leaving { text: why }, bfd::Ending::AdminDown),
     };
-    bgp.leave(bgp_ending);
+    let bfd = outlet.leave(bgp_ending);
     lane.leave();
-    bfd.leave(bfd_ending);
+    if let Some(bfd) = bfd {
+        bfd.leave(bfd_ending);
+    }
     Ok(())
 }
 
-/// What the brain tells those who report.
-struct Told {
-    statuses: watch::Sender<Announced>,
-    heard: watch::Sender<Heard>,
-    verdicts: watch::Sender<Option<Verdict>>,
+fn pace(args: &Args) -> Pace {
+    Pace {
+        announcing: Duration::from_secs(args.leave_announce_seconds.into()),
+        flows: Duration::from_secs(args.leave_flow_seconds.into()),
+    }
 }
 
-/// Starts all who report.
-fn report(
+fn signs(args: &Args) -> LeavingSigns {
+    let given = |key: &str| Some(key.to_owned()).filter(|key| !key.is_empty());
+    LeavingSigns { taint: given(&args.leave_taint), annotation: given(&args.leave_annotation) }
+}
+
+const fn profile(backend: BgpType) -> Profile {
+    match backend {
+        BgpType::Native => Profile::Native,
+        BgpType::Frr | BgpType::FrrK8s | BgpType::FrrK8sExternal => Profile::Frr,
+    }
+}
+
+/// The lanes that talk to routers and watch them.
+fn sessions(
+    args: &Args,
+    bgp_metrics: bgp::metrics::Metrics,
+    bfd_metrics: bfd::metrics::Metrics,
+) -> anyhow::Result<Outlet> {
+    let bfd = bfd::Lane::start(bfd_metrics)?;
+    let bgp = bgp::Lane::start(bgp::Beside {
+        bfd: bfd.publisher.clone(),
+        bfd_seen: bfd.seen.clone(),
+        listen: Some(args.bgp_listen_port).filter(|port| *port != 0),
+        metrics: bgp_metrics,
+    })?;
+    Ok(Outlet::Sessions { bgp, bfd })
+}
+
+/// Tells which services this node announces: on layer 2, and to which routers.
+fn report_services(
+    reports: &mut Reports,
     client: &Client,
     namespace: &str,
     node: &NodeName,
     owner: &OwnerReference,
-    pod: &str,
-    bgp: &bgp::Lane,
-) -> anyhow::Result<Told> {
-    let whose = || (client.clone(), namespace.to_owned(), node.clone(), owner.clone());
-    let mut reports = Reports::default();
+) -> (watch::Sender<Announced>, watch::Sender<Heard>) {
     let (statuses, to_report) = watch::channel(Announced::new());
-    let (client, namespace, node, owner) = whose();
-    reports.add(service_l2_status::keep(client, namespace, node, owner, to_report));
+    reports.add(service_l2_status::keep(
+        client.clone(),
+        namespace.to_owned(),
+        node.clone(),
+        owner.clone(),
+        to_report,
+    ));
     let (heard, to_report) = watch::channel(Heard::new());
-    let (client, namespace, node, owner) = whose();
-    reports.add(service_bgp_status::keep(client, namespace, node, owner, to_report));
+    reports.add(service_bgp_status::keep(
+        client.clone(),
+        namespace.to_owned(),
+        node.clone(),
+        owner.clone(),
+        to_report,
+    ));
+    (statuses, heard)
+}
+
+/// Tells how sessions of our own stand. An frr-k8s tells of its own itself.
+fn report_sessions(
+    reports: &mut Reports,
+    client: &Client,
+    namespace: &str,
+    node: &NodeName,
+    owner: OwnerReference,
+    seen: watch::Receiver<bgp::seen::Seen>,
+) {
     let (sessions, to_report) = watch::channel(None);
-    let (client, namespace, node, owner) = whose();
-    reports.add(bgp_session_state::keep(client, namespace, node, owner, to_report.clone()));
-    let (client, namespace, node, owner) = whose();
-    reports.add(bgp_node_status::keep(client, namespace, node, owner, to_report));
-    reports.add(reporting::pass_on(bgp.seen.clone(), sessions));
-    let (verdicts, to_report) = watch::channel(None);
-    let (client, namespace, node, _) = whose();
-    let pod = pod.to_owned();
-    reports.add(configuration_state::keep(client, namespace, Component::Speaker(node), pod, to_report));
-    reports.start()?;
-    Ok(Told { statuses, heard, verdicts })
+    let (namespace, node) = (namespace.to_owned(), node.clone());
+    reports.add(bgp_session_state::keep(
+        client.clone(),
+        namespace.clone(),
+        node.clone(),
+        owner.clone(),
+        to_report.clone(),
+    ));
+    reports.add(bgp_node_status::keep(client.clone(), namespace, node, owner, to_report));
+    reports.add(reporting::pass_on(seen, sessions));
+}
+
+/// Starts to keep the FRRConfiguration of `node`.
+fn frr_k8s(args: &Args, client: &Client, node: &NodeName, own_namespace: &str, caveats: Caveats) -> Outlet {
+    let namespace = Some(args.frrk8s_namespace.as_str()).filter(|namespace| !namespace.is_empty());
+    let namespace = namespace.unwrap_or(own_namespace);
+    let target = frr_configuration::Target {
+        node: node.clone(),
+        namespace: namespace.to_owned(),
+        names_secrets: args.frrk8s_secret_passthrough || namespace == own_namespace,
+        pace: Duration::from_millis(args.bgp_debounce_timeout.into()),
+    };
+    let inbox = frr_configuration::Inbox::default();
+    tokio::spawn(frr_configuration::keep(client.clone(), target, inbox.clone(), caveats));
+    Outlet::frr_k8s(inbox)
 }
 
 /// Heartbeats are on when both the address and the labels of the speakers are given, as upstream's memberlist.

@@ -1,7 +1,7 @@
 //! Routers found by their advertisements, and finding us, against FRR (Debian package `frr`) in network namespaces.
 //!
 //! ```text
-//!   node v0 ── v0 router
+//!   node v0 ── v0 tor
 //! ```
 //!
 //! Needs root, as all that makes namespaces.
@@ -10,6 +10,3 @@
 
 mod found;
 mod node;
-mod router;
-#[allow(dead_code)] // BFD needs more of it
-mod site;

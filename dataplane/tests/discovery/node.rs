@@ -1,7 +1,6 @@
 //! Our side: the search, on a runtime of its own in the network of a host.
 
 use std::collections::BTreeSet;
-use std::process::Command;
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -9,9 +8,11 @@ use std::time::Duration;
 use metallb_core::names::InterfaceName;
 use metallb_dataplane::speaker::discovery::{Absent, Discovery, Neighbour};
 use metallb_lab::eventually;
+use metallb_lab::network::Host;
 use tokio::sync::oneshot;
 
-use super::site::{LINK, Site};
+/// The interface of either end of the link.
+pub const LINK: &str = "v0";
 
 /// How long a thing may take on a machine that does other work too.
 const SOON: Duration = Duration::from_secs(20);
@@ -25,11 +26,11 @@ pub struct Node {
 
 impl Node {
     /// Looks for the routers behind these interfaces of a host.
-    pub fn look(site: &Site, host: &str, interfaces: &[&str]) -> Self {
+    pub fn look(host: &Host, interfaces: &[&str]) -> Self {
         let (started, discovery) = mpsc::channel();
         let (end, ended) = oneshot::channel();
         // A thread starts in the network of the one that starts it.
-        let thread = site.inside(host, || {
+        let thread = host.inside(|| {
             thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 runtime.block_on(async {
@@ -38,6 +39,7 @@ impl Node {
                 });
             })
         });
+        let thread = thread.unwrap();
         let node = Self { discovery: discovery.recv().unwrap(), end: Some(end), thread: Some(thread) };
         node.publish(interfaces);
         node
@@ -85,12 +87,4 @@ impl Drop for Node {
         let _ = self.end.take().map(|end| end.send(()));
         let _ = self.thread.take().map(JoinHandle::join);
     }
-}
-
-/// Runs `ip` in the network of a host.
-pub fn ip(site: &Site, host: &str, words: &str) -> String {
-    let namespace = site.namespace(host);
-    let output = Command::new("ip").args(["-n", &namespace]).args(words.split(' ')).output().unwrap();
-    assert!(output.status.success(), "ip {words}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
 }

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, bail};
-use k8s_openapi::api::core::v1::{Namespace, Node, Secret, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::ResourceExt;
 use metallb_core::ipam::Namespaces;
 use metallb_core::names::{NodeName, ServiceKey};
 use metallb_core::refusal::Kind;
 use metallb_crds::admission::Object;
+use metallb_crds::cluster::bgp_extras;
 use metallb_crds::config::{Objects, Stored};
 use metallb_crds::conversion::{self, Version};
 use metallb_crds::{BGPNodeStatus, ServiceL2Status};
@@ -65,6 +66,7 @@ pub(super) enum Surrounding {
     Node(Node),
     Namespace(Namespace),
     Secret(Secret),
+    ConfigMap(ConfigMap),
 }
 
 /// Reads a document. An object of the configuration that cannot be read is a fact about it; any other is an error.
@@ -77,6 +79,10 @@ pub(super) fn read(document: &Document, namespace: &str) -> anyhow::Result<Read>
         ("discovery.k8s.io/v1", "EndpointSlice") => Surrounding::Slice(typed(document)?),
         ("v1", "Node") => Surrounding::Node(typed(document)?),
         ("v1", "Namespace") => Surrounding::Namespace(typed(document)?),
+        // Others are none of our business, and may be wrong.
+        ("v1", "ConfigMap") if object["metadata"]["name"] == bgp_extras::NAME => {
+            Surrounding::ConfigMap(typed(document)?)
+        }
         ("v1", "Secret") => Surrounding::Secret(typed(document)?),
         (version, kind) if version.starts_with("metallb.io/") => {
             if !object["metadata"].is_object() {
@@ -161,6 +167,7 @@ impl Inventory {
                     None => self.services.push(service),
                 }
             }
+            Surrounding::ConfigMap(_) => {} // of no consequence for any address
             Surrounding::Slice(slice) => put(&mut self.slices, slice),
             Surrounding::Node(node) => {
                 let known = self.objects.nodes.get_or_insert_default();

@@ -277,3 +277,21 @@ fn what_stands_where_an_object_belongs_is_named_and_no_panic() {
     let error = documents::parse("x.yaml", list, &mut Vec::new()).unwrap_err();
     assert_eq!(error.to_string(), "x.yaml: an item of IPAddressPoolList is no object");
 }
+
+#[test]
+fn raw_configuration_for_frr_is_told_to_have_no_effect() {
+    let extras = |more: &str| {
+        let text = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: bgpextras{more}}}\n");
+        verdict(&format!("{text}data: {{extras: router bgp 64512}}\n"))
+    };
+    let told = extras("");
+    let [finding] = &told.findings[..] else { panic!("{told:?}") };
+    assert_eq!(
+        (finding.object.as_str(), finding.code.as_str()),
+        ("ConfigMap bgpextras", "raw-frr-configuration")
+    );
+    assert!(told.valid, "it disables nothing");
+    assert_eq!(extras(", namespace: other").findings, []);
+    let broken = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: other}\ndata: [not, a, map]\n";
+    assert_eq!(verdict(broken).findings, [], "another's is another's business");
+}

@@ -2,9 +2,11 @@
 
 use std::process::ExitCode;
 
+use k8s_openapi::api::core::v1::ConfigMap;
 use metallb_core::refusal::{Effect, ObjectRefusal, Refusal};
 use metallb_crds::MetalLB;
 use metallb_crds::admission::{Change, Object, review};
+use metallb_crds::cluster::bgp_extras;
 use metallb_crds::config::{Objects, parse};
 use metallb_crds::schema::{UnknownField, unknown_fields};
 use serde::Serialize;
@@ -12,7 +14,7 @@ use serde_json::Value;
 
 use super::args::Common;
 use super::documents::Document;
-use super::inventory::{Inventory, Read, read};
+use super::inventory::{Inventory, Read, Surrounding, read};
 use super::output::{Answer, table};
 use crate::wanted::{SpecRefusal, Wanted};
 
@@ -82,7 +84,13 @@ pub(super) fn validate(documents: &[Document], common: &Common) -> anyhow::Resul
                 findings
                     .extend(refusals.iter().map(|refusal| Finding::of(named.clone(), source, true, refusal)));
             }
-            Read::BgpNodeStatus(..) | Read::Surroundings(_) | Read::Other => {}
+            Read::Surroundings(surrounding) => {
+                if let Surrounding::ConfigMap(extras) = *surrounding {
+                    objects += 1;
+                    findings.extend(raw_configuration(&extras, source, &common.namespace));
+                }
+            }
+            Read::BgpNodeStatus(..) | Read::Other => {}
         }
     }
     let valid = findings.iter().all(|finding| !finding.denied);
@@ -115,6 +123,13 @@ fn unknown(document: &Document, named: &str) -> Vec<Finding> {
         fix: format!("remove it, or correct its name to one of {}", known.join(", ")),
     };
     unknown_fields(&document.object).into_iter().map(finding).collect()
+}
+
+/// Raw configuration for FRR. No webhook sees it; speakers tell it when it is there.
+fn raw_configuration(extras: &ConfigMap, source: &str, namespace: &str) -> Option<Finding> {
+    let is_ours = extras.metadata.namespace.as_deref().is_none_or(|it| it == namespace);
+    let refusal = bgp_extras::refusal(extras).filter(|_| is_ours)?;
+    Some(Finding::of(format!("ConfigMap {}", bgp_extras::NAME), source, false, &refusal))
 }
 
 fn metallb(object: &Value) -> Vec<SpecRefusal> {

@@ -56,6 +56,16 @@ const ANNOUNCEMENT: &str = "
 |---|---|---|
 ";
 
+const FRR: &str = "
+## What does not reach FRR
+
+Raw configuration has no effect with any backend. The others are met with `bgpBackend: frr-k8s-external` only, see
+[frr-k8s](frr-k8s.md).
+
+| code | for example | what to do |
+|---|---|---|
+";
+
 pub(super) fn artifact() -> Artifact {
     let mut text = format!("{MARKDOWN_HEADER}{INTRODUCTION}{CONFIGURATION}");
     for example in examples::all() {
@@ -81,6 +91,8 @@ pub(super) fn artifact() -> Artifact {
     rows(&mut text, &catalogue::allocation());
     text.push_str(ANNOUNCEMENT);
     rows(&mut text, &catalogue::announcement());
+    text.push_str(FRR);
+    rows(&mut text, &catalogue::frr());
     Artifact { path: PathBuf::from("docs/refusals.md"), content: text }
 }
 

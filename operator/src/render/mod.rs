@@ -6,7 +6,8 @@
 //!
 //! What differs from upstream:
 //! * No FRR containers, no DaemonSet `frr-k8s` and no Deployment `statuscleaner`, whatever the backend: the speaker
-//!   speaks BGP itself, and `METALLB_BGP_TYPE` tells it whose defaults to use.
+//!   speaks BGP itself, and `METALLB_BGP_TYPE` tells it whose defaults to use; or, with `frr-k8s-external`, that somebody
+//!   else's frr-k8s speaks it.
 //! * `command` is always set, so one image with both programs will do.
 //! * The controller does not mount the webhooks' certificate. Nothing in it needs that, and without the Secret the
 //!   pod would not start.

@@ -76,14 +76,15 @@ pub(super) fn tls_args(environment: &Environment) -> impl Iterator<Item = String
     .map(|(flag, value)| format!("{flag}={value}"))
 }
 
-/// `METALLB_BGP_TYPE`: whose defaults hold. Absent for MetalLB's own.
+/// `METALLB_BGP_TYPE`: whose defaults hold, and whether somebody else's FRR does the work. Absent for MetalLB's own.
+///
+/// Upstream says `frr-k8s` with an external one too, as its speaker never speaks BGP with either. Ours does.
 pub(super) fn bgp_type(backend: &BgpBackend) -> Option<EnvVar> {
     match backend {
         BgpBackend::Native => None,
         BgpBackend::Frr => Some(variable("METALLB_BGP_TYPE", "frr")),
-        BgpBackend::FrrK8s | BgpBackend::FrrK8sExternal { .. } => {
-            Some(variable("METALLB_BGP_TYPE", "frr-k8s"))
-        }
+        BgpBackend::FrrK8s => Some(variable("METALLB_BGP_TYPE", "frr-k8s")),
+        BgpBackend::FrrK8sExternal { .. } => Some(variable("METALLB_BGP_TYPE", "frr-k8s-external")),
     }
 }
 

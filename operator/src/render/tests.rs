@@ -90,7 +90,7 @@ fn the_backend_is_a_variable_of_both_workloads_and_no_more_containers() {
         ("native", None),
         ("frr", Some("frr")),
         ("frr-k8s", Some("frr-k8s")),
-        ("frr-k8s-external", Some("frr-k8s")),
+        ("frr-k8s-external", Some("frr-k8s-external")),
     ] {
         let variables = [("FRRK8S_EXTERNAL_NAMESPACE", "frr-k8s-system")];
         let objects = rendered(&format!("bgpBackend: {backend}"), &variables);

@@ -22,7 +22,7 @@ async fn every_backend_installs_the_same_two_workloads_and_tells_them_its_name()
         ("frr-k8s", Some("frr-k8s")),
         ("frr", Some("frr")),
         ("native", None),
-        ("frr-k8s-external", Some("frr-k8s")),
+        ("frr-k8s-external", Some("frr-k8s-external")),
     ] {
         let config = "frrk8sConfig: {namespace: routers}";
         installation.ask_for(&format!("{{bgpBackend: {backend}, {config}}}")).await?;

@@ -4,7 +4,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::{AllocationRefusal, AnnouncementRefusal, CannotShare, Kind, Unknown};
+use super::{AllocationRefusal, AnnouncementRefusal, CannotShare, FrrRefusal, Kind, Unknown};
 use crate::address::Family;
 use crate::names::ServiceKey;
 use crate::plan::Leaving;
@@ -71,6 +71,25 @@ pub fn announcement() -> Vec<AnnouncementRefusal> {
     ]
 }
 
+/// Why something does not reach FRR: every code.
+pub fn frr() -> Vec<FrrRefusal> {
+    let (namespace, name) = (|| "frr-k8s-system".to_owned(), || "metallb-node-1".to_owned());
+    vec![
+        FrrRefusal::RawConfiguration,
+        FrrRefusal::NotInstalled,
+        FrrRefusal::NoNamespace { namespace: namespace() },
+        FrrRefusal::Forbidden {
+            namespace: namespace(),
+            error: "cannot list resource \"frrconfigurations\"".to_owned(),
+        },
+        FrrRefusal::Rejected { name: name(), error: "different asns specified for same vrf".to_owned() },
+        FrrRefusal::PeerRejected { peer: "spine".into(), error: "address: Required value".to_owned() },
+        FrrRefusal::UnknownField { peer: Some("spine".into()), field: "localASN".to_owned() },
+        FrrRefusal::PasswordNotText { peer: "spine".into() },
+        FrrRefusal::NoHostname { node: "node-1".into() },
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -91,13 +110,16 @@ mod tests {
         assert_eq!(examples, codes(include_str!("allocation.rs")));
         let examples: BTreeSet<_> = announcement().iter().map(Refusal::code).collect();
         assert_eq!(examples, codes(include_str!("announcement.rs")));
+        let examples: BTreeSet<_> = frr().iter().map(Refusal::code).collect();
+        assert_eq!(examples, codes(include_str!("frr.rs")));
     }
 
     #[test]
     fn no_code_stands_for_two_things() {
         let mut seen = BTreeSet::new();
-        let (allocation, announcement) = (allocation(), announcement());
+        let (allocation, announcement, frr) = (allocation(), announcement(), frr());
         let of_services = allocation.iter().map(Refusal::code).chain(announcement.iter().map(Refusal::code));
+        let of_services = of_services.chain(frr.iter().map(Refusal::code));
         for code in of_services.chain(ConfigRefusal::codes()) {
             assert!(seen.insert(code), "{code}");
         }

@@ -9,6 +9,7 @@ mod allocation;
 mod announcement;
 pub mod catalogue;
 mod configuration;
+mod frr;
 
 pub use allocation::{AllocationRefusal, CannotShare, Unknown};
 pub use announcement::AnnouncementRefusal;
@@ -16,6 +17,7 @@ pub use configuration::{
     AdvertisementRefusal, AnyRefusal, BadRouterId, BadSelector, CommunityRefusal, ConfigRefusal, Effect,
     Kind, ObjectRef, ObjectRefusal, PeerRefusal, PoolRefusal, TTL_SECURITY,
 };
+pub use frr::{FrrRefusal, HOSTNAME};
 
 /// An answer "no".
 pub trait Refusal {

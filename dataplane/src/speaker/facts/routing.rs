@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::ObjectReference;
+use metallb_core::config::Peer;
 use metallb_core::names::{PeerName, ServiceKey};
 use metallb_core::plan::{Departure, PeerChanges, RoutePlanner, Touched, World, peers};
+use metallb_core::refusal::HOSTNAME;
 
 use super::told::{News, Protocol, Told, Verdicts};
 use crate::kube::configuration::Configuration;
+use crate::kube::frr_configuration::{Neighbour, Neighbours};
 use crate::speaker::bgp::wanted::{Profile, Wanted};
 
 /// What goes to the BGP lane.
@@ -159,5 +162,15 @@ impl Routing {
             }
         }
         (news, differs.then(|| self.heard.clone()))
+    }
+}
+
+/// The routers of this node as the user wrote them. Without its Node nobody knows which they are.
+pub fn neighbours(world: &World, configuration: &Configuration) -> Neighbours {
+    let Some(node) = world.own_node() else { return Neighbours::default() };
+    let neighbour = |peer: &Peer| Neighbour { peer: peer.clone(), password: configuration.password(peer) };
+    Neighbours {
+        hostname: node.labels.get(HOSTNAME).cloned(),
+        peers: peers(world).map(|(name, peer)| (name.clone(), neighbour(peer))).collect(),
     }
 }

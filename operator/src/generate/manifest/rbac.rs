@@ -7,6 +7,7 @@ use k8s_openapi::api::rbac::v1::{
     ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use metallb_crds::cluster::bgp_extras;
 use serde_json::{Value, json};
 
 use super::file::{NAMESPACE, named, value};
@@ -160,6 +161,12 @@ fn grants(certificates: Certificates) -> [Grant; 3] {
                     rule(CORE, &["nodes", "services"], &READ),
                     rule("discovery.k8s.io", &["endpointslices"], &READ),
                     rule(CORE, &["events"], &["create", "patch"]),
+                    // Its own, in the namespace of an frr-k8s that somebody else runs, wherever that is.
+                    rule(
+                        FRR_K8S,
+                        &["frrconfigurations"],
+                        &["get", "list", "watch", "create", "update", "delete"],
+                    ),
                 ],
                 metrics_access(),
             ]
@@ -176,6 +183,8 @@ fn grants(certificates: Certificates) -> [Grant; 3] {
                     rule(FRR_K8S, &["bgpsessionstates/status"], &["patch"]),
                     // Passwords of BGP sessions are among the Secrets.
                     rule(CORE, &["pods", "secrets"], &READ),
+                    // Raw configuration for an FRR, to say that it has no effect.
+                    named_rule(CORE, "configmaps", bgp_extras::NAME, &READ),
                 ],
                 configuration_state(),
             ]

@@ -121,6 +121,23 @@ fn a_speaker_may_write_every_kind_that_it_reports_with() {
 }
 
 #[test]
+fn a_speaker_may_keep_frr_configurations_wherever_frr_k8s_is_and_read_one_config_map() {
+    let rule = |kind: &str, name: &str, resource: &str| -> Value {
+        let found = objects_of(kind);
+        let role = found.iter().find(|role| role["metadata"]["name"] == name).unwrap();
+        let mut rules = role["rules"].as_array().unwrap().iter();
+        rules.find(|rule| rule["resources"][0] == resource).unwrap().clone()
+    };
+    let frr_configurations = rule("ClusterRole", "metallb-system:speaker", "frrconfigurations");
+    assert_eq!(frr_configurations["apiGroups"], serde_json::json!(["frrk8s.metallb.io"]));
+    let verbs = serde_json::json!(["get", "list", "watch", "create", "update", "delete"]);
+    assert_eq!(frr_configurations["verbs"], verbs);
+    let config_maps = rule("Role", SPEAKER, "configmaps");
+    assert_eq!(config_maps["resourceNames"], serde_json::json!(["bgpextras"]));
+    assert_eq!(config_maps["verbs"], serde_json::json!(["get", "list", "watch"]));
+}
+
+#[test]
 fn the_images_are_those_asked_for() {
     let images =
         Images { operator: "registry:5000/o:1".into(), dataplane: "registry:5000/d@sha256:0".into() };

@@ -34,8 +34,8 @@ struct Neighbour {
     last_reset_due_to: Option<String>,
     last_notification_reason: Option<String>,
     last_shutdown_description: Option<String>,
-    /// `Unknown` while there is no connection.
-    host_foreign: Option<String>,
+    /// Of whom an interface leads to; `none` while nobody is known.
+    bgp_neighbor_addr: Option<String>,
 }
 
 #[derive(Default, Deserialize)]
@@ -96,8 +96,8 @@ fn state(name: String, neighbour: &Neighbour) -> Result<NeighbourState> {
         neighbour.last_shutdown_description.as_deref(),
     ];
     let reasons: Vec<&str> = reasons.into_iter().flatten().filter(|reason| !reason.is_empty()).collect();
-    let foreign = || neighbour.host_foreign.as_ref().filter(|_| established)?.parse().ok();
-    let address = name.parse().ok().or_else(foreign);
+    let found = || neighbour.bgp_neighbor_addr.as_ref()?.parse().ok();
+    let address = name.parse().ok().or_else(found);
     Ok(NeighbourState {
         address,
         name,
