@@ -22,7 +22,7 @@ use super::sys::tcp::{drop_below, sign};
 const TRAFFIC_CLASS: u32 = 0xc0;
 /// A session without a hold timer says nothing for hours: its connection must be found dead all the same.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
-    .with_time(Duration::from_secs(60))
+    .with_time(Duration::from_mins(1))
     .with_interval(Duration::from_secs(10))
     .with_retries(3);
 /// Connections that wait to be accepted.

@@ -133,7 +133,9 @@ pub async fn work(
                 Ok(()) => {
                     let seen = seen.borrow_and_update().clone();
                     let happenings = sessions_told.tell(facts.node(), &seen, |peer| facts.peer_reference(peer));
-                    happenings.into_iter().for_each(|happening| context.recorder.record(happening));
+                    for happening in happenings {
+                        context.recorder.record(happening);
+                    }
                 }
                 Err(_) => return End::LaneEnded,
             },

@@ -50,7 +50,7 @@ async fn a_router_that_stands_still_loses_its_session_within_the_detection_time_
     ];
     join_all(modes.map(async |(make, theirs, ours)| {
         let site = Site::new();
-        let (tor, node) = watched(&site, make, theirs, Peer { bfd: ours, ..peer(ROUTER) }).await;
+        let (tor, node) = watched(&site, make, theirs, Peer { bfd: Some(ours), ..peer(ROUTER) }).await;
         let frozen = Instant::now();
         tor.freeze();
         let seen = node.until("tor", "is lost", |seen| seen.flaps == 1).await;
@@ -64,18 +64,16 @@ async fn a_router_that_stands_still_loses_its_session_within_the_detection_time_
     .await;
 }
 
-fn echoing() -> Option<metallb_core::config::Bfd> {
+fn echoing() -> metallb_core::config::Bfd {
     let mut bfd = bfd_every(300);
-    for bfd in &mut bfd {
-        bfd.profile.echo_mode = true;
-        bfd.profile.echo_interval = bfd.profile.transmit_interval;
-    }
+    bfd.profile.echo_mode = true;
+    bfd.profile.echo_interval = bfd.profile.transmit_interval;
     bfd
 }
 
-fn passive() -> Option<metallb_core::config::Bfd> {
+fn passive() -> metallb_core::config::Bfd {
     let mut bfd = bfd_every(300);
-    bfd.iter_mut().for_each(|bfd| bfd.profile.passive_mode = true);
+    bfd.profile.passive_mode = true;
     bfd
 }
 
@@ -85,7 +83,7 @@ async fn a_node_that_falls_silent_is_out_of_the_routers_kernel_within_the_detect
     with_each([Make::Frr, Make::Bird], async |make| {
         let site = Site::new();
         let (tor, node) =
-            watched(&site, make, every_300_ms(), Peer { bfd: bfd_every(300), ..peer(ROUTER) }).await;
+            watched(&site, make, every_300_ms(), Peer { bfd: Some(bfd_every(300)), ..peer(ROUTER) }).await;
         let has_it = || site.tor.kernel_routes(Family::V4).unwrap().contains_key(&VIP.parse().unwrap());
         eventually(Duration::from_secs(10), "the router's kernel knows the way", async || has_it()).await;
         let silent = Instant::now();
@@ -105,7 +103,7 @@ async fn a_node_that_falls_silent_is_out_of_the_routers_kernel_within_the_detect
 #[tokio::test]
 async fn a_router_that_switches_bfd_off_keeps_its_session() {
     let site = Site::new();
-    let ours = Peer { bfd: bfd_every(300), ..peer(ROUTER) };
+    let ours = Peer { bfd: Some(bfd_every(300)), ..peer(ROUTER) };
     let (mut tor, node) = watched(&site, Make::Frr, every_300_ms(), ours).await;
     let on = tor.config().clone();
     let mut off = on.clone();
@@ -125,8 +123,8 @@ async fn a_router_that_switches_bfd_off_keeps_its_session() {
 async fn a_changed_profile_resets_no_session() {
     let site = Site::new();
     let (tor, mut node) =
-        watched(&site, Make::Frr, every_300_ms(), Peer { bfd: bfd_every(300), ..peer(ROUTER) }).await;
-    node.peer("tor", Peer { bfd: bfd_every(500), ..peer(ROUTER) });
+        watched(&site, Make::Frr, every_300_ms(), Peer { bfd: Some(bfd_every(300)), ..peer(ROUTER) }).await;
+    node.peer("tor", Peer { bfd: Some(bfd_every(500)), ..peer(ROUTER) });
     eventually(Duration::from_secs(10), "we send less often", async || {
         node.bfd().is_some_and(|status| status.transmit_interval == Duration::from_millis(500))
     })
@@ -140,7 +138,7 @@ async fn a_changed_profile_resets_no_session() {
 #[tokio::test]
 async fn bfd_is_taken_off_a_peer_and_put_on_again() {
     let site = Site::new();
-    let ours = Peer { bfd: bfd_every(300), ..peer(ROUTER) };
+    let ours = Peer { bfd: Some(bfd_every(300)), ..peer(ROUTER) };
     let (tor, mut node) = watched(&site, Make::Frr, every_300_ms(), ours.clone()).await;
     node.peer("tor", peer(ROUTER));
     node.until("tor", "is not watched", |seen| seen.bfd.is_none()).await;

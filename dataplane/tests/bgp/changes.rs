@@ -34,7 +34,7 @@ async fn timers_and_bfd_change_without_a_new_session_and_the_rest_with_one() {
         Peer { timers, ..peer(ROUTER) },
         Peer { timers, connect_time, ..peer(ROUTER) },
         // Which FRR does not answer: it changes nothing.
-        Peer { timers, connect_time, bfd: bfd_every(100), ..peer(ROUTER) },
+        Peer { timers, connect_time, bfd: Some(bfd_every(100)), ..peer(ROUTER) },
     ] {
         node.peer("tor", changed);
         node.add(&["203.0.113.2/32"]);

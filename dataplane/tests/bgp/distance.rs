@@ -88,12 +88,12 @@ async fn bfd_goes_over_several_hops_where_the_session_does() {
         let neighbour = neighbour().distance(Distance::Multihop(5)).source(ip(FAR)).bfd(bfd);
         let tor = site.router(make, neighbour).await;
         let mut node = Node::start(&site.node);
-        let mut profile = bfd_every(100);
-        if let (Make::Bird, Some(bfd)) = (make, &mut profile) {
+        let mut watched = bfd_every(100);
+        if make == Make::Bird {
             // BIRD sends with the kernel's default of 64, of which one hop is gone; FRR with 255.
-            bfd.profile.minimum_ttl = MinimumTtl::new(63).unwrap();
+            watched.profile.minimum_ttl = MinimumTtl::new(63).unwrap();
         }
-        node.peer("far", Peer { multihop: true, bfd: profile, ..peer(FAR) });
+        node.peer("far", Peer { multihop: true, bfd: Some(watched), ..peer(FAR) });
         node.announce(&[VIP]);
         tor.established(NODE).await;
         node.is_watched("far").await;

@@ -161,7 +161,7 @@ async fn a_million_routes_are_counted_and_none_is_kept() {
         let counted = beside.node.counted("metallb_bgp_received_prefixes_total");
         if counted >= f64::from(ROUTES) { Ok(()) } else { Err(counted) }
     };
-    eventually(Duration::from_secs(60), "all are counted", counted).await;
+    eventually(Duration::from_mins(1), "all are counted", counted).await;
     beside.nothing_happened_to_the_other().await;
     assert_eq!(beside.node.is_up("bad").await.flaps, 0);
     // Kept, they would take a hundred; other tests run in this process, too.

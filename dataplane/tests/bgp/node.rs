@@ -164,7 +164,7 @@ impl Node {
             let peer = metric.get_label().iter().find(|label| label.name() == "peer").unwrap();
             (peer.value().to_owned(), metric.get_counter().get_value() + metric.get_gauge().get_value())
         };
-        family.into_iter().flat_map(|family| family.get_metric()).map(value).collect()
+        family.into_iter().flat_map(prometheus::proto::MetricFamily::get_metric).map(value).collect()
     }
 
     /// What BFD says of its only session.
@@ -222,12 +222,12 @@ pub fn peer(address: &str) -> Peer {
     )
 }
 
-pub fn password(text: &str) -> Option<PasswordSource> {
-    Some(PasswordSource::Inline(Password::new(text)))
+pub fn password(text: &str) -> PasswordSource {
+    PasswordSource::Inline(Password::new(text))
 }
 
 /// A BFDProfile with both intervals in milliseconds, three times.
-pub fn bfd_every(millis: u32) -> Option<Bfd> {
+pub fn bfd_every(millis: u32) -> Bfd {
     let interval = BfdInterval::from_millis(millis).unwrap();
     let profile = BfdProfile {
         receive_interval: interval,
@@ -235,5 +235,5 @@ pub fn bfd_every(millis: u32) -> Option<Bfd> {
         detect_multiplier: DetectMultiplier::new(3).unwrap(),
         ..BfdProfile::default()
     };
-    Some(Bfd { name: "fast".into(), profile })
+    Bfd { name: "fast".into(), profile }
 }

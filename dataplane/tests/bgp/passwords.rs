@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use metallb_core::config::Peer;
-use metallb_lab::routers::{Config, Make};
+use metallb_lab::routers::{Make, Neighbour};
 
 use super::node::{Node, password, peer};
 use super::site::{NODE, ROUTER, Site, VIP, config, neighbour, with_each};
@@ -13,13 +13,13 @@ async fn the_right_password_opens_and_a_changed_one_opens_again() {
         let site = Site::new();
         let mut tor = site.router(make, neighbour().password("first")).await;
         let mut node = Node::start(&site.node);
-        node.peer("tor", Peer { password: password("first"), ..peer(ROUTER) });
+        node.peer("tor", Peer { password: Some(password("first")), ..peer(ROUTER) });
         node.announce(&[VIP]);
         tor.established(NODE).await;
         tor.route(VIP, |paths| paths.len() == 1).await;
         node.is_up("tor").await;
 
-        node.peer("tor", Peer { password: password("second"), ..peer(ROUTER) });
+        node.peer("tor", Peer { password: Some(password("second")), ..peer(ROUTER) });
         let seen = node.until("tor", "went down", |seen| seen.flaps == 1).await;
         let text = &seen.last_failure.as_ref().unwrap().text;
         assert!(text.contains("its password changed"), "{text}");
@@ -38,10 +38,10 @@ async fn a_wrong_password_is_among_the_causes_that_are_named() {
     let all = cases.iter().flat_map(|case| Make::ALL.map(|make| (make, *case)));
     join_all(all.map(async |(make, (ours, theirs))| {
         let site = Site::new();
-        let known = theirs.into_iter().fold(neighbour(), |known, theirs| known.password(theirs));
+        let known = theirs.into_iter().fold(neighbour(), Neighbour::password);
         let mut tor = site.router(make, known).await;
         let mut node = Node::start(&site.node);
-        node.peer("tor", Peer { password: ours.and_then(password), ..peer(ROUTER) });
+        node.peer("tor", Peer { password: ours.map(password), ..peer(ROUTER) });
         let expected = match (ours, theirs) {
             (Some(_), _) => "the password is not the one the router has",
             (None, _) => "the router expects a password and the BGPPeer has none",
@@ -51,12 +51,10 @@ async fn a_wrong_password_is_among_the_causes_that_are_named() {
         assert_eq!(node.seen("tor").unwrap().flaps, 0);
 
         // Set right, it opens: here, without waiting for the next attempt.
-        match theirs {
-            Some(theirs) => node.peer("tor", Peer { password: password(theirs), ..peer(ROUTER) }),
-            None => {
-                let told: Config = config().neighbour(neighbour().password("ours"));
-                tor.reconfigure(told).await.unwrap();
-            }
+        if let Some(theirs) = theirs {
+            node.peer("tor", Peer { password: Some(password(theirs)), ..peer(ROUTER) });
+        } else {
+            tor.reconfigure(config().neighbour(neighbour().password("ours"))).await.unwrap();
         }
         node.is_up("tor").await;
     }))

@@ -102,7 +102,7 @@ async fn a_graceful_restart_leaves_no_gap_where_bfd_watches_either() {
         let site = Site::new();
         let bfd = Bfd::every(Duration::from_millis(100), 3);
         let tor = site.router(make, neighbour().families([Family::V4]).bfd(bfd)).await;
-        let ours = Peer { bfd: bfd_every(100), ..graceful() };
+        let ours = Peer { bfd: Some(bfd_every(100)), ..graceful() };
         let mut node = Node::start(&site.node);
         node.peer("tor", ours.clone());
         node.announce(&[VIP]);

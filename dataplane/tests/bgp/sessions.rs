@@ -78,7 +78,7 @@ async fn an_internal_session_carries_local_preferences_and_no_as_path() {
 async fn defaults_of_the_native_kind_are_kept() {
     for remote in [OURS, TOR] {
         let site = Site::new();
-        let long = Duration::from_secs(180);
+        let long = Duration::from_mins(3);
         let tor = Config::new(remote, [192, 0, 2, 2]).neighbour(neighbour().timers(long / 3, long));
         let tor = site.configured(Make::Frr, tor).await;
         let mut node = Node::start(&site.node).native();

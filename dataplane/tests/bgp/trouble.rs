@@ -67,9 +67,9 @@ async fn a_router_may_connect_by_itself_where_we_listen() {
     let all = [None, Some("secret")].into_iter().flat_map(|secret| Make::ALL.map(|make| (make, secret)));
     join_all(all.map(async |(make, secret)| {
         let site = Site::new();
-        let known = secret.into_iter().fold(neighbour(), |known, secret| known.password(secret));
+        let known = secret.into_iter().fold(neighbour(), Neighbour::password);
         let mut node = Node::listening(&site.node, Some(179));
-        node.peer("tor", Peer { password: secret.and_then(password), ..peer(ROUTER) });
+        node.peer("tor", Peer { password: secret.map(password), ..peer(ROUTER) });
         node.announce(&[VIP]);
         let tor = active(&site, make, known).await;
         tor.established(NODE).await;
@@ -84,10 +84,10 @@ async fn a_router_may_connect_by_itself_where_we_listen() {
 async fn a_router_with_the_wrong_password_cannot_connect_by_itself() {
     let site = Site::new();
     let mut node = Node::listening(&site.node, Some(179));
-    node.peer("tor", Peer { password: password("ours"), ..peer(ROUTER) });
+    node.peer("tor", Peer { password: Some(password("ours")), ..peer(ROUTER) });
     let _tor = active(&site, Make::Frr, neighbour().password("theirs")).await;
     node.fails("tor", "no-answer").await;
-    assert_eq!(node.counted("metallb_bgp_opens_received"), 0.0);
+    assert!(node.counted("metallb_bgp_opens_received") < 1.0);
     assert_eq!(node.seen("tor").unwrap().flaps, 0);
 }
 
@@ -143,7 +143,7 @@ async fn the_way_back_does_not_wait_for_the_next_attempt_where_bfd_watches() {
     let tor = site.router(Make::Frr, neighbour().bfd(bfd)).await;
     let mut node = Node::start(&site.node);
     let connect_time = metallb_core::config::ConnectTime::new(seconds(120));
-    node.peer("tor", Peer { bfd: bfd_every(100), connect_time, ..peer(ROUTER) });
+    node.peer("tor", Peer { bfd: Some(bfd_every(100)), connect_time, ..peer(ROUTER) });
     node.is_watched("tor").await;
     let mute = site.tor.lose(Hook::Input, "ip saddr 192.0.2.1", 100).unwrap();
     node.until("tor", "is lost", |seen| seen.flaps == 1).await;

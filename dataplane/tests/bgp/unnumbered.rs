@@ -49,7 +49,7 @@ async fn bfd_watches_a_router_behind_an_interface() {
     let bfd = metallb_lab::routers::Bfd::every(std::time::Duration::from_millis(100), 3);
     let tor = site.router(Make::Frr, Neighbour::unnumbered("v0", Remote::As(OURS)).bfd(bfd)).await;
     let mut node = Node::start(&site.node);
-    node.peer("tor", Peer { bfd: bfd_every(100), ..unnumbered() });
+    node.peer("tor", Peer { bfd: Some(bfd_every(100)), ..unnumbered() });
     node.announce(&[VIP]);
     tor.route(VIP, |paths| paths.len() == 1).await;
     node.is_watched("tor").await;

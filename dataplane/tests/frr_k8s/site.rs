@@ -1,13 +1,12 @@
 //! A namespace for frr-k8s, a Node, and a writer with a brain's end of its inbox.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
 use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind};
 use kube::{Api, ResourceExt as _};
-use metallb_core::config::{Asn, Endpoint, Peer, RemoteAs, SessionFamilies};
+use metallb_core::config::{Asn, Endpoint, Peer, RemoteAs};
 use metallb_core::names::PeerName;
 use metallb_core::plan::{PeerChanges, RouteAttributes};
 use metallb_core::refusal::Refusal as _;
@@ -45,24 +44,11 @@ pub async fn install(user: &User, change: impl FnOnce(&mut Value)) {
 
 /// A peer in another system at that address.
 pub fn peer(address: &str) -> Peer {
-    Peer {
-        my_asn: Asn::new(64_512).unwrap(),
-        local_asn: None,
-        remote: RemoteAs::Number(Asn::new(64_513).unwrap()),
-        endpoint: Endpoint::Address(address.parse().unwrap()),
-        port: NonZeroU16::new(179).unwrap(),
-        source_address: None,
-        router_id: None,
-        vrf: None,
-        timers: None,
-        connect_time: None,
-        password: None,
-        bfd: None,
-        graceful_restart: false,
-        multihop: false,
-        families: SessionFamilies::Own,
-        node_selectors: Vec::new(),
-    }
+    Peer::new(
+        Asn::new(64_512).unwrap(),
+        RemoteAs::Number(Asn::new(64_513).unwrap()),
+        Endpoint::Address(address.parse().unwrap()),
+    )
 }
 
 /// A writer at work.

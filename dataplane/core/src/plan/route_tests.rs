@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -13,7 +12,7 @@ use super::*;
 use crate::address::AddressRange;
 use crate::config::{
     Aggregation, Asn, BgpAdvertisement, Community, Config, Endpoint, Peer, Pool, PoolSelection, Pools,
-    RemoteAs, SessionFamilies,
+    RemoteAs,
 };
 use crate::labels::{Labels, Requirement, Selector};
 use crate::names::{PeerName, ServiceKey};
@@ -107,6 +106,8 @@ fn verdict(world: &World) -> &'static str {
     planner.verdicts()[&address][&key("web")].as_ref().map_or_else(Refusal::code, |_| "")
 }
 
+type Arrangement = fn(&mut World);
+
 #[test]
 fn an_address_is_announced_to_all_peers_or_says_why_not() {
     assert_eq!(heard(&world([BgpAdvertisement::default()])), both(&["10.0.0.1/32"]));
@@ -115,8 +116,7 @@ fn an_address_is_announced_to_all_peers_or_says_why_not() {
     let preferred =
         |local_preference| BgpAdvertisement { local_preference, service_selectors: Vec::new(), ..plain() };
     let node = |world: &mut World, node: Node| world.set_node("node".into(), Some(node));
-    type Change = fn(&mut World);
-    let cases: [(Vec<BgpAdvertisement>, Change, &str); 12] = [
+    let cases: [(Vec<BgpAdvertisement>, Arrangement, &str); 12] = [
         (vec![plain()], |_| {}, ""),
         (vec![], |_| {}, "not-advertised"),
         (vec![elsewhere()], |_| {}, "node-not-selected"),

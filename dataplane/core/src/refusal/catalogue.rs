@@ -86,6 +86,7 @@ pub fn frr() -> Vec<FrrRefusal> {
         FrrRefusal::PeerRejected { peer: "spine".into(), error: "address: Required value".to_owned() },
         FrrRefusal::UnknownField { peer: Some("spine".into()), field: "localASN".to_owned() },
         FrrRefusal::PasswordNotText { peer: "spine".into() },
+        FrrRefusal::TtlSecurity { peer: "spine".into() },
         FrrRefusal::NoHostname { node: "node-1".into() },
     ]
 }

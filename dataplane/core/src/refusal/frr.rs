@@ -1,7 +1,7 @@
 //! What is meant for FRR and does not reach it: raw configuration, and what an frr-k8s that somebody else runs cannot
 //! be told.
 
-use super::Refusal;
+use super::{Refusal, TTL_SECURITY};
 use crate::names::{NodeName, PeerName};
 
 /// Why something does not reach FRR.
@@ -50,6 +50,11 @@ pub enum FrrRefusal {
         /// The peer.
         peer: PeerName,
     },
+    /// An FRRConfiguration has no word for the generalized TTL security mechanism.
+    TtlSecurity {
+        /// The peer.
+        peer: PeerName,
+    },
     /// FRRConfigurations find their node by a label that it does not carry.
     NoHostname {
         /// The node.
@@ -71,6 +76,7 @@ impl Refusal for FrrRefusal {
             Self::PeerRejected { .. } => "frr-k8s-peer-rejected",
             Self::UnknownField { .. } => "frr-k8s-unknown-field",
             Self::PasswordNotText { .. } => "frr-k8s-password",
+            Self::TtlSecurity { .. } => "frr-k8s-ttl-security",
             Self::NoHostname { .. } => "frr-k8s-hostname",
         }
     }
@@ -109,6 +115,9 @@ impl Refusal for FrrRefusal {
                      that is no UTF-8 text"
                 )
             }
+            Self::TtlSecurity { peer } => {
+                format!("BGPPeer {peer}: annotation {TTL_SECURITY} has no effect: an FRRConfiguration cannot say it")
+            }
             Self::NoHostname { node } => {
                 format!("node {node} lacks the label {HOSTNAME}, so no FRRConfiguration can select it")
             }
@@ -139,6 +148,9 @@ impl Refusal for FrrRefusal {
                  spec.frrk8sConfig.secretPassthrough of the MetalLB"
                     .into()
             }
+            Self::TtlSecurity { .. } => "remove the annotation, or choose another bgpBackend: with frr-k8s the \
+                 speaker speaks BGP itself"
+                .into(),
             Self::NoHostname { .. } => "label the node as kubelets do, with its host name".into(),
         }
     }

@@ -58,6 +58,9 @@ pub(super) fn build(wanted: &Wanted, left_out: &BTreeSet<PeerName>, frame: &Fram
     for (name, neighbour) in wanted.neighbours.peers.iter().filter(|(name, _)| !left_out.contains(*name)) {
         let peer = &neighbour.peer;
         let Some(password) = password(name, neighbour, frame, &mut refusals) else { continue };
+        if peer.ttl_security.is_some() {
+            refusals.push(FrrRefusal::TtlSecurity { peer: name.clone() });
+        }
         let heard = wanted.routes.get(name);
         let id = peer.router_id.map(|id| id.to_string());
         let key = (peer.vrf.clone(), peer.my_asn, id.clone());
@@ -134,6 +137,7 @@ fn neighbor(peer: &Peer, password: Secrecy, to_advertise: api::Advertise) -> api
         bfd,
         graceful_restart,
         multihop,
+        ttl_security: _, // the API cannot say it, and that is told
         families,
         node_selectors: _, // the object is of one node
     } = peer;

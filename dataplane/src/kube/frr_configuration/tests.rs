@@ -22,24 +22,11 @@ use super::build::{Built, Frame, Passwords, build};
 use super::wanted::{Inbox, Neighbour, Neighbours, Wanted};
 
 fn peer(address: &str) -> Peer {
-    Peer {
-        my_asn: Asn::new(64_512).unwrap(),
-        local_asn: None,
-        remote: RemoteAs::Number(Asn::new(64_513).unwrap()),
-        endpoint: Endpoint::Address(address.parse().unwrap()),
-        port: NonZeroU16::new(179).unwrap(),
-        source_address: None,
-        router_id: None,
-        vrf: None,
-        timers: None,
-        connect_time: None,
-        password: None,
-        bfd: None,
-        graceful_restart: false,
-        multihop: false,
-        families: SessionFamilies::Own,
-        node_selectors: Vec::new(),
-    }
+    Peer::new(
+        Asn::new(64_512).unwrap(),
+        RemoteAs::Number(Asn::new(64_513).unwrap()),
+        Endpoint::Address(address.parse().unwrap()),
+    )
 }
 
 /// A prefix, its communities and its local preference.
@@ -227,6 +214,15 @@ fn a_peer_without_a_password_that_can_be_written_is_left_out() {
     assert_eq!(outcome(Some(&[0xff])), (0, vec![FrrRefusal::PasswordNotText { peer }]));
     assert_eq!(outcome(None), (0, vec![]), "that its Secret is missing is told where peers are read");
     assert_eq!(built_with(&secretive(None), Passwords::Named).spec.bgp.routers.len(), 1);
+}
+
+#[test]
+fn that_ttl_security_has_no_effect_is_told() {
+    let hops = std::num::NonZeroU8::new(1);
+    let near = wanted(vec![("spine", Peer { ttl_security: hops, ..peer("192.0.2.1") }, &[])]);
+    let built = built_with(&near, Passwords::Clear);
+    assert_eq!(built.refusals, [FrrRefusal::TtlSecurity { peer: "spine".into() }]);
+    assert_eq!(built.spec.bgp.routers.len(), 1);
 }
 
 #[test]

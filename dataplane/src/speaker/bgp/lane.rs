@@ -52,13 +52,13 @@ impl Lane {
             .enable_time()
             .build()
             .context("cannot start the BGP thread")?;
-        let seed = OsRng.try_next_u64().context("the system gives no random bytes")?;
+        let jitter = OsRng.try_next_u64().context("the system gives no random bytes")?;
         let orders = Orders::new();
-        let (sender, seen) = watch::channel(Seen::new());
+        let (telling, seen) = watch::channel(Seen::new());
         let (begun, beginning) = std::sync::mpsc::channel();
         let taken = orders.clone();
         let work = async move {
-            match begin(beside, taken, sender, seed).await {
+            match begin(beside, taken, telling, jitter).await {
                 Ok(dispatcher) => {
                     let _ = begun.send(Ok(())); // who started it waits
                     dispatcher.run().await;
@@ -107,7 +107,7 @@ async fn begin(
     beside: Beside,
     orders: Arc<Orders<OfLane>>,
     seen: watch::Sender<Seen>,
-    seed: u64,
+    jitter: u64,
 ) -> anyhow::Result<Dispatcher> {
     let Beside { bfd, bfd_seen, listen: port, metrics } = beside;
     let listeners = port.map(listen).transpose().with_context(|| {
@@ -121,5 +121,5 @@ async fn begin(
         missing: discovery.missing.clone(),
         told: Told { seen: Arc::new(seen), metrics },
     };
-    Ok(Dispatcher::new(orders, around, discovery, listeners, seed))
+    Ok(Dispatcher::new(orders, around, discovery, listeners, jitter))
 }

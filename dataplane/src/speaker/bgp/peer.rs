@@ -467,7 +467,7 @@ mod tests {
         let shown = |local: &str, addresses: &[IpAddr], on_link| {
             let NextHops { v4, v6, link_local, over_ipv4: _ } = next_hops(address(local), addresses, on_link);
             [v4.map(|v4| v4.to_string()), v6.map(|v6| v6.to_string()), link_local.map(|ll| ll.to_string())]
-                .map(|one| one.unwrap_or_default())
+                .map(Option::unwrap_or_default)
         };
         assert_eq!(shown("192.0.2.8", &interface, true), ["192.0.2.8", "2001:db8::7", "fe80::7"]);
         assert_eq!(shown("2001:db8::7", &interface, true), ["192.0.2.7", "2001:db8::7", "fe80::7"]);

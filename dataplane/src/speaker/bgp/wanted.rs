@@ -121,8 +121,8 @@ impl Profile {
 
     const fn retry(self) -> Retry {
         let (first, longest) = match self {
-            Self::Native => (Duration::ZERO, Duration::from_secs(120)),
-            Self::Frr => (Duration::from_secs(1), Duration::from_secs(120)),
+            Self::Native => (Duration::ZERO, Duration::from_mins(2)),
+            Self::Frr => (Duration::from_secs(1), Duration::from_mins(2)),
         };
         Retry { first, longest, connect_time: None }
     }

@@ -115,11 +115,12 @@ impl Routing {
         let Some(node) = world.own_node() else { return BTreeMap::new() };
         let wanted = peers(world).filter_map(|(name, peer)| {
             let password = configuration.password(peer);
-            if peer.password.is_some() && password.is_none() {
+            let wanted = if peer.password.is_some() && password.is_none() {
                 // Its Secret is gone, and the peer is in force as it was: so is its password.
-                return Some((name.clone(), self.peers.get(name)?.clone()));
-            }
-            let wanted = Wanted::of(peer, password, self.profile, world.node(), &node.addresses);
+                self.peers.get(name)?.clone()
+            } else {
+                Wanted::of(peer, password, self.profile, world.node(), &node.addresses)
+            };
             Some((name.clone(), wanted))
         });
         wanted.collect()

@@ -58,7 +58,9 @@ fn empty() -> Facts {
 
 fn with(peer_spec: &Value) -> (Facts, Decided) {
     let mut facts = empty();
-    inputs(peer_spec).into_iter().for_each(|input| facts.apply(input));
+    for input in inputs(peer_spec) {
+        facts.apply(input);
+    }
     let decided = facts.decide_routes(Instant::now());
     (facts, decided)
 }
