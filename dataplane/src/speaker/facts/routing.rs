@@ -36,6 +36,8 @@ pub struct Routing {
     touched: Touched,
     peers: BTreeMap<PeerName, Wanted>,
     peers_stale: bool,
+    /// Wanted, and not told yet what they are to hear.
+    newcomers: BTreeSet<PeerName>,
     draining: bool,
     told: Told,
     /// Decided and not told yet.
@@ -53,6 +55,7 @@ impl Routing {
             touched: Touched::Everything,
             peers: BTreeMap::new(),
             peers_stale: true,
+            newcomers: BTreeSet::new(),
             draining: false,
             told: Told::new(Protocol::Bgp),
             untold: BTreeSet::new(),
@@ -87,6 +90,8 @@ impl Routing {
         if knows_peers && std::mem::take(&mut self.peers_stale) {
             let peers = self.wanted(world, configuration);
             if peers != self.peers {
+                self.newcomers.retain(|name| peers.contains_key(name));
+                self.newcomers.extend(peers.keys().filter(|name| !self.peers.contains_key(*name)).cloned());
                 self.peers.clone_from(&peers);
                 decided.peers = Some(peers);
             }
@@ -106,6 +111,16 @@ impl Routing {
             let changes = self.planner.replan(world, &touched);
             self.untold.extend(changes.addresses);
             decided.routes = changes.peers;
+        }
+        if knows_routes {
+            // They may be known to the planner for long: what it said of them then, nobody was there to take up.
+            for name in std::mem::take(&mut self.newcomers) {
+                if let Some(routes) = self.planner.routes().get(&name) {
+                    let routes =
+                        routes.iter().map(|(prefix, route)| (*prefix, Some(route.clone()))).collect();
+                    decided.routes.insert(name, PeerChanges { complete: true, routes });
+                }
+            }
         }
         decided
     }

@@ -1,5 +1,6 @@
 //! What goes to the BGP lane, and when: peers as soon as they are known, routes when all are.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use metallb_core::config::Password;
@@ -162,6 +163,49 @@ fn a_peer_that_is_new_hears_everything_and_one_that_goes_is_forgotten() {
     let decided = facts.decide_routes(Instant::now());
     let PeerChanges { complete, routes } = &decided.routes[&lab()];
     assert_eq!((*complete, routes.len()), (true, 1));
+}
+
+/// Selected for this node while its password is missing, it is planned for and does not run: what was decided then must
+/// not be lost to it.
+#[test]
+fn a_peer_that_begins_later_than_it_was_planned_for_hears_everything() {
+    let labelled = |labels: &[&str]| {
+        let labels = labels.iter().map(|label| ((*label).to_owned(), String::new())).collect();
+        let addresses = vec!["192.0.2.7".parse().unwrap()];
+        Input::Node(Event::Applied("node-b".into(), Node { addresses, labels, ..Node::default() }))
+    };
+    let mut spec = spec();
+    spec["passwordSecret"] = json!({ "name": "key" });
+    spec["nodeSelectors"] = json!([{ "matchExpressions": [{ "key": "edge", "operator": "Exists" }] }]);
+    let (mut facts, _) = with(&spec);
+    facts.apply(labelled(&["edge"]));
+    assert!(facts.decide_routes(Instant::now()).peers.is_some());
+    for input in [no_secrets(), labelled(&[]), labelled(&["edge"])] {
+        facts.apply(input);
+        facts.decide_routes(Instant::now());
+    }
+    facts.apply(secret("again"));
+    let decided = facts.decide_routes(Instant::now());
+    assert_eq!(password(&decided).as_deref(), Some("again"));
+    assert!(decided.routes[&lab()].complete, "nothing reached it of what was decided before");
+    assert_eq!(heard(&decided), [("10.0.0.1/32".to_owned(), true)]);
+    assert_eq!(facts.decide_routes(Instant::now()), Decided::default(), "and nothing is said twice");
+}
+
+/// What a router keeps over a restart it gives up when it is told that this is all: by a peer that was told it.
+#[test]
+fn a_node_that_appears_late_is_told_all_routes_with_its_peers() {
+    let mut facts = empty();
+    for input in inputs(&spec()).into_iter().skip(1) {
+        facts.apply(input);
+    }
+    facts.apply(Input::Node(listed([])));
+    assert_eq!(facts.decide_routes(Instant::now()).peers, None, "nobody knows which are its peers");
+    facts.apply(inputs(&spec()).remove(0));
+    let decided = facts.decide_routes(Instant::now());
+    assert_eq!(decided.peers.as_ref().map(BTreeMap::len), Some(1));
+    assert!(decided.routes[&lab()].complete);
+    assert_eq!(heard(&decided), [("10.0.0.1/32".to_owned(), true)]);
 }
 
 /// Marked first, withdrawn later, and back as they were when the node stays after all.
