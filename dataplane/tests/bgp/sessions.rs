@@ -9,6 +9,7 @@ use metallb_lab::routers::{Config, Family, Make, Neighbour, Path, Remote};
 
 use super::node::{Node, OURS, TOR, leaving, peer};
 use super::site::{NODE, NODE_V6, ROUTER, ROUTER_V6, Site, VIP, asn, config, ip, neighbour, with_each};
+use metallb_dataplane::speaker::bgp::seen::Seen;
 
 #[tokio::test]
 async fn an_external_session_carries_routes_with_all_that_advertisements_say() {
@@ -212,4 +213,13 @@ async fn the_session_comes_from_the_source_address_and_a_missing_one_is_named() 
         assert_eq!(paths[0].next_hops, [ip("192.0.2.7")]);
     })
     .await;
+}
+
+/// What a process before this one said of its sessions is wrong, and whoever keeps it has to hear of it.
+#[tokio::test]
+async fn a_node_without_peers_tells_that_it_has_no_session() {
+    let site = Site::new();
+    let mut node = Node::start(&site.node);
+    node.talk_to_nobody();
+    assert_eq!(node.tells().await, Seen::new());
 }

@@ -129,6 +129,10 @@ impl Dispatcher {
         });
         let beginning = if self.first { Beginning::Process } else { Beginning::Peer };
         self.first = false;
+        if peers.is_empty() {
+            // No task will ever tell that; those that end now tell it again.
+            self.around.told.seen.send_if_modified(|_| true);
+        }
         for (name, wanted) in peers {
             match self.running.get_mut(&name) {
                 Some(running) if running.wanted == wanted => {}

@@ -17,7 +17,7 @@ use crate::speaker::bgp::wanted::{Profile, Wanted};
 /// What goes to the BGP lane.
 #[derive(Debug, Default, PartialEq)]
 pub struct Decided {
-    /// The routers, if they are different now.
+    /// The routers, when it is first known which they are, be there none, and whenever they are different.
     pub peers: Option<BTreeMap<PeerName, Wanted>>,
     /// Routes are announced as about to go, or no longer, if that is different now.
     pub draining: Option<bool>,
@@ -34,7 +34,8 @@ pub struct Routing {
     profile: Profile,
     planner: RoutePlanner,
     touched: Touched,
-    peers: BTreeMap<PeerName, Wanted>,
+    /// `None` until it is known.
+    peers: Option<BTreeMap<PeerName, Wanted>>,
     peers_stale: bool,
     /// Wanted, and not told yet what they are to hear.
     newcomers: BTreeSet<PeerName>,
@@ -53,7 +54,7 @@ impl Routing {
             profile,
             planner: RoutePlanner::new(),
             touched: Touched::Everything,
-            peers: BTreeMap::new(),
+            peers: None,
             peers_stale: true,
             newcomers: BTreeSet::new(),
             draining: false,
@@ -90,10 +91,12 @@ impl Routing {
         if knows_peers && std::mem::take(&mut self.peers_stale) {
             let peers = self.wanted(world, configuration);
             if peers != self.peers {
-                self.newcomers.retain(|name| peers.contains_key(name));
-                self.newcomers.extend(peers.keys().filter(|name| !self.peers.contains_key(*name)).cloned());
+                let ran = |name: &PeerName| self.peers.iter().any(|peers| peers.contains_key(name));
+                let wanted = peers.iter().flatten().map(|(name, _)| name);
+                self.newcomers.retain(|name| peers.iter().any(|peers| peers.contains_key(name)));
+                self.newcomers.extend(wanted.filter(|name| !ran(name)).cloned());
                 self.peers.clone_from(&peers);
-                decided.peers = Some(peers);
+                decided.peers = peers;
             }
         }
         // Routes that are withdrawn keep the mark: telling them anew without it would be telling the opposite.
@@ -125,20 +128,20 @@ impl Routing {
         decided
     }
 
-    fn wanted(&self, world: &World, configuration: &Configuration) -> BTreeMap<PeerName, Wanted> {
-        // Without its Node nobody knows which peers are this node's.
-        let Some(node) = world.own_node() else { return BTreeMap::new() };
+    /// `None` without the own Node: nobody knows then which peers are this node's.
+    fn wanted(&self, world: &World, configuration: &Configuration) -> Option<BTreeMap<PeerName, Wanted>> {
+        let node = world.own_node()?;
         let wanted = peers(world).filter_map(|(name, peer)| {
             let password = configuration.password(peer);
             let wanted = if peer.password.is_some() && password.is_none() {
                 // Its Secret is gone, and the peer is in force as it was: so is its password.
-                self.peers.get(name)?.clone()
+                self.peers.as_ref()?.get(name)?.clone()
             } else {
                 Wanted::of(peer, password, self.profile, world.node(), &node.addresses)
             };
             Some((name.clone(), wanted))
         });
-        wanted.collect()
+        Some(wanted.collect())
     }
 
     /// What is new for services, and who hears of each, if that changed.

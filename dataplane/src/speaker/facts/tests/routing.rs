@@ -141,7 +141,11 @@ fn a_password_follows_its_secret_and_outlives_it() {
         started.apply(input);
     }
     started.apply(no_secrets());
-    assert_eq!(started.decide_routes(Instant::now()).peers, None, "without its password it does not begin");
+    assert_eq!(
+        started.decide_routes(Instant::now()).peers,
+        Some([].into()),
+        "without its password none begins"
+    );
 }
 
 #[test]
@@ -163,6 +167,17 @@ fn a_peer_that_is_new_hears_everything_and_one_that_goes_is_forgotten() {
     let decided = facts.decide_routes(Instant::now());
     let PeerChanges { complete, routes } = &decided.routes[&lab()];
     assert_eq!((*complete, routes.len()), (true, 1));
+}
+
+/// What an earlier process said of its sessions is wrong then, and somebody has to know.
+#[test]
+fn that_there_is_no_peer_is_said_as_soon_as_it_is_known_and_once() {
+    let mut facts = empty();
+    for (position, input) in inputs(&spec()).into_iter().enumerate() {
+        facts.apply(if position == 7 { configured(Change::BgpPeer(Box::new(listed([])))) } else { input });
+        let known = (position == 7).then(BTreeMap::new);
+        assert_eq!(facts.decide_routes(Instant::now()).peers, known, "after input {position}");
+    }
 }
 
 /// Selected for this node while its password is missing, it is planned for and does not run: what was decided then must
