@@ -53,10 +53,10 @@ pub struct Context {
     pub recorder: Recorder,
     /// What is counted.
     pub metrics: Metrics,
-    /// Where statuses go.
-    pub statuses: latest::Sender<Announced>,
-    /// Where it goes to which peers services are announced.
-    pub heard: latest::Sender<Heard>,
+    /// Where statuses go, once they are known.
+    pub statuses: latest::Sender<Option<Announced>>,
+    /// Where it goes to which peers services are announced, once that is known.
+    pub heard: latest::Sender<Option<Heard>>,
     /// Where it goes what is to be said about the configuration.
     pub verdicts: latest::Sender<Option<Verdict>>,
     /// What others found that is not in force.
@@ -168,10 +168,10 @@ fn tell(context: &Context, facts: &mut Facts) {
         publish(&context.verdicts, verdict);
     }
     if let Some(statuses) = statuses {
-        context.statuses.send_replace(statuses);
+        context.statuses.send_replace(Some(statuses));
     }
     if let Some(heard) = heard {
-        context.heard.send_replace(heard);
+        context.heard.send_replace(Some(heard));
     }
 }
 

@@ -23,15 +23,16 @@ use super::args::{Args, BgpType};
 use super::bgp::wanted::Profile;
 use super::brain::{Context, End, work};
 use super::departure::Pace;
-use super::facts::{Facts, Heard};
+use super::facts::Facts;
 use super::lane::{Heartbeats, Lane};
 use super::metrics::Metrics;
 use super::outlet::Outlet;
 use super::{bfd, bgp, excluded, reporting};
 use crate::kube::caveats::Caveats;
 use crate::kube::configuration_state::{self, Component};
-use crate::kube::service_l2_status::{self, Announced};
-use crate::kube::{bgp_extras, bgp_node_status, bgp_session_state, frr_configuration, service_bgp_status};
+use crate::kube::{
+    bgp_extras, bgp_node_status, bgp_session_state, frr_configuration, service_bgp_status, service_l2_status,
+};
 use crate::net::links;
 use metallb_crds::cluster::node::LeavingSigns;
 use metallb_crds::cluster::service::LoadBalancerClass;
@@ -84,7 +85,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
             frr_k8s(&args, &client, &node, &namespace, caveats)
         }
     };
-    let (statuses, wanted) = watch::channel(Announced::new());
+    let (statuses, wanted) = watch::channel(None);
     let owner = cluster::owned_by(&pod)?;
     tokio::spawn(service_l2_status::keep(
         client.clone(),
@@ -93,7 +94,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         owner.clone(),
         wanted,
     ));
-    let (heard, to_report) = watch::channel(Heard::new());
+    let (heard, to_report) = watch::channel(None);
     tokio::spawn(service_bgp_status::keep(
         client.clone(),
         namespace.clone(),

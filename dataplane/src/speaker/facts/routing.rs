@@ -45,7 +45,10 @@ pub struct Routing {
     untold: BTreeSet<IpAddr>,
     /// Everything was decided anew: any service may be heard by others.
     all_untold: bool,
-    heard: Heard,
+    /// Routes were decided, be there none.
+    decided: bool,
+    /// `None` until then.
+    heard: Option<Heard>,
 }
 
 impl Routing {
@@ -61,7 +64,8 @@ impl Routing {
             told: Told::new(Protocol::Bgp),
             untold: BTreeSet::new(),
             all_untold: true,
-            heard: Heard::new(),
+            decided: false,
+            heard: None,
         }
     }
 
@@ -116,6 +120,7 @@ impl Routing {
             decided.routes = changes.peers;
         }
         if knows_routes {
+            self.decided = true;
             // They may be known to the planner for long: what it said of them then, nobody was there to take up.
             for name in std::mem::take(&mut self.newcomers) {
                 if let Some(routes) = self.planner.routes().get(&name) {
@@ -144,7 +149,7 @@ impl Routing {
         Some(wanted.collect())
     }
 
-    /// What is new for services, and who hears of each, if that changed.
+    /// What is new for services, and who hears of each: when that is first known, and whenever it changed.
     pub fn tell(
         &mut self,
         world: &World,
@@ -160,27 +165,32 @@ impl Routing {
         };
         let news = self.told.tell(world.node(), verdicts, &changed, reference);
         let affected: BTreeSet<ServiceKey> = if std::mem::take(&mut self.all_untold) {
-            self.heard.keys().cloned().chain(world.services().map(|(service, _)| service.clone())).collect()
+            let heard = self.heard.iter().flat_map(BTreeMap::keys);
+            heard.cloned().chain(world.services().map(|(service, _)| service.clone())).collect()
         } else {
             let gone = news.withdrawn.iter().map(|(service, _)| service);
             let services = changed.iter().flat_map(|address| world.services_on(*address));
             services.map(|(service, _)| service).chain(gone).cloned().collect()
         };
-        let mut differs = false;
+        if !self.decided {
+            return (news, None);
+        }
+        let mut differs = self.heard.is_none();
+        let heard = self.heard.get_or_insert_default();
         for service in affected {
             let addresses = world.service(&service).map_or(&[][..], |service| &service.addresses);
             let now = self.planner.peers_of(world, &service, addresses);
-            if self.heard.get(&service).is_some_and(|before| *before == now) {
+            if heard.get(&service).is_some_and(|before| *before == now) {
                 continue;
             }
             if now.is_empty() {
-                differs |= self.heard.remove(&service).is_some();
+                differs |= heard.remove(&service).is_some();
             } else {
                 differs = true;
-                self.heard.insert(service, now);
+                heard.insert(service, now);
             }
         }
-        (news, differs.then(|| self.heard.clone()))
+        (news, differs.then(|| heard.clone()))
     }
 }
 

@@ -180,6 +180,19 @@ fn that_there_is_no_peer_is_said_as_soon_as_it_is_known_and_once() {
     }
 }
 
+/// What an earlier process said of its services stands until then.
+#[test]
+fn to_whom_services_are_announced_is_said_when_it_is_known_be_it_to_none() {
+    let mut facts = empty();
+    for (position, input) in inputs(&spec()).into_iter().enumerate() {
+        facts.apply(if position == 8 { Input::Service(listed([])) } else { input });
+        facts.decide_routes(Instant::now());
+        let known = (position == 9).then(Heard::new);
+        assert_eq!(facts.tell_routes().1, known, "after input {position}");
+    }
+    assert_eq!(facts.tell_routes().1, None, "and once");
+}
+
 /// Selected for this node while its password is missing, it is planned for and does not run: what was decided then must
 /// not be lost to it.
 #[test]
