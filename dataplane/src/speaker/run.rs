@@ -133,7 +133,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     // BGP first, while BFD still speaks: a router that keeps our routes over a restart would drop them when BFD goes down
     // under a session that is up.
     let (bgp_ending, bfd_ending) = match end {
-        End::LaneEnded => bail!("the layer 2 thread ended: see the error before this one"),
+        End::LaneEnded { lane } => bail!("the {lane} thread ended: see the error before this one"),
         End::Restart => (bgp::Ending::Restarting, bfd::Ending::Silence),
         End::Left { why } => (bgp::Ending::Leaving { text: why }, bfd::Ending::AdminDown),
     };
