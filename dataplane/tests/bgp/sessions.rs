@@ -236,11 +236,11 @@ async fn what_a_router_is_to_know_is_counted_beside_what_it_knows_and_what_waits
     node.announce(&[VIP, "203.0.113.2/32"]);
     let counted = || {
         let names = ["announced_prefixes_total", "pending_prefixes_total", "queued_prefixes"];
-        names.map(|name| node.counted(&format!("metallb_bgp_{name}")))
+        names.map(|name| node.counted(&format!("metallb_bgp_{name}")).to_string())
     };
     eventually(Duration::from_secs(20), "both are announced", async || {
         let counted = counted();
-        if counted == [2.0, 2.0, 0.0] { Ok(()) } else { Err(format!("{counted:?}")) }
+        if counted == ["2", "2", "0"] { Ok(()) } else { Err(format!("{counted:?}")) }
     })
     .await;
 }
