@@ -31,8 +31,11 @@ use crate::speaker::discovery::{self, Neighbour};
 use telling::Telling;
 pub use telling::Told;
 
-/// Read at once. A router that sends all it knows is read in such pieces, with a turn for everything else in between.
-const CHUNK: usize = 64 * 1024;
+/// Read at once. A router that sends all it knows is read in such pieces, with a turn for everything else in between:
+/// for other peers' tasks, which share the thread. So much are 862 messages at most.
+const CHUNK: usize = 16 * 1024;
+/// Messages written at once, likewise.
+const TURN: usize = 256;
 
 /// What a peer's task has besides its orders.
 #[derive(Clone)]
@@ -90,6 +93,8 @@ pub struct Peer {
     way: Option<Way>,
     bfd: Option<Status>,
     telling: Telling,
+    /// There is more to write than was written in one turn.
+    more: bool,
     ended: bool,
 }
 
@@ -119,6 +124,7 @@ impl Peer {
             way: None,
             bfd: None,
             telling,
+            more: false,
             ended: false,
         }
     }
@@ -151,6 +157,7 @@ impl Peer {
                 Some(stream) = self.accepted.recv() => self.accept(stream),
                 Ok(()) = self.around.neighbours.changed() => self.find_router(),
                 () = until(due) => self.input(Input::Tick),
+                () = tokio::task::yield_now(), if self.more => self.write(),
             }
             self.wires.tidy();
         }
@@ -291,8 +298,15 @@ impl Peer {
     /// Writes what the session has to say, as far as the sockets take it.
     fn write(&mut self) {
         let mut broken = None;
+        let mut left = TURN;
+        self.more = false;
         'all: for connection in self.wires.writable() {
             while self.session.has_transmit(connection) {
+                if left == 0 {
+                    self.more = true;
+                    break 'all;
+                }
+                left -= 1;
                 let Some(message) = self.session.poll_transmit(Instant::now(), connection) else { break };
                 if let Err(error) = self.wires.write(connection, message) {
                     broken = Some((connection, error));
