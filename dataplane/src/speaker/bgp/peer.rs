@@ -96,6 +96,8 @@ pub struct Peer {
     /// There is more to write than was written in one turn.
     more: bool,
     ended: bool,
+    /// It ends for a restart.
+    restarting: bool,
 }
 
 impl Peer {
@@ -126,6 +128,7 @@ impl Peer {
             telling,
             more: false,
             ended: false,
+            restarting: false,
         }
     }
 
@@ -161,7 +164,9 @@ impl Peer {
             }
             self.wires.tidy();
         }
-        self.around.watched.set(&self.name, None);
+        if !self.restarting {
+            self.around.watched.set(&self.name, None);
+        }
         self.telling.forget();
         self.wires.finish().await;
     }
@@ -183,6 +188,9 @@ impl Peer {
             self.input(Input::Drain(draining));
         }
         if let Some(ending) = ending {
+            // What takes our place watches on. The router must not hear from BFD that somebody switched it off: it
+            // would take away what it keeps for us.
+            self.restarting = matches!(ending, Ending::Restarting);
             self.input(Input::Stop(ending));
             self.ended = true;
         }
