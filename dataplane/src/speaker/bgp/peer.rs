@@ -4,13 +4,12 @@
 mod telling;
 
 use std::net::{IpAddr, SocketAddr};
-use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::Instant;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use metallb_core::config::{Endpoint, RemoteAs};
+use metallb_core::config::Endpoint;
 use metallb_core::names::PeerName;
 use metallb_core::plan::PeerChanges;
 use metallb_protocols::bfd::{Hops, Path as Way, Status};
@@ -25,7 +24,7 @@ use super::orders::{OfPeer, Orders};
 use super::wanted::{Transport, Wanted};
 use super::watched::{Means, Watched, compare};
 use super::wires::{Ready, Wires};
-use crate::net::tcp::{Dial, Reach, Surroundings, is_on_link};
+use crate::net::tcp::{Dial, Surroundings, is_on_link};
 use crate::speaker::bfd;
 use crate::speaker::discovery::{self, Neighbour};
 use telling::Telling;
@@ -245,22 +244,12 @@ impl Peer {
         }
     }
 
-    /// BFD over several hops where the router need not be on the link: by `spec.ebgpMultiHop`, or inside our own system
-    /// if its address is on no network of this node.
     fn way_to(&self, router: &Router) -> Way {
-        let Transport { endpoint, port: _, source_address, vrf, password: _, reach } = &self.wanted.transport;
-        let internal = match self.wanted.settings.remote {
-            RemoteAs::Number(asn) => asn == self.wanted.settings.my_asn,
-            RemoteAs::Internal => true,
-            RemoteAs::External => false,
-        };
+        let Transport { endpoint, port: _, source_address, vrf, password: _, reach: _ } =
+            &self.wanted.transport;
         let address = router.address();
-        let next_door = || is_on_link(address).unwrap_or(true);
-        let hops = match (reach, internal) {
-            (Reach::Link | Reach::Within(NonZeroU8::MIN), _) => Hops::Single,
-            (Reach::Anywhere | Reach::Far | Reach::Within(_), _) if next_door() => Hops::Single,
-            (Reach::Anywhere | Reach::Far | Reach::Within(_), true | false) => Hops::Multi,
-        };
+        let by_network = || if is_on_link(address).unwrap_or(true) { Hops::Single } else { Hops::Multi };
+        let hops = self.wanted.hops.unwrap_or_else(by_network);
         let interface = match endpoint {
             Endpoint::Address(_) => None,
             Endpoint::Interface(interface) => Some(interface.clone()),
