@@ -8,6 +8,7 @@
 //! | [`links`] | the interfaces that may answer ARP |
 //! | `netlink` | following both |
 //! | [`packet`] | sockets for whole frames: ARP on one interface, BFD echo on all |
+//! | `route` | the interface that packets for an address leave by |
 //! | [`router_discovery`] | raw sockets for router solicitations and advertisements |
 //! | `sys` | system calls that no library wraps; the only unsafe code of the project |
 //! | [`tcp`] | TCP connections to routers, with passwords and TTLs |
@@ -20,6 +21,7 @@ pub mod interfaces;
 pub mod links;
 mod netlink;
 pub mod packet;
+mod route;
 pub mod router_discovery;
 mod sys;
 pub mod tcp;
