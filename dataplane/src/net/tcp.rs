@@ -241,11 +241,6 @@ fn is_link_local(address: IpAddr) -> bool {
     }
 }
 
-/// Is `peer` on a network that this node is on?
-pub fn is_on_link(peer: IpAddr) -> io::Result<bool> {
-    Ok(interface_addresses()?.iter().any(|(_, net)| net.contains(&peer)))
-}
-
 fn interface_addresses() -> io::Result<Vec<(String, ipnet::IpNet)>> {
     let address = |storage: Option<nix::sys::socket::SockaddrStorage>| -> Option<IpAddr> {
         let storage = storage?;

@@ -24,7 +24,8 @@ use super::orders::{OfPeer, Orders};
 use super::wanted::{Transport, Wanted};
 use super::watched::{Means, Watched, compare};
 use super::wires::{Ready, Wires};
-use crate::net::tcp::{Dial, Surroundings, is_on_link};
+use crate::net::interfaces::Interfaces;
+use crate::net::tcp::{Dial, Surroundings};
 use crate::speaker::bfd;
 use crate::speaker::discovery::{self, Neighbour};
 use telling::Telling;
@@ -47,6 +48,8 @@ pub struct Around {
     pub neighbours: watch::Receiver<discovery::Seen>,
     /// Why there is none.
     pub missing: watch::Receiver<discovery::Missing>,
+    /// The networks that this node is on.
+    pub interfaces: watch::Receiver<Interfaces>,
     /// Where it tells how the session stands.
     pub told: Told,
 }
@@ -158,6 +161,7 @@ impl Peer {
                 (connection, result) = dialled(&mut self.dialling) => self.dialled(connection, result),
                 Some(stream) = self.accepted.recv() => self.accept(stream),
                 Ok(()) = self.around.neighbours.changed() => self.find_router(),
+                Ok(()) = self.around.interfaces.changed() => self.look_at_networks(),
                 () = until(due) => self.input(Input::Tick),
                 () = tokio::task::yield_now(), if self.more => self.write(),
             }
@@ -232,6 +236,15 @@ impl Peer {
         }
     }
 
+    /// Is the router next door by now, or not any more? A session that BFD watches over stays watched as it is: it is to
+    /// find out that an interface was lost, and not to be told to look elsewhere.
+    fn look_at_networks(&mut self) {
+        let is_watched = self.bfd.is_some_and(|bfd| bfd.ups > 0);
+        if self.session.up_since().is_none() || !is_watched {
+            self.watch();
+        }
+    }
+
     /// Has BFD watch the way to the router, if the peer asks for it.
     fn watch(&mut self) {
         let bfd = self.wanted.bfd.as_ref().zip(self.router.as_ref());
@@ -248,13 +261,18 @@ impl Peer {
         let Transport { endpoint, port: _, source_address, vrf, password: _, reach: _ } =
             &self.wanted.transport;
         let address = router.address();
-        let by_network = || if is_on_link(address).unwrap_or(true) { Hops::Single } else { Hops::Multi };
+        let by_network = || if self.is_next_door(address) { Hops::Single } else { Hops::Multi };
         let hops = self.wanted.hops.unwrap_or_else(by_network);
         let interface = match endpoint {
             Endpoint::Address(_) => None,
             Endpoint::Interface(interface) => Some(interface.clone()),
         };
         Way { peer: address, hops, source: source(router, *source_address), interface, vrf: vrf.clone() }
+    }
+
+    fn is_next_door(&self, router: IpAddr) -> bool {
+        let interfaces = self.around.interfaces.borrow();
+        interfaces.values().flat_map(|interface| &interface.addresses).any(|net| net.contains(&router))
     }
 
     fn look_at_bfd(&mut self) {
@@ -283,7 +301,11 @@ impl Peer {
                     }
                     self.wires.close(connection, farewell);
                 }
-                Output::Up(negotiated) => self.telling.up(&negotiated),
+                Output::Up(negotiated) => {
+                    self.telling.up(&negotiated);
+                    // Networks may have come since it was looked for them.
+                    self.watch();
+                }
                 Output::Down(failure) => self.telling.down(&failure),
                 Output::Failed(failure) => self.telling.failed(&failure),
             }
