@@ -202,6 +202,8 @@ impl Peer {
     fn change(&mut self, wanted: Wanted) {
         let before = std::mem::replace(&mut self.wanted, wanted);
         if before.transport != self.wanted.transport {
+            // What was accepted before was so by other rules: another password, say.
+            while self.accepted.try_recv().is_ok() {}
             let text = what_differs(&before.transport, &self.wanted.transport).to_owned();
             self.input(Input::Stop(Ending::Transport { text }));
         }
