@@ -28,11 +28,13 @@ use super::facts::{Facts, Heard};
 use super::lane::{Heartbeats, Lane, Refresh};
 use super::metrics::Metrics;
 use super::outlet::Outlet;
+use super::reports::Reports;
 use super::{bfd, bgp, excluded, reporting};
 use crate::kube::caveats::Caveats;
 use crate::kube::configuration_state::{self, Component};
-use crate::kube::service_l2_status::{self, Announced};
-use crate::kube::{bgp_extras, bgp_node_status, bgp_session_state, frr_configuration, service_bgp_status};
+use crate::kube::{
+    bgp_extras, bgp_node_status, bgp_session_state, frr_configuration, service_bgp_status, service_l2_status,
+};
 use crate::net::links;
 use metallb_crds::cluster::node::LeavingSigns;
 use metallb_crds::cluster::service::LoadBalancerClass;
@@ -85,34 +87,21 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
             frr_k8s(&args, &client, &node, &namespace, caveats)
         }
     };
-    let (statuses, wanted) = watch::channel(Announced::new());
     let owner = cluster::owned_by(&pod)?;
-    tokio::spawn(service_l2_status::keep(
-        client.clone(),
-        namespace.clone(),
-        node.clone(),
-        owner.clone(),
-        wanted,
-    ));
-    let (heard, to_report) = watch::channel(Heard::new());
-    tokio::spawn(service_bgp_status::keep(
-        client.clone(),
-        namespace.clone(),
-        node.clone(),
-        owner.clone(),
-        to_report,
-    ));
+    let mut reports = Reports::default();
+    let (statuses, heard) = report_services(&mut reports, &client, &namespace, &node, &owner);
     if let Outlet::Sessions { bgp, .. } = &outlet {
-        report_sessions(&client, &namespace, &node, owner, bgp.seen.clone());
+        report_sessions(&mut reports, &client, &namespace, &node, owner, bgp.seen.clone());
     }
     let (verdicts, verdict) = watch::channel(None);
-    tokio::spawn(configuration_state::keep(
+    reports.add(configuration_state::keep(
         client.clone(),
         namespace.clone(),
         Component::Speaker(node.clone()),
         args.pod_name.clone(),
         verdict,
     ));
+    reports.start()?;
     let signs = signs(&args);
     let context = Context {
         recorder: Recorder::start(client.clone(), COMPONENT, args.node_name),
@@ -133,7 +122,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     // BGP first, while BFD still speaks: a router that keeps our routes over a restart would drop them when BFD goes down
     // under a session that is up.
     let (bgp_ending, bfd_ending) = match end {
-        End::LaneEnded => bail!("the layer 2 thread ended: see the error before this one"),
+        End::LaneEnded { lane } => bail!("the {lane} thread ended: see the error before this one"),
         End::Restart => (bgp::Ending::Restarting, bfd::Ending::Silence),
         End::Left { why } => (bgp::Ending::Leaving { text: why }, bfd::Ending::AdminDown),
     };
@@ -180,8 +169,36 @@ fn sessions(
     Ok(Outlet::Sessions { bgp, bfd })
 }
 
-/// Starts to tell how sessions of our own stand. An frr-k8s tells of its own itself.
+/// Tells which services this node announces: on layer 2, and to which routers.
+fn report_services(
+    reports: &mut Reports,
+    client: &Client,
+    namespace: &str,
+    node: &NodeName,
+    owner: &OwnerReference,
+) -> (watch::Sender<Option<service_l2_status::Announced>>, watch::Sender<Option<Heard>>) {
+    let (statuses, to_report) = watch::channel(None);
+    reports.add(service_l2_status::keep(
+        client.clone(),
+        namespace.to_owned(),
+        node.clone(),
+        owner.clone(),
+        to_report,
+    ));
+    let (heard, to_report) = watch::channel(None);
+    reports.add(service_bgp_status::keep(
+        client.clone(),
+        namespace.to_owned(),
+        node.clone(),
+        owner.clone(),
+        to_report,
+    ));
+    (statuses, heard)
+}
+
+/// Tells how sessions of our own stand. An frr-k8s tells of its own itself.
 fn report_sessions(
+    reports: &mut Reports,
     client: &Client,
     namespace: &str,
     node: &NodeName,
@@ -190,15 +207,15 @@ fn report_sessions(
 ) {
     let (sessions, to_report) = watch::channel(None);
     let (namespace, node) = (namespace.to_owned(), node.clone());
-    tokio::spawn(bgp_session_state::keep(
+    reports.add(bgp_session_state::keep(
         client.clone(),
         namespace.clone(),
         node.clone(),
         owner.clone(),
         to_report.clone(),
     ));
-    tokio::spawn(bgp_node_status::keep(client.clone(), namespace, node, owner, to_report));
-    tokio::spawn(reporting::pass_on(seen, sessions));
+    reports.add(bgp_node_status::keep(client.clone(), namespace, node, owner, to_report));
+    reports.add(reporting::pass_on(seen, sessions));
 }
 
 /// Starts to keep the FRRConfiguration of `node`.
