@@ -10,12 +10,14 @@ mod driver;
 mod groups;
 mod responder;
 mod responders;
+mod succession;
 mod tables;
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -27,12 +29,13 @@ use nix::sys::eventfd::{EfdFlags, EventFd};
 use tokio::sync::watch;
 
 pub use metallb_protocols::announcer::Refresh;
-pub use tables::{Phase, Station, Tables};
+pub use tables::{Phase, Predecessor, Station, Tables};
 
 use super::metrics::Metrics;
 use driver::Driver;
 use groups::Groups;
 use responders::Responders;
+use succession::Succession;
 
 /// How heartbeats are exchanged.
 #[derive(Clone, Debug)]
@@ -56,11 +59,12 @@ pub struct Lane {
 
 impl Lane {
     /// Starts the thread. Without heartbeats every node counts as having a speaker; without `refresh` neighbours are told of an
-    /// address only when it moved here.
+    /// address only when it moved here. A speaker that falls silent has `restart_grace` to come back while its node lives.
     pub fn start(
         node: NodeName,
         heartbeats: Option<Heartbeats>,
         refresh: Option<Refresh>,
+        restart_grace: Duration,
         metrics: Metrics,
     ) -> anyhow::Result<Self> {
         let (sender, speakers) = watch::channel(heartbeats.is_none().then_some(Speakers::EveryNode));
@@ -76,8 +80,17 @@ impl Lane {
         let groups = Groups::start().context("cannot start the thread for multicast groups")?;
         let responders = Responders::new(metrics);
         let announcer = Announcer::new(refresh);
-        let driver =
-            Driver::new(tables.clone(), wake.clone(), sender, responders, groups, announcer, heartbeats);
+        let succession = Succession::new(restart_grace);
+        let driver = Driver::new(
+            tables.clone(),
+            wake.clone(),
+            sender,
+            responders,
+            groups,
+            announcer,
+            succession,
+            heartbeats,
+        );
         let thread = std::thread::Builder::new()
             .name("layer2".to_owned())
             .spawn(move || driver.run())
