@@ -214,7 +214,9 @@ mod tests {
                 while let Some(output) = self.stand_ins.poll_output() {
                     let at = self.now - self.start;
                     if matches!(output, Output::Ask(_)) && at < dies {
-                        interfaces.iter().for_each(|interface| self.hears(*interface));
+                        for interface in interfaces {
+                            self.hears(*interface);
+                        }
                     }
                     outputs.push((at.as_millis(), output));
                 }

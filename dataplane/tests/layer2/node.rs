@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use metallb_core::config::Interfaces;
 use metallb_dataplane::net::links::{self, Links};
-use metallb_dataplane::speaker::lane::{Lane, Phase, Predecessor, Refresh, Station, Tables};
+use metallb_dataplane::speaker::lane::{Lane, Pace, Phase, Predecessor, Refresh, Station, Tables};
 use metallb_dataplane::speaker::metrics::Metrics;
 use metallb_lab::network::Host;
 use metallb_protocols::jitter::Jitter;
@@ -35,8 +35,8 @@ impl Node {
         let registry = Registry::new();
         let metrics = Metrics::register(&registry).unwrap();
         let refresh = interval.map(|interval| Refresh { interval, jitter: Jitter::new(7) });
-        let lane =
-            host.inside(|| Lane::start("node".into(), None, refresh, GRACE, metrics).unwrap()).unwrap();
+        let pace = Pace { refresh, restart_grace: GRACE };
+        let lane = host.inside(|| Lane::start("node".into(), None, pace, metrics).unwrap()).unwrap();
         let tables = Tables { phase: Phase::Serving, ..Tables::default() };
         let mut node = Self { lane, registry, tables };
         node.look(host);

@@ -16,11 +16,12 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
 use tokio::sync::watch;
 
-use super::Heartbeats;
 use super::groups::{self, Groups};
 use super::responders::{Claim, Responders};
 use super::succession::{LINGER, Succession};
 use super::tables::{Phase, Protocol, Station, Tables};
+use super::{Heartbeats, Pace};
+use crate::speaker::metrics::Metrics;
 
 /// The longest frame or datagram that matters. An ARP frame has 60 bytes, a heartbeat at most 278.
 const BUFFER: usize = 2048;
@@ -48,22 +49,22 @@ impl Driver {
         shared: Arc<ArcSwap<Tables>>,
         wake: Arc<EventFd>,
         speakers: watch::Sender<Option<Speakers>>,
-        responders: Responders,
         groups: Groups,
-        announcer: Announcer,
-        succession: Succession,
+        pace: Pace,
+        metrics: Metrics,
         heartbeats: Option<(UdpSocket, Heartbeats, Liveness)>,
     ) -> Self {
         let tables = shared.load_full();
+        let Pace { refresh, restart_grace } = pace;
         Self {
             shared,
             wake,
             speakers,
             tables,
-            responders,
+            responders: Responders::new(metrics),
             groups,
-            announcer,
-            succession,
+            announcer: Announcer::new(refresh),
+            succession: Succession::new(restart_grace),
             heartbeats,
             end: None,
         }
