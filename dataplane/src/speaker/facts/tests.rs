@@ -289,8 +289,8 @@ fn the_state_says_what_is_waited_for_and_why_an_address_is_not_announced_here() 
     assert_eq!(address["services"][0]["refusal"]["code"], "not-owner");
 }
 
-fn alive(nodes: &[&str]) -> Option<Speakers> {
-    Some(Speakers::Alive(nodes.iter().map(|node| (*node).into()).collect()))
+fn alive(nodes: &[&str]) -> Speakers {
+    Speakers::Alive(nodes.iter().map(|node| (*node).into()).collect())
 }
 
 /// The nodes with an address each.
@@ -310,7 +310,7 @@ fn what_a_silent_speaker_announced_is_inherited_from_its_node_until_it_is_back()
     facts.apply(addressed());
     round(&mut facts);
     assert_eq!(inherited(&facts), None);
-    facts.set_speakers(alive(&["node-a", "node-c"]));
+    facts.set_speakers(Some(alive(&["node-a", "node-c"])));
     let tables = round(&mut facts).tables.unwrap();
     assert!(tables.announced.contains_key(&vip()));
     assert_eq!(inherited(&facts), Some(("node-b".to_owned(), [10, 77, 0, 1].into())));
@@ -335,7 +335,7 @@ fn what_a_living_node_gave_up_is_this_nodes_own_at_once() {
 #[test]
 fn an_address_moves_away_only_while_somebody_else_has_it() {
     let (mut facts, _) = ready();
-    facts.set_speakers(alive(&["node-a", "node-b", "node-c"]));
+    facts.set_speakers(Some(alive(&["node-a", "node-b", "node-c"])));
     let excluded = ("node.kubernetes.io/exclude-from-external-load-balancers".to_owned(), String::new());
     let node = Node { labels: [excluded].into(), ..Node::default() };
     facts.apply(Input::Node(Event::Applied("node-b".into(), node)));
