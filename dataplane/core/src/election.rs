@@ -27,6 +27,13 @@ pub fn winner(address: IpAddr, eligible: &BTreeMap<NodeName, Preference>) -> Opt
     eligible.iter().min_by_key(|(node, preference)| rank(address, node, **preference)).map(|(node, _)| node)
 }
 
+/// The eligible nodes in the order in which they would announce `address`: the first does, the others follow when it is gone.
+pub fn order(address: IpAddr, eligible: &BTreeMap<NodeName, Preference>) -> Vec<&NodeName> {
+    let mut order: Vec<_> = eligible.iter().collect();
+    order.sort_by_key(|(node, preference)| rank(address, node, **preference));
+    order.into_iter().map(|(node, _)| node).collect()
+}
+
 fn rank(
     address: IpAddr,
     node: &NodeName,
@@ -42,13 +49,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    /// The nodes in the order in which they would announce: the first does, the others follow when it is gone.
-    fn order(address: IpAddr, eligible: &BTreeMap<NodeName, Preference>) -> Vec<&NodeName> {
-        let mut order: Vec<_> = eligible.keys().collect();
-        order.sort_by_key(|node| rank(address, node, eligible[*node]));
-        order
-    }
 
     fn equal(nodes: &[&str]) -> BTreeMap<NodeName, Preference> {
         nodes.iter().map(|node| (NodeName::from(*node), preferred(0))).collect()
