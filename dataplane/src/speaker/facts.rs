@@ -106,7 +106,8 @@ pub struct Facts {
     untold: BTreeSet<IpAddr>,
     /// Services whose object has changed since the statuses were worked out.
     unreported: BTreeSet<ServiceKey>,
-    statuses: Announced,
+    /// `None` until it was decided for the first time.
+    statuses: Option<Announced>,
 }
 
 impl Facts {
@@ -138,7 +139,7 @@ impl Facts {
             routing: Routing::new(profile),
             untold: BTreeSet::new(),
             unreported: BTreeSet::new(),
-            statuses: Announced::new(),
+            statuses: None,
         }
     }
 
@@ -326,13 +327,15 @@ impl Facts {
         self.departure.hurry(now, end);
     }
 
-    /// What is new for services since the last time, and to which peers each is announced, if that changed.
+    /// What is new for services since the last time, and to which peers each is announced: when that is first
+    /// known, be it to none, and whenever it changed.
     pub fn tell_routes(&mut self) -> (News, Option<Heard>) {
         let (services, world) = (&self.services, &self.world);
         self.routing.tell(world, |service| services.get(service).map(|row| row.reference.clone()))
     }
 
-    /// What is new for services since the last time, and which services this node is the announcer of, if that changed.
+    /// What is new for services since the last time, and which services this node is the announcer of: when that is
+    /// first known, be there none, and whenever it changed.
     ///
     /// A service has one announcer, whatever the number of its addresses: the node that announces the first of them.
     pub fn tell(&mut self) -> (News, Option<Announced>) {
@@ -346,18 +349,25 @@ impl Facts {
         let plan = self.planner.plan();
         let verdicts = |address| plan.get(&address).map_or_else(Verdicts::new, |plan| plan.services.clone());
         let news = self.told.tell(self.world.node(), verdicts, &changed, reference);
-        let mut statuses_changed = false;
+        // Nothing is decided yet: that is not the same as nothing to say.
+        if self.statuses.is_none() && !self.is_ready() {
+            return (news, None);
+        }
+        let mut statuses_changed = self.statuses.is_none();
+        let mut statuses = self.statuses.take().unwrap_or_default();
         for service in affected {
             let now = self.announced_from_here(&service);
-            if self.statuses.get(&service) != now.as_ref() {
+            if statuses.get(&service) != now.as_ref() {
                 statuses_changed = true;
                 match now {
-                    Some(interfaces) => self.statuses.insert(service, interfaces),
-                    None => self.statuses.remove(&service),
+                    Some(interfaces) => statuses.insert(service, interfaces),
+                    None => statuses.remove(&service),
                 };
             }
         }
-        (news, statuses_changed.then(|| self.statuses.clone()))
+        let said = statuses_changed.then(|| statuses.clone());
+        self.statuses = Some(statuses);
+        (news, said)
     }
 
     fn announced_from_here(&self, service: &ServiceKey) -> Option<Interfaces> {

@@ -32,8 +32,9 @@ use super::reports::Reports;
 use super::{bfd, bgp, excluded, reporting};
 use crate::kube::caveats::Caveats;
 use crate::kube::configuration_state::{self, Component};
-use crate::kube::service_l2_status::{self, Announced};
-use crate::kube::{bgp_extras, bgp_node_status, bgp_session_state, frr_configuration, service_bgp_status};
+use crate::kube::{
+    bgp_extras, bgp_node_status, bgp_session_state, frr_configuration, service_bgp_status, service_l2_status,
+};
 use crate::net::links;
 use metallb_crds::cluster::node::LeavingSigns;
 use metallb_crds::cluster::service::LoadBalancerClass;
@@ -121,7 +122,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     // BGP first, while BFD still speaks: a router that keeps our routes over a restart would drop them when BFD goes down
     // under a session that is up.
     let (bgp_ending, bfd_ending) = match end {
-        End::LaneEnded => bail!("the layer 2 thread ended: see the error before this one"),
+        End::LaneEnded { lane } => bail!("the {lane} thread ended: see the error before this one"),
         End::Restart => (bgp::Ending::Restarting, bfd::Ending::Silence),
         End::Left { why } => (bgp::Ending::Leaving { text: why }, bfd::Ending::AdminDown),
     };
@@ -175,8 +176,8 @@ fn report_services(
     namespace: &str,
     node: &NodeName,
     owner: &OwnerReference,
-) -> (watch::Sender<Announced>, watch::Sender<Heard>) {
-    let (statuses, to_report) = watch::channel(Announced::new());
+) -> (watch::Sender<Option<service_l2_status::Announced>>, watch::Sender<Option<Heard>>) {
+    let (statuses, to_report) = watch::channel(None);
     reports.add(service_l2_status::keep(
         client.clone(),
         namespace.to_owned(),
@@ -184,7 +185,7 @@ fn report_services(
         owner.clone(),
         to_report,
     ));
-    let (heard, to_report) = watch::channel(Heard::new());
+    let (heard, to_report) = watch::channel(None);
     reports.add(service_bgp_status::keep(
         client.clone(),
         namespace.to_owned(),

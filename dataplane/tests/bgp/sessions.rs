@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use metallb_core::config::{Community, Peer, RemoteAs, SessionFamilies};
 use metallb_core::plan::RouteAttributes;
+use metallb_lab::eventually;
 use metallb_lab::routers::{Config, Family, Make, Neighbour, Path, Remote};
 
+use super::fake::{Fake, Manner};
 use super::node::{Node, OURS, TOR, leaving, peer};
 use super::site::{NODE, NODE_V6, ROUTER, ROUTER_V6, Site, VIP, asn, config, ip, neighbour, with_each};
+use metallb_dataplane::speaker::bgp::seen::Seen;
 
 #[tokio::test]
 async fn an_external_session_carries_routes_with_all_that_advertisements_say() {
@@ -210,6 +213,34 @@ async fn the_session_comes_from_the_source_address_and_a_missing_one_is_named() 
         tor.established("192.0.2.7").await;
         let paths = tor.route(VIP, |paths| paths.len() == 1).await;
         assert_eq!(paths[0].next_hops, [ip("192.0.2.7")]);
+    })
+    .await;
+}
+
+/// What a process before this one said of its sessions is wrong, and whoever keeps it has to hear of it.
+#[tokio::test]
+async fn a_node_without_peers_tells_that_it_has_no_session() {
+    let site = Site::new();
+    let mut node = Node::start(&site.node);
+    node.talk_to_nobody();
+    assert_eq!(node.tells().await, Seen::new());
+}
+
+/// A rate of announced to pending routes is what dashboards of upstream's speaker show.
+#[tokio::test]
+async fn what_a_router_is_to_know_is_counted_beside_what_it_knows_and_what_waits() {
+    let site = Site::new();
+    let _good = Fake::start(&site.tor, "192.0.2.60", Manner::Good);
+    let mut node = Node::start(&site.node);
+    node.peer("tor", peer("192.0.2.60"));
+    node.announce(&[VIP, "203.0.113.2/32"]);
+    let counted = || {
+        let names = ["announced_prefixes_total", "pending_prefixes_total", "queued_prefixes"];
+        names.map(|name| node.counted(&format!("metallb_bgp_{name}")))
+    };
+    eventually(Duration::from_secs(20), "both are announced", async || {
+        let counted = counted();
+        if counted == [2.0, 2.0, 0.0] { Ok(()) } else { Err(format!("{counted:?}")) }
     })
     .await;
 }

@@ -105,6 +105,20 @@ fn reasons(outcome: &Outcome) -> Vec<&'static str> {
     outcome.news.happenings.iter().map(|happening| happening.reason).collect()
 }
 
+/// What an earlier process said of its services stands until then.
+#[test]
+fn what_is_announced_here_is_said_when_it_is_known_be_it_nothing() {
+    let mut facts = Facts::new("node-c".into(), false, true, Profile::Native, PACE);
+    facts.set_links(links());
+    for input in inputs() {
+        facts.apply(input);
+        assert_eq!(round(&mut facts).statuses, None);
+    }
+    facts.set_speakers(Some(all_alive()));
+    assert_eq!(round(&mut facts).statuses, Some(Announced::new()), "another node has it");
+    assert_eq!(round(&mut facts).statuses, None, "and once");
+}
+
 #[test]
 fn until_every_list_is_in_nothing_is_announced_and_others_must_not_count_on_it() {
     for missing in 0..inputs().len() {

@@ -14,6 +14,8 @@ use crate::bgp::wire::{Demarcation, Prefixes, RouteRefresh, Update};
 #[derive(Debug, Default)]
 pub struct Adverts {
     entries: BTreeMap<IpNet, Entry>,
+    /// Entries that are wanted.
+    wanted: usize,
     /// Told, and no longer wanted.
     withdrawals: BTreeSet<IpNet>,
     /// Wanted, and not told like that. Equal routes are beside each other: they share messages.
@@ -65,7 +67,9 @@ impl Adverts {
         if attributes.is_none() && !self.entries.contains_key(&prefix) {
             return;
         }
-        self.entries.entry(prefix).or_default().wanted = attributes;
+        self.wanted += usize::from(attributes.is_some());
+        let before = std::mem::replace(&mut self.entries.entry(prefix).or_default().wanted, attributes);
+        self.wanted -= usize::from(before.is_some());
         self.settle(prefix);
     }
 
@@ -144,6 +148,11 @@ impl Adverts {
             return self.entries.len();
         }
         self.announcements.values().map(BTreeSet::len).sum::<usize>() + self.withdrawals.len()
+    }
+
+    /// Prefixes that the router is to know from us, whether it does or not.
+    pub const fn wanted(&self) -> usize {
+        self.wanted
     }
 
     /// What is wanted and cannot be told to this router, and why.

@@ -203,6 +203,23 @@ fn a_refresh_of_what_the_session_does_not_carry_is_nothing() {
 }
 
 #[test]
+fn what_the_router_is_to_know_is_counted_whether_it_knows_it_or_not() {
+    let mut adverts = Adverts::default();
+    adverts.want_all(&hosts(3, &plain()));
+    assert_eq!((adverts.wanted(), adverts.announced()), (3, 0), "without a session");
+    adverts.begin(&BOTH.into());
+    Router::default().read_all(&mut adverts, &external());
+    assert_eq!((adverts.wanted(), adverts.announced()), (3, 3));
+    adverts.want(host(0), None);
+    adverts.want(host(0), None);
+    adverts.want(host(1), Some(marked(1)));
+    assert_eq!((adverts.wanted(), adverts.announced()), (2, 3), "before it is told");
+    adverts.want(host(0), Some(plain()));
+    adverts.end();
+    assert_eq!((adverts.wanted(), adverts.announced()), (3, 0));
+}
+
+#[test]
 fn another_session_is_told_everything() {
     let (mut adverts, _) = told(&hosts(3, &plain()));
     adverts.end();
