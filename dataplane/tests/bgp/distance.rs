@@ -108,6 +108,19 @@ async fn bfd_goes_over_several_hops_where_the_session_does() {
     .await;
 }
 
+/// A router that was told of several hops speaks so also over one: port and all (RFC 5883).
+#[tokio::test]
+async fn bfd_goes_over_several_hops_to_a_router_next_door_where_the_session_may() {
+    let site = Site::new();
+    let bfd = Bfd::every(std::time::Duration::from_millis(100), 3);
+    let known = neighbour().distance(Distance::Multihop(5)).source(ip(ROUTER)).bfd(bfd);
+    let tor = site.router(Make::Frr, known).await;
+    let mut node = Node::start(&site.node);
+    node.peer("tor", Peer { multihop: true, bfd: Some(bfd_every(100)), ..peer(ROUTER) });
+    tor.established(NODE).await;
+    node.is_watched("tor").await;
+}
+
 /// What leaves the node for a router next door dies on the next router; of the native kind it does not.
 #[tokio::test]
 async fn packets_to_an_external_router_have_a_ttl_of_one_and_of_the_native_kind_any() {

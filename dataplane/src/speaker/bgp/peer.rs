@@ -4,13 +4,12 @@
 mod telling;
 
 use std::net::{IpAddr, SocketAddr};
-use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::Instant;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use metallb_core::config::{Endpoint, RemoteAs};
+use metallb_core::config::Endpoint;
 use metallb_core::names::PeerName;
 use metallb_core::plan::PeerChanges;
 use metallb_protocols::bfd::{Hops, Path as Way, Status};
@@ -25,14 +24,17 @@ use super::orders::{OfPeer, Orders};
 use super::wanted::{Transport, Wanted};
 use super::watched::{Means, Watched, compare};
 use super::wires::{Ready, Wires};
-use crate::net::tcp::{Dial, Reach, Surroundings, is_on_link};
+use crate::net::tcp::{Dial, Surroundings, is_on_link};
 use crate::speaker::bfd;
 use crate::speaker::discovery::{self, Neighbour};
 use telling::Telling;
 pub use telling::Told;
 
-/// Read at once. A router that sends all it knows is read in such pieces, with a turn for everything else in between.
-const CHUNK: usize = 64 * 1024;
+/// Read at once. A router that sends all it knows is read in such pieces, with a turn for everything else in between:
+/// for other peers' tasks, which share the thread. So much are 862 messages at most.
+const CHUNK: usize = 16 * 1024;
+/// Messages written at once, likewise.
+const TURN: usize = 256;
 
 /// What a peer's task has besides its orders.
 #[derive(Clone)]
@@ -90,7 +92,11 @@ pub struct Peer {
     way: Option<Way>,
     bfd: Option<Status>,
     telling: Telling,
+    /// There is more to write than was written in one turn.
+    more: bool,
     ended: bool,
+    /// It ends for a restart.
+    restarting: bool,
 }
 
 impl Peer {
@@ -119,7 +125,9 @@ impl Peer {
             way: None,
             bfd: None,
             telling,
+            more: false,
             ended: false,
+            restarting: false,
         }
     }
 
@@ -151,10 +159,13 @@ impl Peer {
                 Some(stream) = self.accepted.recv() => self.accept(stream),
                 Ok(()) = self.around.neighbours.changed() => self.find_router(),
                 () = until(due) => self.input(Input::Tick),
+                () = tokio::task::yield_now(), if self.more => self.write(),
             }
             self.wires.tidy();
         }
-        self.around.watched.set(&self.name, None);
+        if !self.restarting {
+            self.around.watched.set(&self.name, None);
+        }
         self.telling.forget();
         self.wires.finish().await;
     }
@@ -176,6 +187,9 @@ impl Peer {
             self.input(Input::Drain(draining));
         }
         if let Some(ending) = ending {
+            // What takes our place watches on. The router must not hear from BFD that somebody switched it off: it
+            // would take away what it keeps for us.
+            self.restarting = matches!(ending, Ending::Restarting);
             self.input(Input::Stop(ending));
             self.ended = true;
         }
@@ -230,22 +244,12 @@ impl Peer {
         }
     }
 
-    /// BFD over several hops where the router need not be on the link: by `spec.ebgpMultiHop`, or inside our own system
-    /// if its address is on no network of this node.
     fn way_to(&self, router: &Router) -> Way {
-        let Transport { endpoint, port: _, source_address, vrf, password: _, reach } = &self.wanted.transport;
-        let internal = match self.wanted.settings.remote {
-            RemoteAs::Number(asn) => asn == self.wanted.settings.my_asn,
-            RemoteAs::Internal => true,
-            RemoteAs::External => false,
-        };
+        let Transport { endpoint, port: _, source_address, vrf, password: _, reach: _ } =
+            &self.wanted.transport;
         let address = router.address();
-        let next_door = || is_on_link(address).unwrap_or(true);
-        let hops = match (reach, internal) {
-            (Reach::Link | Reach::Within(NonZeroU8::MIN), _) => Hops::Single,
-            (Reach::Anywhere | Reach::Far | Reach::Within(_), _) if next_door() => Hops::Single,
-            (Reach::Anywhere | Reach::Far | Reach::Within(_), true | false) => Hops::Multi,
-        };
+        let by_network = || if is_on_link(address).unwrap_or(true) { Hops::Single } else { Hops::Multi };
+        let hops = self.wanted.hops.unwrap_or_else(by_network);
         let interface = match endpoint {
             Endpoint::Address(_) => None,
             Endpoint::Interface(interface) => Some(interface.clone()),
@@ -291,8 +295,15 @@ impl Peer {
     /// Writes what the session has to say, as far as the sockets take it.
     fn write(&mut self) {
         let mut broken = None;
+        let mut left = TURN;
+        self.more = false;
         'all: for connection in self.wires.writable() {
             while self.session.has_transmit(connection) {
+                if left == 0 {
+                    self.more = true;
+                    break 'all;
+                }
+                left -= 1;
                 let Some(message) = self.session.poll_transmit(Instant::now(), connection) else { break };
                 if let Err(error) = self.wires.write(connection, message) {
                     broken = Some((connection, error));
