@@ -22,6 +22,10 @@ use crate::jitter::Jitter;
 
 /// An attempt to connect that takes longer is given up.
 const ATTEMPT: Duration = Duration::from_secs(10);
+/// An attempt that is no older may yet be answered. After that long the system repeats what got no answer.
+const LOST: Duration = Duration::from_secs(1);
+/// For so long after the path came up the next attempt waits for a second at first, whatever `spec.connectTime` says.
+const EAGER: Duration = Duration::from_secs(30);
 /// Until their OPEN came (RFC 4271 §8.2.2).
 const OPEN_HOLD: Duration = Duration::from_mins(4);
 /// A router that reads nothing is given up after this, or twice the hold time if that is longer (RFC 9687).
@@ -89,7 +93,7 @@ pub enum Input<'a> {
         /// What the system says of it, where that is more than "closed".
         text: Option<String>,
     },
-    /// BFD, or the link, says that the router can be reached again: connect at once.
+    /// BFD, or the link, says that the router can be reached again: connect at once, and do not give up soon.
     PathUp,
     /// These are all routes that are wanted. Until this was said once no End-of-RIB is sent: a router would drop what it
     /// kept over a restart.
@@ -135,6 +139,8 @@ pub struct Session {
     dialled: u64,
     /// In a row.
     failures: u32,
+    /// The path came up a while ago.
+    eager_until: Option<Instant>,
     up_since: Option<Instant>,
     ever_up: bool,
     /// Send the next OPEN without capabilities: the router refused one that had some.
@@ -159,6 +165,7 @@ impl Session {
             rival: None,
             dialled: 0,
             failures: 0,
+            eager_until: None,
             up_since: None,
             ever_up: false,
             bare: false,
@@ -198,11 +205,7 @@ impl Session {
                     self.fails(now, connection, failure);
                 }
             }
-            Input::PathUp => {
-                if matches!(self.main.state, State::Idle | State::Active) && self.main.due.attempt.is_some() {
-                    self.main.due.attempt = Some(now);
-                }
-            }
+            Input::PathUp => self.path_up(now),
             Input::Routes(routes) => self.adverts.want_all(&routes),
             Input::Changes(changes) => {
                 for (prefix, attributes) in changes {
@@ -301,6 +304,34 @@ impl Session {
         self.settings = settings;
         if reset && self.started {
             self.stop(now, &Ending::Reconfigured);
+        }
+    }
+
+    /// What failed until now failed for want of a path, and says nothing about the attempts to come. The first of them may
+    /// fail too: of a router that stood still BFD returns before BGP does, which first clears away what was there.
+    fn path_up(&mut self, now: Instant) {
+        self.failures = 0;
+        self.eager_until = Some(now + EAGER);
+        let due = &mut self.main.due;
+        match self.main.state {
+            State::Idle | State::Active => due.attempt = due.attempt.map(|_| now),
+            // What was sent before the path was there is lost, and the system repeats it more and more rarely.
+            State::Connect => {
+                let began = due.attempt.and_then(|end| end.checked_sub(ATTEMPT));
+                if began.is_some_and(|began| began + LOST <= now) {
+                    due.attempt = Some(now);
+                }
+            }
+            // The system of a router takes connections also while nobody there reads them. If it began anew meanwhile
+            // nobody ever will.
+            State::OpenSent => {
+                let soon = now + ATTEMPT;
+                if due.hold.is_some_and(|hold| soon < hold) {
+                    due.hold = Some(soon);
+                    self.main.patience = ATTEMPT;
+                }
+            }
+            State::OpenConfirm | State::Established => {}
         }
     }
 
