@@ -135,7 +135,7 @@ pub async fn keep<K: Report>(
     let (sender, mut inputs) = mpsc::channel(INPUTS);
     let api: Api<K> = Api::namespaced(client.clone(), &namespace);
     let watch = watch::watch(
-        Api::<watch::Guarded<K>>::namespaced(client, &namespace),
+        watch::Source::<K>::within(client, &namespace),
         match K::VOICES {
             Voices::One => watcher::Config::default(),
             Voices::EachNode => watcher::Config::default().labels(&format!("{}={node}", K::NODE_LABEL)),

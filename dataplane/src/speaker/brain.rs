@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use k8s_openapi::api::core::v1::{Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::Client;
 use kube::runtime::watcher;
-use kube::{Api, Client};
 use metallb_core::names::{NodeName, ServiceKey};
 use metallb_core::refusal::Refusal as _;
 use metallb_process::events::Recorder;
@@ -204,14 +204,14 @@ fn start_watches(context: &Context, facts: &Facts, sender: mpsc::Sender<Input>, 
     Configuration::watch(&facts.scope(), client, &context.namespace, &sender, wrap, watches);
     let class = context.class.clone();
     watches.spawn(watch::watch(
-        Api::<watch::Guarded<Service>>::all(client.clone()),
+        watch::Source::<Service>::everywhere(client.clone()),
         watcher::Config::default(),
         sender.clone(),
         move |read| read_service(&read.ok()?, &class),
         |event| Input::Service(event.map_keys(|(namespace, name)| ServiceKey::new(namespace, name))),
     ));
     watches.spawn(watch::watch(
-        Api::<watch::Guarded<EndpointSlice>>::all(client.clone()),
+        watch::Source::<EndpointSlice>::everywhere(client.clone()),
         watcher::Config::default(),
         sender.clone(),
         |read| endpoints::read(&read.ok()?),
@@ -219,7 +219,7 @@ fn start_watches(context: &Context, facts: &Facts, sender: mpsc::Sender<Input>, 
     ));
     let signs = context.signs.clone();
     watches.spawn(watch::watch(
-        Api::<watch::Guarded<Node>>::all(client.clone()),
+        watch::Source::<Node>::everywhere(client.clone()),
         watcher::Config::default(),
         sender.clone(),
         move |read| Some(node::read(&read.ok()?, &signs)),
@@ -227,7 +227,7 @@ fn start_watches(context: &Context, facts: &Facts, sender: mpsc::Sender<Input>, 
     ));
     if let Some(labels) = &context.speaker_labels {
         watches.spawn(watch::watch(
-            Api::<watch::Guarded<Pod>>::namespaced(client.clone(), &context.namespace),
+            watch::Source::<Pod>::within(client.clone(), &context.namespace).read_as(),
             watcher::Config::default().labels(labels),
             sender,
             |read| Peer::of(&read.ok()?),

@@ -2,6 +2,7 @@
 //!
 //! Start at [`Facts::decide`].
 
+mod peer;
 mod routing;
 mod slices;
 mod state;
@@ -15,7 +16,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use k8s_openapi::api::core::v1::{ObjectReference, Pod};
+use k8s_openapi::api::core::v1::ObjectReference;
 use metallb_core::config::Interfaces;
 use metallb_core::names::{InterfaceName, NodeName, PeerName, ServiceKey};
 use metallb_core::plan::{Leaving, Node, Planner, Service, Speakers, Touched, World};
@@ -32,6 +33,7 @@ use crate::speaker::bgp::wanted::Profile;
 use crate::speaker::departure::{Pace, Progress};
 use crate::speaker::lane::{Phase, Station, Tables};
 use metallb_crds::cluster::endpoints::Slice;
+pub use peer::Peer;
 use routing::Routing;
 pub use routing::{Decided, Heard};
 use slices::Slices;
@@ -60,26 +62,6 @@ pub struct Row {
     pub service: Service,
     /// For events.
     pub reference: ObjectReference,
-}
-
-/// Where a speaker runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Peer {
-    /// The node.
-    pub node: NodeName,
-    /// Its address, which is the Pod's too.
-    pub address: IpAddr,
-}
-
-impl Peer {
-    /// Reads a speaker's Pod; `None` while it has no node or no address, and once it has ended.
-    pub fn of(pod: &Pod) -> Option<Self> {
-        let status = pod.status.as_ref()?;
-        let ended = matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"));
-        let address =
-            status.pod_ip.as_deref().and_then(metallb_core::address::parse_address).filter(|_| !ended)?;
-        Some(Self { node: pod.spec.as_ref()?.node_name.as_deref()?.into(), address })
-    }
 }
 
 /// The speaker's world.

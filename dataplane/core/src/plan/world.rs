@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::Touched;
 use crate::config::Config;
+use crate::few::FewSet;
 use crate::labels::Labels;
 use crate::names::{InterfaceName, NodeName, PoolName, ServiceKey};
 use crate::refusal::AnnouncementRefusal;
@@ -40,7 +41,7 @@ pub struct Endpoints {
     /// There is at least one, on a node or elsewhere.
     pub anywhere: bool,
     /// The nodes that have one.
-    pub nodes: BTreeSet<NodeName>,
+    pub nodes: FewSet<NodeName>,
 }
 
 /// A Node, as far as announcing from it goes.
@@ -116,7 +117,7 @@ pub struct World {
     ignore_exclude_label: bool,
     config: Config,
     services: BTreeMap<ServiceKey, Service>,
-    on_address: BTreeMap<IpAddr, BTreeSet<ServiceKey>>,
+    on_address: BTreeMap<IpAddr, FewSet<ServiceKey>>,
     endpoints: BTreeMap<ServiceKey, Endpoints>,
     nodes: BTreeMap<NodeName, Node>,
     speakers: Speakers,
@@ -287,7 +288,7 @@ impl World {
     }
 
     pub(super) fn endpoints(&self, service: &ServiceKey) -> &Endpoints {
-        static NONE: Endpoints = Endpoints { anywhere: false, nodes: BTreeSet::new() };
+        static NONE: Endpoints = Endpoints { anywhere: false, nodes: FewSet::new() };
         self.endpoints.get(service).unwrap_or(&NONE)
     }
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use metallb_core::config::Peer;
+use metallb_core::few::FewMap;
 use metallb_core::names::{PeerName, ServiceKey};
 use metallb_core::plan::{Departure, PeerChanges, RoutePlanner, Touched, World, peers};
 use metallb_core::refusal::HOSTNAME;
@@ -158,7 +159,7 @@ impl Routing {
         let changed = std::mem::take(&mut self.untold);
         let planner = &self.planner;
         let verdicts = |address: IpAddr| -> Verdicts {
-            let verdicts = planner.verdicts().get(&address).into_iter().flatten();
+            let verdicts = planner.verdicts().get(&address).into_iter().flat_map(FewMap::iter);
             let told =
                 |verdict: &metallb_core::plan::Verdict| verdict.as_ref().map(|_| ()).map_err(Clone::clone);
             verdicts.map(|(service, verdict)| (service.clone(), told(verdict))).collect()

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use metallb_core::few::FewSet;
 use metallb_core::names::ServiceKey;
 use metallb_core::plan::Endpoints;
 use metallb_core::table::{Event, Table};
@@ -14,7 +15,7 @@ use metallb_crds::cluster::endpoints::{Slice, merge};
 pub struct Slices {
     all: Table<ObjectKey, Slice>,
     owner: BTreeMap<ObjectKey, ServiceKey>,
-    of: BTreeMap<ServiceKey, BTreeSet<ObjectKey>>,
+    of: BTreeMap<ServiceKey, FewSet<ObjectKey>>,
 }
 
 impl Slices {
