@@ -9,6 +9,7 @@
 //! | [`ipam`] | the books of who holds which address, and the rules that fill them |
 //! | [`election`] | which of the eligible nodes announces an address |
 //! | [`plan`] | the speaker's world, and what this node should announce in it |
+//! | [`shared`] | a map that is cheap to copy, for what is looked at by many |
 //! | [`table`] | one reducer for everything that is watched |
 //!
 //! Not here: clocks, randomness, sockets, Kubernetes types. Decisions depend on arguments alone, so two processes
@@ -23,4 +24,5 @@ pub mod labels;
 pub mod names;
 pub mod plan;
 pub mod refusal;
+pub mod shared;
 pub mod table;

@@ -16,6 +16,7 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource, ResourceExt};
 use metallb_core::names::NodeName;
+use metallb_core::shared::SharedMap;
 use metallb_core::table::{Event, Table};
 use metallb_process::cluster::REQUEST_TIMEOUT;
 use metallb_process::watch;
@@ -92,8 +93,8 @@ pub trait Report:
     fn object(metadata: ObjectMeta) -> Self;
 }
 
-/// What there is to say, by subject.
-pub type Saying<K> = BTreeMap<<K as Report>::Subject, <K as Report>::Said>;
+/// What there is to say, by subject. Who decides it changes it while it is being written about.
+pub type Saying<K> = SharedMap<<K as Report>::Subject, <K as Report>::Said>;
 
 /// An object as it is: whose it is, and what it says.
 #[derive(Clone, Debug, PartialEq)]

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::Client;
 use kube::runtime::watcher;
-use metallb_core::names::{NodeName, ServiceKey};
+use metallb_core::names::ServiceKey;
 use metallb_core::refusal::Refusal as _;
 use metallb_process::events::Recorder;
 use metallb_process::serve::debug::Question;
@@ -161,9 +161,9 @@ async fn until(due: Option<Instant>) {
 
 fn tell(context: &Context, facts: &mut Facts) {
     let (news, statuses) = facts.tell();
-    pass_on(context, facts.node(), news);
+    pass_on(context, news);
     let (news, heard) = facts.tell_routes();
-    pass_on(context, facts.node(), news);
+    pass_on(context, news);
     let metrics = &context.metrics;
     if facts.is_ready() {
         metrics.client.config_loaded.set(1);
@@ -181,21 +181,13 @@ fn tell(context: &Context, facts: &mut Facts) {
     }
 }
 
-fn pass_on(context: &Context, node: &NodeName, news: News) {
+fn pass_on(context: &Context, news: News) {
     let News { protocol, happenings, announced, withdrawn } = news;
     for happening in happenings {
         context.recorder.record(happening);
     }
-    let gauge = &context.metrics.announced;
-    let labels = |(service, ip): &(ServiceKey, std::net::IpAddr)| {
-        [service.to_string(), protocol.label().to_owned(), node.to_string(), ip.to_string()]
-    };
-    for labels in withdrawn.iter().map(labels) {
-        let _ = gauge.remove_label_values(&labels.each_ref().map(String::as_str)); // gone already: good
-    }
-    for labels in announced.iter().map(labels) {
-        gauge.with_label_values(&labels.each_ref().map(String::as_str)).set(1);
-    }
+    context.metrics.announced.remove(protocol, withdrawn);
+    context.metrics.announced.add(protocol, announced);
 }
 
 fn start_watches(context: &Context, facts: &Facts, sender: mpsc::Sender<Input>, watches: &mut JoinSet<()>) {

@@ -121,15 +121,15 @@ impl RoutePlanner {
     }
 
     /// The peers of this node that hear of `service`.
-    pub fn peers_of(&self, world: &World, service: &ServiceKey, addresses: &[IpAddr]) -> BTreeSet<PeerName> {
+    pub fn peers_of(&self, world: &World, service: &ServiceKey, addresses: &[IpAddr]) -> FewSet<PeerName> {
         let verdicts = addresses.iter().filter_map(|address| self.verdicts.get(address)?.get(service));
         let names = verdicts.flatten().flatten();
         let advertisements = names.filter_map(|name| world.config().bgp_advertisements.get(name));
-        let mut peers = BTreeSet::new();
-        for advertisement in advertisements {
-            peers.extend(self.routes.keys().filter(|peer| advertisement.covers_peer(peer)).cloned());
-        }
-        peers
+        let peers_of = |advertisement: &'_ BgpAdvertisement| {
+            let peers = self.routes.keys().filter(|peer| advertisement.covers_peer(peer));
+            peers.cloned().collect::<Vec<_>>()
+        };
+        advertisements.flat_map(peers_of).collect()
     }
 
     fn set_peers(&mut self, world: &World, changes: &mut RouteChanges) {

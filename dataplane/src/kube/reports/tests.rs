@@ -1,8 +1,7 @@
 //! What is done so that objects say what is, by both rules of who may speak.
 
-use std::collections::BTreeSet;
-
 use metallb_core::config::Interfaces;
+use metallb_core::few::FewSet;
 use metallb_core::names::{PeerName, ServiceKey};
 use metallb_crds::{ServiceBGPStatus, ServiceL2Status};
 
@@ -20,7 +19,7 @@ fn me() -> Voice {
     Voice { node: "n1".into(), owner: pod("mine") }
 }
 
-fn peers(names: &[&str]) -> BTreeSet<PeerName> {
+fn peers(names: &[&str]) -> FewSet<PeerName> {
     names.iter().map(|name| PeerName::from(*name)).collect()
 }
 

@@ -5,10 +5,11 @@ use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use metallb_core::config::Peer;
-use metallb_core::few::FewMap;
+use metallb_core::few::{FewMap, FewSet};
 use metallb_core::names::{PeerName, ServiceKey};
 use metallb_core::plan::{Departure, PeerChanges, RoutePlanner, Touched, World, peers};
 use metallb_core::refusal::HOSTNAME;
+use metallb_core::shared::SharedMap;
 
 use super::told::{News, Protocol, Told, Verdicts};
 use crate::kube::configuration::Configuration;
@@ -27,7 +28,7 @@ pub struct Decided {
 }
 
 /// The peers that hear of a service from this node.
-pub type Heard = BTreeMap<ServiceKey, BTreeSet<PeerName>>;
+pub type Heard = SharedMap<ServiceKey, FewSet<PeerName>>;
 
 /// The routes of this node, and what was said of them.
 #[derive(Debug)]
@@ -166,7 +167,7 @@ impl Routing {
         };
         let news = self.told.tell(world.node(), verdicts, &changed, reference);
         let affected: BTreeSet<ServiceKey> = if std::mem::take(&mut self.all_untold) {
-            let heard = self.heard.iter().flat_map(BTreeMap::keys);
+            let heard = self.heard.iter().flat_map(SharedMap::keys);
             heard.cloned().chain(world.services().map(|(service, _)| service.clone())).collect()
         } else {
             let gone = news.withdrawn.iter().map(|(service, _)| service);
