@@ -6,6 +6,7 @@ mod peer;
 mod routing;
 mod slices;
 mod state;
+mod succession;
 mod told;
 
 #[cfg(test)]
@@ -37,6 +38,7 @@ pub use peer::Peer;
 use routing::Routing;
 pub use routing::{Decided, Heard};
 use slices::Slices;
+use succession::Succession;
 pub use told::{News, Protocol};
 use told::{Told, Verdicts};
 
@@ -81,6 +83,7 @@ pub struct Facts {
     planner: Planner,
     tables: Tables,
     tables_changed: bool,
+    succession: Succession,
     told: Told,
     routing: Routing,
     departure: Progress,
@@ -117,6 +120,7 @@ impl Facts {
             planner: Planner::default(),
             tables: Tables::default(),
             tables_changed: true,
+            succession: Succession::default(),
             told: Told::new(Protocol::Layer2),
             routing: Routing::new(profile),
             untold: BTreeSet::new(),
@@ -185,6 +189,7 @@ impl Facts {
         self.informed = speakers.is_some();
         if let Some(speakers) = speakers {
             let touched = self.world.set_speakers(speakers);
+            self.tables_changed |= Succession::forget_living(&mut self.tables, &self.world);
             self.touch_layer2(touched);
         }
     }
@@ -241,7 +246,10 @@ impl Facts {
             let touched = std::mem::replace(&mut self.touched, Touched::nothing());
             let changed = self.planner.replan(&self.world, &touched);
             for address in &changed {
-                let now = self.planner.plan().get(address).and_then(|plan| plan.announce.as_ref());
+                let plan = self.planner.plan().get(address);
+                let owner = plan.and_then(|plan| plan.owner.as_ref());
+                self.tables_changed |= self.succession.follow(&mut self.tables, &self.world, *address, owner);
+                let now = plan.and_then(|plan| plan.announce.as_ref());
                 if self.tables.announced.get(address) != now {
                     let announced = Arc::make_mut(&mut self.tables.announced);
                     match now {

@@ -10,29 +10,29 @@ mod driver;
 mod groups;
 mod responder;
 mod responders;
+mod succession;
 mod tables;
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use metallb_core::names::NodeName;
 use metallb_core::plan::Speakers;
-use metallb_protocols::announcer::Announcer;
 use metallb_protocols::liveness::{Liveness, Timing};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use tokio::sync::watch;
 
 pub use metallb_protocols::announcer::Refresh;
-pub use tables::{Phase, Station, Tables};
+pub use tables::{Phase, Predecessor, Station, Tables};
 
 use super::metrics::Metrics;
 use driver::Driver;
 use groups::Groups;
-use responders::Responders;
 
 /// How heartbeats are exchanged.
 #[derive(Clone, Debug)]
@@ -45,6 +45,15 @@ pub struct Heartbeats {
     pub boot_id: u64,
 }
 
+/// How addresses move.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    /// How often neighbours are told again; `None`: only when an address moved here.
+    pub refresh: Option<Refresh>,
+    /// How long a silent speaker has to come back while its node lives.
+    pub restart_grace: Duration,
+}
+
 /// The running lane.
 pub struct Lane {
     tables: Arc<ArcSwap<Tables>>,
@@ -55,12 +64,11 @@ pub struct Lane {
 }
 
 impl Lane {
-    /// Starts the thread. Without heartbeats every node counts as having a speaker; without `refresh` neighbours are told of an
-    /// address only when it moved here.
+    /// Starts the thread. Without heartbeats every node counts as having a speaker.
     pub fn start(
         node: NodeName,
         heartbeats: Option<Heartbeats>,
-        refresh: Option<Refresh>,
+        pace: Pace,
         metrics: Metrics,
     ) -> anyhow::Result<Self> {
         let (sender, speakers) = watch::channel(heartbeats.is_none().then_some(Speakers::EveryNode));
@@ -74,10 +82,7 @@ impl Lane {
         let tables = Arc::new(ArcSwap::from_pointee(Tables::default()));
         let wake = Arc::new(EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?);
         let groups = Groups::start().context("cannot start the thread for multicast groups")?;
-        let responders = Responders::new(metrics);
-        let announcer = Announcer::new(refresh);
-        let driver =
-            Driver::new(tables.clone(), wake.clone(), sender, responders, groups, announcer, heartbeats);
+        let driver = Driver::new(tables.clone(), wake.clone(), sender, groups, pace, metrics, heartbeats);
         let thread = std::thread::Builder::new()
             .name("layer2".to_owned())
             .spawn(move || driver.run())

@@ -29,7 +29,7 @@ use super::lane::{Heartbeats, Lane, Refresh};
 use super::metrics::Metrics;
 use super::outlet::Outlet;
 use super::reports::Reports;
-use super::{bfd, bgp, excluded, reporting};
+use super::{bfd, bgp, excluded, lane, reporting};
 use crate::kube::caveats::Caveats;
 use crate::kube::configuration_state::{self, Component};
 use crate::kube::{
@@ -75,7 +75,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let mut facts =
         Facts::new(node.clone(), args.ignore_exclude_lb, heartbeats.is_some(), profile(args.bgp_type), pace);
     let speaker_labels = heartbeats.is_some().then(|| args.ml_labels.clone());
-    let lane = Lane::start(node.clone(), heartbeats, refresh(&args)?, metrics.clone())?;
+    let lane = Lane::start(node.clone(), heartbeats, moving(&args)?, metrics.clone())?;
     let (caveats, to_tell) = Caveats::new();
     tokio::spawn(bgp_extras::follow(client.clone(), namespace.clone(), caveats.clone()));
     let outlet = match args.bgp_type {
@@ -254,6 +254,11 @@ fn heartbeats(args: &Args) -> anyhow::Result<Option<Heartbeats>> {
 }
 
 /// How often neighbours are told of an address that is here.
+fn moving(args: &Args) -> anyhow::Result<lane::Pace> {
+    let restart_grace = Duration::from_secs(args.restart_grace_seconds.into());
+    Ok(lane::Pace { refresh: refresh(args)?, restart_grace })
+}
+
 fn refresh(args: &Args) -> anyhow::Result<Option<Refresh>> {
     if args.refresh_seconds == 0 {
         return Ok(None);

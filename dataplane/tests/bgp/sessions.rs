@@ -6,7 +6,7 @@ use std::time::Duration;
 use metallb_core::config::{Community, Peer, RemoteAs, SessionFamilies};
 use metallb_core::plan::RouteAttributes;
 use metallb_lab::eventually;
-use metallb_lab::routers::{Config, Family, Make, Neighbour, Path, Remote};
+use metallb_lab::routers::{Config, Distance, Family, Make, Neighbour, Path, Remote};
 
 use super::fake::{Fake, Manner};
 use super::node::{Node, OURS, TOR, leaving, peer};
@@ -111,6 +111,28 @@ async fn both_families_go_over_one_session_of_either() {
             let v6 = tor.route("2001:db8:1::1/128", |paths| paths.len() == 1).await;
             assert!(v6[0].next_hops.contains(&ip(NODE_V6)), "{make} {address} {v6:?}");
         }
+    })
+    .await;
+}
+
+/// An address of the loopback that is no loopback address leads to the node; `::1` leads the router to itself.
+#[tokio::test]
+async fn a_session_from_an_address_of_the_loopback_names_one_of_the_interface_for_the_other_family() {
+    with_each([Make::Frr, Make::Bird], async |make| {
+        let site = Site::new();
+        site.node.addresses("lo", &["10.255.0.1/32"]).unwrap();
+        site.tor.route("10.255.0.1/32", NODE).unwrap();
+        let known = Neighbour::at(ip("10.255.0.1"), Remote::As(OURS)).distance(Distance::Multihop(5));
+        let tor = site.router(make, known.source(ip(ROUTER)).families(Family::ALL)).await;
+        let mut node = Node::start(&site.node);
+        let source_address = Some(ip("10.255.0.1"));
+        let families = SessionFamilies::Both;
+        node.peer("tor", Peer { multihop: true, source_address, families, ..peer(ROUTER) });
+        node.announce(&[VIP, "2001:db8:1::1/128"]);
+        let v4 = tor.route(VIP, |paths| paths.len() == 1).await;
+        assert_eq!(v4[0].next_hops, [ip("10.255.0.1")], "{make}");
+        let v6 = tor.route("2001:db8:1::1/128", |paths| paths.len() == 1).await;
+        assert!(v6[0].next_hops.contains(&ip(NODE_V6)), "{make} {v6:?}");
     })
     .await;
 }
@@ -236,11 +258,11 @@ async fn what_a_router_is_to_know_is_counted_beside_what_it_knows_and_what_waits
     node.announce(&[VIP, "203.0.113.2/32"]);
     let counted = || {
         let names = ["announced_prefixes_total", "pending_prefixes_total", "queued_prefixes"];
-        names.map(|name| node.counted(&format!("metallb_bgp_{name}")))
+        names.map(|name| node.counted(&format!("metallb_bgp_{name}")).to_string())
     };
     eventually(Duration::from_secs(20), "both are announced", async || {
         let counted = counted();
-        if counted == [2.0, 2.0, 0.0] { Ok(()) } else { Err(format!("{counted:?}")) }
+        if counted == ["2", "2", "0"] { Ok(()) } else { Err(format!("{counted:?}")) }
     })
     .await;
 }

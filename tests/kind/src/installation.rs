@@ -198,6 +198,29 @@ impl Installation {
         Ok(())
     }
 
+    /// Restarts the speakers node by node, as `kubectl rollout restart daemonset speaker` does, and waits for it.
+    pub async fn roll_speakers_out(&self) -> anyhow::Result<()> {
+        let api: Api<DaemonSet> = self.api();
+        let now = format!("{:?}", std::time::SystemTime::now());
+        let patch =
+            json!({ "spec": { "template": { "metadata": { "annotations": { "restartedAt": now } } } } });
+        api.patch("speaker", &PatchParams::default(), &Patch::Merge(patch)).await?;
+        eventually(ROLLED_OUT, "the speakers are rolled out", async || {
+            let found = match api.get("speaker").await {
+                Ok(found) => found,
+                Err(error) => return Verdict::NotYet(error.to_string()),
+            };
+            let status = found.status.clone().unwrap_or_default();
+            let wanted = status.desired_number_scheduled;
+            let done = status.observed_generation >= found.metadata.generation
+                && status.updated_number_scheduled == Some(wanted)
+                && status.number_ready == wanted;
+            if done { Verdict::Yes(()) } else { Verdict::NotYet(format!("{status:?}")) }
+        })
+        .await;
+        Ok(())
+    }
+
     async fn deployment_ready(&self, name: &str) {
         let api: Api<Deployment> = self.api();
         eventually(ROLLED_OUT, &format!("Deployment {name} is rolled out"), async || {

@@ -96,7 +96,7 @@ impl Dispatcher {
                         }
                     }
                 }
-                (stream, from) = accepted(self.listeners.as_ref()) => self.hand_over(stream, from),
+                (stream, from) = accepted(self.listeners.as_mut()) => self.hand_over(stream, from),
                 Some(ended) = self.tasks.join_next() => if let Err(error) = ended {
                     tracing::error!(event = "peerTaskEnded", %error, "a peer's task broke; the BGP lane ends");
                     return;
@@ -170,6 +170,10 @@ impl Dispatcher {
             tracing::debug!(event = "strangerRefused", %from, "no BGPPeer of this node has that address");
             return;
         };
+        if self.listeners.as_ref().is_some_and(|listeners| !listeners.vouches_for(from)) {
+            tracing::debug!(event = "connectionRefused", %from, "its password could not be set");
+            return;
+        }
         if let Err(error) = super::listener::dress(&stream, &running.wanted.transport) {
             tracing::warn!(event = "connectionRefused", %from, %error, "its socket does not take the options of the BGPPeer");
             return;
@@ -179,7 +183,7 @@ impl Dispatcher {
     }
 }
 
-async fn accepted(listeners: Option<&Listeners>) -> (TcpStream, IpAddr) {
+async fn accepted(listeners: Option<&mut Listeners>) -> (TcpStream, IpAddr) {
     match listeners {
         Some(listeners) => listeners.accept().await,
         None => std::future::pending().await,
@@ -210,6 +214,7 @@ mod tests {
             bfd: bfd.seen.clone(),
             neighbours: discovery.seen.clone(),
             missing: discovery.missing.clone(),
+            interfaces: discovery.interfaces.clone(),
             told: Told { seen: Arc::new(telling), metrics: Metrics::register(&registry).unwrap() },
         };
         let mut dispatcher = Dispatcher::new(Orders::new(), around, discovery, None, 0);

@@ -119,6 +119,7 @@ async fn begin(
         bfd: bfd_seen,
         neighbours: discovery.seen.clone(),
         missing: discovery.missing.clone(),
+        interfaces: discovery.interfaces.clone(),
         told: Told { seen: Arc::new(seen), metrics },
     };
     Ok(Dispatcher::new(orders, around, discovery, listeners, jitter))

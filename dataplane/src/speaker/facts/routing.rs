@@ -47,9 +47,7 @@ pub struct Routing {
     untold: BTreeSet<IpAddr>,
     /// Everything was decided anew: any service may be heard by others.
     all_untold: bool,
-    /// Routes were decided, be there none.
-    decided: bool,
-    /// `None` until then.
+    /// `None` until routes were decided, be there none.
     heard: Option<Heard>,
 }
 
@@ -65,8 +63,7 @@ impl Routing {
             draining: false,
             told: Told::new(Protocol::Bgp),
             untold: BTreeSet::new(),
-            all_untold: true,
-            decided: false,
+            all_untold: false,
             heard: None,
         }
     }
@@ -122,7 +119,6 @@ impl Routing {
             decided.routes = changes.peers;
         }
         if knows_routes {
-            self.decided = true;
             // They may be known to the planner for long: what it said of them then, nobody was there to take up.
             for name in std::mem::take(&mut self.newcomers) {
                 if let Some(routes) = self.planner.routes().get(&name) {
@@ -166,7 +162,12 @@ impl Routing {
             verdicts.map(|(service, verdict)| (service.clone(), told(verdict))).collect()
         };
         let news = self.told.tell(world.node(), verdicts, &changed, reference);
-        let affected: BTreeSet<ServiceKey> = if std::mem::take(&mut self.all_untold) {
+        let all = std::mem::take(&mut self.all_untold);
+        // The first thing that is decided is everything. Before that nobody knows, which is not the same as nobody hears.
+        if self.heard.is_none() && !all {
+            return (news, None);
+        }
+        let affected: BTreeSet<ServiceKey> = if all {
             let heard = self.heard.iter().flat_map(SharedMap::keys);
             heard.cloned().chain(world.services().map(|(service, _)| service.clone())).collect()
         } else {
@@ -174,9 +175,6 @@ impl Routing {
             let services = changed.iter().flat_map(|address| world.services_on(*address));
             services.map(|(service, _)| service).chain(gone).cloned().collect()
         };
-        if !self.decided {
-            return (news, None);
-        }
         let mut differs = self.heard.is_none();
         let heard = self.heard.get_or_insert_default();
         for service in affected {

@@ -1,7 +1,7 @@
 //! The loop of the lane: wait for packets, tables or time; then do what the protocols say.
 
 use std::collections::BTreeMap;
-use std::net::UdpSocket;
+use std::net::{IpAddr, UdpSocket};
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,15 +10,18 @@ use arc_swap::ArcSwap;
 use metallb_core::plan::Speakers;
 use metallb_protocols::announcer::Announcer;
 use metallb_protocols::liveness::{Input, Liveness, Output};
+use metallb_protocols::stand_in;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
 use tokio::sync::watch;
 
-use super::Heartbeats;
 use super::groups::{self, Groups};
-use super::responders::Responders;
+use super::responders::{Claim, Responders};
+use super::succession::{LINGER, Succession};
 use super::tables::{Phase, Protocol, Station, Tables};
+use super::{Heartbeats, Pace};
+use crate::speaker::metrics::Metrics;
 
 /// The longest frame or datagram that matters. An ARP frame has 60 bytes, a heartbeat at most 278.
 const BUFFER: usize = 2048;
@@ -35,7 +38,10 @@ pub(super) struct Driver {
     responders: Responders,
     groups: Groups,
     announcer: Announcer,
+    succession: Succession,
     heartbeats: Option<(UdpSocket, Heartbeats, Liveness)>,
+    /// Set when the speaker leaves.
+    end: Option<Instant>,
 }
 
 impl Driver {
@@ -43,16 +49,28 @@ impl Driver {
         shared: Arc<ArcSwap<Tables>>,
         wake: Arc<EventFd>,
         speakers: watch::Sender<Option<Speakers>>,
-        responders: Responders,
         groups: Groups,
-        announcer: Announcer,
+        pace: Pace,
+        metrics: Metrics,
         heartbeats: Option<(UdpSocket, Heartbeats, Liveness)>,
     ) -> Self {
         let tables = shared.load_full();
-        Self { shared, wake, speakers, tables, responders, groups, announcer, heartbeats }
+        let Pace { refresh, restart_grace } = pace;
+        Self {
+            shared,
+            wake,
+            speakers,
+            tables,
+            responders: Responders::new(metrics),
+            groups,
+            announcer: Announcer::new(refresh),
+            succession: Succession::new(restart_grace),
+            heartbeats,
+            end: None,
+        }
     }
 
-    /// Runs until the tables say that the speaker leaves.
+    /// Runs until the tables say that the speaker leaves, and a little longer: others may not have heard of it yet.
     pub(super) fn run(mut self) {
         let mut buffer = [0; BUFFER];
         loop {
@@ -64,7 +82,7 @@ impl Driver {
             self.receive_frames(&mut buffer);
             self.receive_heartbeats(&mut buffer);
             self.pass_time();
-            if self.tables.phase == Phase::Leaving {
+            if self.end.is_some_and(|end| end <= Instant::now()) {
                 return;
             }
         }
@@ -72,7 +90,12 @@ impl Driver {
 
     /// Returns when something may be due: a packet, new tables, or a timer.
     fn wait(&self) -> nix::Result<()> {
-        let timers = [self.announcer.poll_timeout(), self.responders.poll_timeout()];
+        let timers = [
+            self.announcer.poll_timeout(),
+            self.responders.poll_timeout(),
+            self.succession.poll_timeout(),
+            self.end,
+        ];
         let liveness = self.heartbeats.as_ref().and_then(|(_, _, liveness)| liveness.poll_timeout());
         let due = timers.into_iter().flatten().chain(liveness).min();
         let timeout = match due.map(|due| due.saturating_duration_since(Instant::now())) {
@@ -99,12 +122,19 @@ impl Driver {
         let new = self.shared.load_full();
         if !Arc::ptr_eq(&new, &self.tables) {
             let old = std::mem::replace(&mut self.tables, new.clone());
+            self.succession.change(now, &old, &new);
             self.announce_what_is_new(now, &old, &new);
             self.responders.change(now, &old, &new);
             if !Arc::ptr_eq(&old.announced, &new.announced) || !Arc::ptr_eq(&old.stations, &new.stations) {
-                self.groups.set(groups::wanted(&new));
+                self.groups.set(groups::wanted(&new, &self.succession));
             }
             self.tell_liveness(now, &old, &new);
+            if new.phase == Phase::Leaving {
+                // Who follows has the word from now on.
+                self.announcer = Announcer::default();
+                self.end = Some(now + LINGER);
+            }
+            self.settle_succession(now);
         }
     }
 
@@ -127,7 +157,33 @@ impl Driver {
             let moved_here = old.announced.get(address) != Some(interfaces);
             let mut came_up = came_up.get(&Protocol::of(*address)).into_iter().flatten();
             if moved_here || came_up.any(|name| interfaces.contains(name)) {
-                self.announcer.start(now, *address);
+                self.announce(now, *address);
+            }
+        }
+    }
+
+    /// Begins a burst, unless the address may go back to where it was.
+    fn announce(&mut self, now: Instant, address: IpAddr) {
+        if !self.succession.is_waiting(&self.tables, address) {
+            self.announcer.start(now, address);
+        }
+    }
+
+    fn settle_succession(&mut self, now: Instant) {
+        while let Some(output) = self.succession.poll_output() {
+            match output {
+                stand_in::Output::Ask(address) => self.responders.ask(address),
+                stand_in::Output::Lives(node) => {
+                    tracing::info!(event = "standingIn", %node, "its speaker is silent, and it is not: answering in its name");
+                }
+                stand_in::Output::TakeOver(node) => {
+                    tracing::info!(event = "takeOver", %node, "its addresses are announced from here");
+                    let tables = Arc::clone(&self.tables);
+                    let its = tables.inherited.iter().filter(|(_, predecessor)| predecessor.node == node);
+                    for (address, _) in its {
+                        self.announcer.start(now, *address);
+                    }
+                }
             }
         }
     }
@@ -146,9 +202,22 @@ impl Driver {
     }
 
     fn receive_frames(&mut self, buffer: &mut [u8]) {
-        for address in self.responders.receive(&self.tables, buffer) {
-            self.announcer.contested(Instant::now(), address);
+        let now = Instant::now();
+        for claim in self.responders.receive(&self.tables, &self.succession, buffer) {
+            match claim {
+                Claim::Contested(address) if self.end.is_some() || !self.has(address) => {} // it is theirs
+                Claim::Contested(address) => self.announcer.contested(now, address),
+                Claim::Answered { interface, address, station } => {
+                    self.succession.heard(now, interface, address, station);
+                }
+            }
         }
+        self.settle_succession(now);
+    }
+
+    /// Is the address announced from here, in this node's own name?
+    fn has(&self, address: IpAddr) -> bool {
+        self.tables.announced.contains_key(&address) && !self.succession.is_waiting(&self.tables, address)
     }
 
     fn receive_heartbeats(&mut self, buffer: &mut [u8]) {
@@ -174,6 +243,10 @@ impl Driver {
             self.liveness(now, Input::Tick);
         }
         self.responders.pass_time(now, &self.tables);
+        if self.succession.pass_time(now) {
+            self.groups.set(groups::wanted(&self.tables, &self.succession));
+        }
+        self.settle_succession(now);
         for _ in 0..TURN {
             let Some(address) = self.announcer.poll_output(now) else { break };
             self.responders.tell(&self.tables, address);
@@ -203,7 +276,9 @@ impl Driver {
                 Output::Paused => {
                     tracing::warn!(event = "paused", "this process stood still; telling all addresses anew");
                     for address in self.tables.announced.keys() {
-                        self.announcer.start(now, *address);
+                        if !self.succession.is_waiting(&self.tables, *address) {
+                            self.announcer.start(now, *address);
+                        }
                     }
                 }
                 Output::Dropped(why) => {

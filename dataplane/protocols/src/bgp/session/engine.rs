@@ -1,6 +1,8 @@
-//! The session: inputs to outputs. The steps of the state machine are in `steps`, messages in `messages`.
+//! The session: inputs to outputs. The steps of the state machine are in `steps`, messages in `messages`, and what a way
+//! that is there again means in `path`.
 
 mod messages;
+mod path;
 mod steps;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -20,12 +22,6 @@ use super::settings::Settings;
 use crate::bgp::adverts::{Adverts, Outlook, RouteAttributes};
 use crate::jitter::Jitter;
 
-/// An attempt to connect that takes longer is given up.
-const ATTEMPT: Duration = Duration::from_secs(10);
-/// An attempt that is no older may yet be answered. After that long the system repeats what got no answer.
-const LOST: Duration = Duration::from_secs(1);
-/// For so long after the path came up the next attempt waits for a second at first, whatever `spec.connectTime` says.
-const EAGER: Duration = Duration::from_secs(30);
 /// Until their OPEN came (RFC 4271 §8.2.2).
 const OPEN_HOLD: Duration = Duration::from_mins(4);
 /// A router that reads nothing is given up after this, or twice the hold time if that is longer (RFC 9687).
@@ -304,34 +300,6 @@ impl Session {
         self.settings = settings;
         if reset && self.started {
             self.stop(now, &Ending::Reconfigured);
-        }
-    }
-
-    /// What failed until now failed for want of a path, and says nothing about the attempts to come. The first of them may
-    /// fail too: of a router that stood still BFD returns before BGP does, which first clears away what was there.
-    fn path_up(&mut self, now: Instant) {
-        self.failures = 0;
-        self.eager_until = Some(now + EAGER);
-        let due = &mut self.main.due;
-        match self.main.state {
-            State::Idle | State::Active => due.attempt = due.attempt.map(|_| now),
-            // What was sent before the path was there is lost, and the system repeats it more and more rarely.
-            State::Connect => {
-                let began = due.attempt.and_then(|end| end.checked_sub(ATTEMPT));
-                if began.is_some_and(|began| began + LOST <= now) {
-                    due.attempt = Some(now);
-                }
-            }
-            // The system of a router takes connections also while nobody there reads them. If it began anew meanwhile
-            // nobody ever will.
-            State::OpenSent => {
-                let soon = now + ATTEMPT;
-                if due.hold.is_some_and(|hold| soon < hold) {
-                    due.hold = Some(soon);
-                    self.main.patience = ATTEMPT;
-                }
-            }
-            State::OpenConfirm | State::Established => {}
         }
     }
 
