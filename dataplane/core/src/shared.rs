@@ -4,7 +4,7 @@
 //! The entries are in pieces, each shared by all copies until one of these changes it.
 
 use std::borrow::Borrow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -51,6 +51,22 @@ impl<K: Ord, V> SharedMap<K, V> {
         let piece = self.pieces.get(self.piece_of(key))?;
         let place = place_of(piece, key).ok()?;
         piece.get(place).map(|(_, value)| value)
+    }
+
+    /// The keys whose value is another than it was in `earlier`, of which this is a changed copy: what both share is not
+    /// looked at.
+    pub fn changed_since<'m>(&'m self, earlier: &'m Self) -> BTreeSet<&'m K>
+    where
+        V: PartialEq,
+    {
+        let own = |map: &'m Self, other: &'m Self| {
+            let shared: BTreeSet<_> = other.pieces.iter().map(Arc::as_ptr).collect();
+            let own = map.pieces.iter().filter(move |piece| !shared.contains(&Arc::as_ptr(piece)));
+            own.flat_map(|piece| piece.iter())
+        };
+        let new = own(self, earlier).filter(|(key, value)| earlier.get(key) != Some(value));
+        let gone = own(earlier, self).filter(|(key, _)| self.get(key).is_none());
+        new.chain(gone).map(|(key, _)| key).collect()
     }
 
     /// The piece that `key` belongs into: the first that ends with it or behind it, or the one to be added.
@@ -179,6 +195,9 @@ mod tests {
             prop_assert!(shared.pieces.iter().all(|piece| (1..=PIECE).contains(&piece.len())));
             prop_assert_eq!(&shared, &map.iter().map(|(key, value)| (*key, *value)).collect());
             prop_assert!(copy.0.iter().eq(copy.1.iter()));
+            let differs = |key: &u16| map.get(key) != copy.1.get(key);
+            let differing: BTreeSet<u16> = (0..500).filter(differs).collect();
+            prop_assert!(shared.changed_since(&copy.0).into_iter().eq(differing.iter()));
         }
     }
 
