@@ -2,6 +2,7 @@
 //! lane, the events, the statuses and the metrics.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Instant;
 
 use k8s_openapi::api::core::v1::{Node, Pod, Service};
@@ -28,7 +29,7 @@ use crate::kube::configuration_state::{Verdict, publish};
 use crate::kube::service_l2_status::Announced;
 use crate::net::links::Links;
 use metallb_crds::cluster::node::LeavingSigns;
-use metallb_crds::cluster::service::{LoadBalancerClass, key, reference};
+use metallb_crds::cluster::service::{LoadBalancerClass, key};
 use metallb_crds::cluster::{endpoints, node, service};
 
 /// Changes that wait for the brain. When it is full the watches wait, and the API server keeps the changes.
@@ -235,5 +236,5 @@ fn read_service(object: &Service, class: &LoadBalancerClass) -> Option<Row> {
             tracing::warn!(event = "invalidIP", service = %key(object), problem, "not announced");
         })
         .ok()?;
-    Some(Row { service, reference: reference(object) })
+    Some(Row { service: Arc::new(service), uid: object.metadata.uid.as_deref().map(Box::from) })
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::Touched;
 use crate::config::Config;
@@ -116,7 +117,7 @@ pub struct World {
     node: NodeName,
     ignore_exclude_label: bool,
     config: Config,
-    services: BTreeMap<ServiceKey, Service>,
+    services: BTreeMap<ServiceKey, Arc<Service>>,
     on_address: BTreeMap<IpAddr, FewSet<ServiceKey>>,
     endpoints: BTreeMap<ServiceKey, Endpoints>,
     nodes: BTreeMap<NodeName, Node>,
@@ -144,12 +145,17 @@ impl World {
 
     /// The service is this; `None` when it is gone, or no load balancer of ours.
     pub fn set_service(&mut self, key: ServiceKey, service: Option<Service>) -> Touched {
+        self.set_shared_service(key, service.map(Arc::new))
+    }
+
+    /// The same of one that somebody else has too.
+    pub fn set_shared_service(&mut self, key: ServiceKey, service: Option<Arc<Service>>) -> Touched {
         if self.services.get(&key) == service.as_ref() {
             return Touched::nothing();
         }
         let mut touched = BTreeSet::new();
         if let Some(old) = self.services.remove(&key) {
-            for address in old.addresses {
+            for address in old.addresses.iter().copied() {
                 if let Some(services) = self.on_address.get_mut(&address) {
                     services.remove(&key);
                     if services.is_empty() {
@@ -255,17 +261,17 @@ impl World {
     /// The services that have `address`.
     pub fn services_on(&self, address: IpAddr) -> impl Iterator<Item = (&ServiceKey, &Service)> {
         let keys = self.on_address.get(&address).into_iter().flatten();
-        keys.filter_map(|key| Some((key, self.services.get(key)?)))
+        keys.filter_map(|key| Some((key, self.services.get(key)?.as_ref())))
     }
 
     /// Every service.
     pub fn services(&self) -> impl Iterator<Item = (&ServiceKey, &Service)> {
-        self.services.iter()
+        self.services.iter().map(|(key, service)| (key, service.as_ref()))
     }
 
     /// The service of that name.
     pub fn service(&self, key: &ServiceKey) -> Option<&Service> {
-        self.services.get(key)
+        self.services.get(key).map(Arc::as_ref)
     }
 
     /// The interfaces of this node.
