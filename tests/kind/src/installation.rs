@@ -17,7 +17,7 @@ use serde_json::json;
 /// Where the manifest installs everything.
 pub const NAMESPACE: &str = "metallb-system";
 /// Long beside what it takes, as the machine may be busy.
-const ROLLED_OUT: Duration = Duration::from_mins(2);
+pub const ROLLED_OUT: Duration = Duration::from_mins(2);
 
 /// The top of the source tree.
 fn tree() -> &'static Path {

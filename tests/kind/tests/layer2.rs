@@ -34,7 +34,7 @@ async fn metallb_on_a_whole_cluster() {
     scenario.a_node_without_power_is_replaced_in_time().await;
     scenario.a_speaker_that_is_killed_while_announcing_costs_no_request().await;
     scenario.a_rollout_of_the_speakers_costs_no_request().await;
-    scenario.an_excluded_node_hands_its_address_over_without_losing_a_request().await;
+    scenario.an_excluded_node_hands_its_address_over_at_no_more_than_the_request_under_way().await;
     scenario.deleting_metallb_removes_it_and_applying_it_again_restores_the_same_addresses().await;
 }
 
@@ -197,7 +197,7 @@ impl Scenario<'_> {
         assert_eq!(noticed.failed, 0, "{noticed:?}");
     }
 
-    async fn an_excluded_node_hands_its_address_over_without_losing_a_request(&self) {
+    async fn an_excluded_node_hands_its_address_over_at_no_more_than_the_request_under_way(&self) {
         let (address, announcer) = self.announced().await;
         let watch = Watch::start(&self.cluster.host("client"), address);
         let nodes: Api<Node> = Api::all(self.metallb.admin.client());
@@ -213,7 +213,8 @@ impl Scenario<'_> {
         label(json!(null)).await;
         self.returns_to(address, &announcer).await;
         let noticed = watch.finish().unwrap();
-        assert_eq!(noticed.failed, 0, "{noticed:?}");
+        // It moved twice, and each time one connection may have been open: the new node does not know it.
+        assert!(noticed.failed <= 2 && noticed.longest_gap < Duration::from_secs(5), "{noticed:?}");
     }
 
     /// The address of the service that is there all the time, and its node.
