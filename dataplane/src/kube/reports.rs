@@ -35,7 +35,8 @@ use due::Due;
 const INPUTS: usize = 64;
 /// What changes within a round is brought in line together.
 const ROUND: Duration = Duration::from_millis(500);
-/// After a write failed, and against drift: look again this often.
+/// What the watch tells is set right in the next round. After a write failed, and should a change have been missed, all is
+/// looked at again this often.
 const SWEEP: Duration = Duration::from_secs(10);
 /// An object that was deleted by somebody else is not created again before.
 const RECREATE: Duration = Duration::from_secs(10);
@@ -180,8 +181,9 @@ pub async fn keep<K: Report>(
                         continue;
                     }
                     for action in actions::<K>(objects.rows(), &saying, &me, &about) {
-                        if !is_premature::<K>(&action, &mut created) {
-                            perform(&api, &me, action, &mut objects, &owners).await;
+                        match premature::<K>(&action, &mut created) {
+                            Some(subject) => due.add(subject),
+                            None => perform(&api, &me, action, &mut objects, &owners).await,
                         }
                     }
                 }
@@ -230,15 +232,18 @@ fn take_in<K: Report>(
 }
 
 /// Somebody else may delete what this speaker creates: another one that does not hear it, and thinks that it speaks.
-/// Then creating it again at once would keep the API server busy and help nobody.
-fn is_premature<K: Report>(action: &ActionOf<K>, created: &mut BTreeMap<K::Subject, Instant>) -> bool {
-    let Action::Create(subject, _) = action else { return false };
+/// Then creating it again at once would keep the API server busy and help nobody. The subject that has to wait, if so.
+fn premature<'a, K: Report>(
+    action: &'a ActionOf<K>,
+    created: &mut BTreeMap<K::Subject, Instant>,
+) -> Option<&'a K::Subject> {
+    let Action::Create(subject, _) = action else { return None };
     created.retain(|_, at| at.elapsed() < RECREATE);
     if created.contains_key(subject) {
-        return true;
+        return Some(subject);
     }
     created.insert(subject.clone(), Instant::now());
-    false
+    None
 }
 
 /// What is to do so that every subject that is `due` has one object of this node, which says what there is to say, and no

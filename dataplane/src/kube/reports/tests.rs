@@ -186,7 +186,7 @@ fn an_object_without_all_labels_is_nobodys() {
 fn what_somebody_deletes_is_not_made_again_at_once() {
     let create = Action::Create(service("web"), ServiceBGPStatus::default().status.unwrap_or_default());
     let mut created = BTreeMap::new();
-    assert!(!is_premature::<ServiceBGPStatus>(&create, &mut created));
-    assert!(is_premature::<ServiceBGPStatus>(&create, &mut created));
-    assert!(!is_premature::<ServiceBGPStatus>(&Action::Delete("bgp-a".into()), &mut created));
+    assert_eq!(premature::<ServiceBGPStatus>(&create, &mut created), None);
+    assert_eq!(premature::<ServiceBGPStatus>(&create, &mut created), Some(&service("web")));
+    assert_eq!(premature::<ServiceBGPStatus>(&Action::Delete("bgp-a".into()), &mut created), None);
 }
