@@ -105,10 +105,24 @@ impl<'i> Announcements<'i> {
 
     /// The node elected to announce each address.
     pub(super) fn owners(&self) -> BTreeMap<IpAddr, NodeName> {
-        let Some(any) = self.nodes().next() else { return BTreeMap::new() };
-        let mut planner = Planner::default();
-        planner.replan(&self.seen_from(any), &Touched::Everything);
+        let planner = self.planner();
         planner.plan().iter().filter_map(|(address, plan)| Some((*address, plan.owner.clone()?))).collect()
+    }
+
+    /// The nodes that may announce each address on layer 2, in the order in which they would: the first does.
+    pub(super) fn candidates(&self) -> BTreeMap<IpAddr, Vec<NodeName>> {
+        let planner = self.planner();
+        let of = |address: &IpAddr| planner.candidates(*address).into_iter().cloned().collect();
+        planner.plan().keys().map(|address| (*address, of(address))).collect()
+    }
+
+    /// What is the same for all nodes, decided by any of them.
+    fn planner(&self) -> Planner {
+        let mut planner = Planner::default();
+        if let Some(any) = self.nodes().next() {
+            planner.replan(&self.seen_from(any), &Touched::Everything);
+        }
+        planner
     }
 
     /// What each node decides about `address`. One world is shown to all of them, and only this address is planned: a
