@@ -1,5 +1,7 @@
 //! Reaching the API server: the client, MetalLB's namespace, and the own Pod.
 
+mod connection;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -36,7 +38,7 @@ pub async fn client(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
     };
     config.connect_timeout = Some(REQUEST_TIMEOUT);
     config.read_timeout = Some(SILENCE);
-    Ok(Client::try_from(config)?)
+    Ok(connection::open(config)?)
 }
 
 /// Makes ring the TLS provider of the process. Harmless when called again.

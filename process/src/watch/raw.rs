@@ -31,6 +31,7 @@ impl Raw {
     }
 
     /// The object. What cannot be read has metadata all the same, whose absence would be an error of the watch.
+    #[allow(clippy::result_large_err)] // looked at and gone before the next one is read
     pub fn read<K: DeserializeOwned>(&self) -> Read<K> {
         serde_json::from_str(self.text.get()).map_err(|error| InvalidObject {
             error: without_place(&error.to_string()).to_owned(),
