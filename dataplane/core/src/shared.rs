@@ -183,9 +183,10 @@ mod tests {
             let mut map: BTreeMap<_, _> = first.iter().copied().collect();
             let copy = (shared.clone(), map.clone());
             for (key, value) in changes {
-                match value {
-                    Some(value) => prop_assert_eq!(shared.insert(key, value), map.insert(key, value)),
-                    None => prop_assert_eq!(shared.remove(&key), map.remove(&key)),
+                if let Some(value) = value {
+                    prop_assert_eq!(shared.insert(key, value), map.insert(key, value));
+                } else {
+                    prop_assert_eq!(shared.remove(&key), map.remove(&key));
                 }
                 prop_assert_eq!(shared.get(&key), map.get(&key));
             }
