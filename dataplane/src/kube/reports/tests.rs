@@ -120,7 +120,9 @@ fn only_what_is_due_is_looked_at() {
     let status = ServiceL2Status::status(&me().node, &service("new"), &Interfaces::All);
     let mut due = Due::default();
     assert_eq!((about(&due), due.is_nothing()), (vec![], true));
-    ["gone", "new", "stays", "never-was"].into_iter().for_each(|name| due.add(&service(name)));
+    for name in ["gone", "new", "stays", "never-was"] {
+        due.add(&service(name));
+    }
     let done = [Action::Delete("l2-a".into()), Action::Create(service("new"), status)];
     assert_eq!((about(&due), due.is_nothing()), (done.into(), false));
     assert_eq!(about(&Due::Everything).len(), 4);
