@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use kube::ResourceExt;
 use metallb_core::config::{Config, Interfaces};
+use metallb_core::few::FewSet;
 use metallb_core::names::{InterfaceName, NodeName, PeerName, ServiceKey};
 use metallb_core::plan::{AddressPlan, Endpoints, Planner, RoutePlanner, Speakers, Touched, World};
 use metallb_core::refusal::AnnouncementRefusal;
@@ -145,7 +146,7 @@ impl<'i> Announcements<'i> {
         &self,
         address: IpAddr,
         service: &ServiceKey,
-    ) -> Vec<(NodeName, Result<BTreeSet<PeerName>, AnnouncementRefusal>)> {
+    ) -> Vec<(NodeName, Result<FewSet<PeerName>, AnnouncementRefusal>)> {
         let Some(first) = self.nodes().next().filter(|_| !self.config.bgp_advertisements.is_empty()) else {
             return Vec::new();
         };

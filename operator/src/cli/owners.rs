@@ -133,7 +133,7 @@ fn reports(inventory: &Inventory, allocations: &[Allocation]) -> BTreeMap<IpAddr
 fn others(announcements: &Announcements<'_>, address: IpAddr, owner: Option<&NodeName>) -> Vec<OnNode> {
     let verdicts = announcements.verdicts(address).into_iter().filter(|(node, _)| Some(node) != owner);
     let refused = verdicts.filter_map(|(node, plan)| {
-        let refusal = plan?.services.into_values().find_map(Result::err)?;
+        let refusal = plan?.services.values().find_map(|verdict| verdict.as_ref().err().cloned())?;
         Some(OnNode { node: node.to_string(), refusal: Some(Why::of(&refusal)) })
     });
     refused.collect()
