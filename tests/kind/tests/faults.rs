@@ -1,0 +1,64 @@
+//! What a client notices when something goes wrong with the node that announces an address on layer 2.
+//!
+//! One cluster is struck again and again. What it takes in time is measured by `bench-faults`; here machines are busy, and get
+//! five times the promise.
+
+#![allow(clippy::unwrap_used)] // a scenario ends where it fails
+
+use std::time::Duration;
+
+use metallb_lab::Cluster;
+use metallb_scenarios::fault::Fault;
+use metallb_scenarios::installation::{Installation, options};
+use metallb_scenarios::outage::Load;
+use metallb_scenarios::trial::{Trial, Trials};
+
+/// The promise is half a second.
+const OUTAGE: Duration = Duration::from_millis(2500);
+/// What may be under way when an address moves between two living nodes: the new one does not know it.
+const UNDER_WAY: usize = 2;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_happens_to_the_announcing_node_its_addresses_are_served() {
+    let cluster = Cluster::up(options("e2e-faults").unwrap()).await.unwrap();
+    let metallb = Installation::prepare(&cluster).await.unwrap();
+    let trials = Trials::prepare(&cluster, &metallb).await.unwrap();
+    let load = Load { long_lived: 3, ..Load::default() };
+    // IPv4 and IPv6 take turns: with both, each fault has met each family twice in a while.
+    let turn = std::process::id() as usize;
+    for (n, fault) in Fault::ALL.into_iter().enumerate() {
+        let address = trials.addresses[(n + turn) % 2];
+        let trial = trials.run(fault, address, load).await.unwrap();
+        println!("{}", told(&trial));
+        judge(&trial);
+    }
+}
+
+fn told(trial: &Trial) -> String {
+    let Trial { fault, address, outage, struck, healed } = trial;
+    format!(
+        "{} ({address}): first answer after {outage:?}, {} failed of {}, {} of {} open connections broke, {} failed when put right",
+        fault.name(),
+        struck.failed,
+        struck.failed + struck.answered,
+        struck.broken,
+        struck.broken + struck.kept,
+        healed.failed
+    )
+}
+
+fn judge(trial: &Trial) {
+    let told = told(trial);
+    match trial.fault {
+        Fault::PowerOff | Fault::PowerOffWithoutApiServer | Fault::CarrierLoss | Fault::Partition => {
+            assert!(trial.outage < OUTAGE, "{told}");
+        }
+        Fault::Kill | Fault::Stop | Fault::Rollout => {
+            assert_eq!((trial.struck.failed, trial.struck.broken), (0, 0), "{told}");
+        }
+        Fault::HeartbeatsCut | Fault::Exclude | Fault::Leave => {
+            assert!(trial.struck.failed <= UNDER_WAY, "{told}");
+        }
+    }
+    assert!(trial.healed.longest_gap < OUTAGE, "{told}");
+}
