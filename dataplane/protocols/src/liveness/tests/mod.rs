@@ -1,0 +1,4 @@
+//! Liveness: tables of small cases, and simulations in virtual time.
+
+mod cluster;
+mod small;
