@@ -1,15 +1,18 @@
 //! When to tell the neighbours that an address is here: at once when it moved here, and again for some seconds, because
-//! the first telling may be lost and switches relearn at their own pace.
+//! the first telling may be lost and switches relearn at their own pace. Then now and again for as long as it is here:
+//! switches forget who is silent, and an address that only receives has nothing else to remind them with.
 //!
 //! Another station may have claimed the address in the meantime, in the belief that this one is dead. Once it is quiet
 //! again the neighbours are told anew, or they would go on sending to it: see [`Announcer::contested`].
 //!
-//! Not here: what the telling looks like (gratuitous ARP: [`crate::arp::Announcement`]) and on which interfaces.
+//! Not here: what the telling looks like ([`crate::arp::Announcement`], [`crate::ndp::Announcement`]) and on which interfaces.
 //! Start at [`Announcer::start`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
+
+use crate::jitter::Jitter;
 
 /// How long an address is repeated after it moved here.
 pub const BURST: Duration = Duration::from_secs(5);
@@ -21,29 +24,47 @@ pub const QUIET: Duration = Duration::from_secs(2);
 /// would talk each other down for ever.
 pub const CORRECTION: Duration = Duration::from_secs(30);
 
+/// How often an address is told after its burst.
+#[derive(Clone, Debug)]
+pub struct Refresh {
+    /// At the longest after the last time; up to a quarter sooner.
+    pub interval: Duration,
+    /// So that neither nodes nor addresses go in step.
+    pub jitter: Jitter,
+}
+
 /// The addresses that are being told about.
 #[derive(Clone, Debug, Default)]
 pub struct Announcer {
     addresses: BTreeMap<IpAddr, Telling>,
     /// The same by when they are due.
     due: BTreeSet<(Instant, IpAddr)>,
+    refresh: Option<Refresh>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Telling {
     next: Option<Instant>,
-    /// Repeated until then.
+    /// The burst lasts until then.
     until: Option<Instant>,
+    /// What comes next answers a claim.
+    corrects: bool,
     /// Claims before that are passed over.
     deaf_until: Option<Instant>,
 }
 
 impl Announcer {
+    /// One that tells addresses in bursts, and after them as `refresh` says.
+    pub fn new(refresh: Option<Refresh>) -> Self {
+        Self { refresh, ..Self::default() }
+    }
+
     /// `address` moved here at `now`, or an interface came up on which it is announced: tell it now, and for the next
     /// [`BURST`]. A burst that runs already starts over.
     pub fn start(&mut self, now: Instant, address: IpAddr) {
         let telling = self.addresses.entry(address).or_default();
         telling.until = Some(now + BURST);
+        telling.corrects = false;
         self.schedule(address, Some(now));
     }
 
@@ -58,7 +79,7 @@ impl Announcer {
             telling.until = Some(until.max(now + QUIET));
             telling.deaf_until = Some(now + CORRECTION);
         } else {
-            telling.until = None;
+            telling.corrects = true;
             self.schedule(address, Some(now + QUIET));
         }
     }
@@ -76,18 +97,18 @@ impl Announcer {
             return None;
         }
         let telling = self.addresses.entry(address).or_default();
-        if telling.until.is_none() {
+        if std::mem::take(&mut telling.corrects) {
             telling.deaf_until = Some(now + CORRECTION);
         }
-        let next = telling
-            .until
-            .map(|_| now + INTERVAL)
-            .filter(|next| telling.until.is_some_and(|until| *next <= until));
+        let repeated = Some(now + INTERVAL).filter(|next| telling.until.is_some_and(|until| *next <= until));
+        let refresh = |Refresh { interval, jitter }: &mut Refresh| now + jitter.of(*interval);
+        let next = repeated.or_else(|| self.refresh.as_mut().map(refresh));
         self.schedule(address, next);
         Some(address)
     }
 
-    /// When there is next something to tell. `None`: nothing is pending.
+    /// When there is next something to tell. `None`: nothing is pending. An address that is told again for as long as it is
+    /// here is always pending.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.due.first().map(|(due, _)| *due)
     }
@@ -134,6 +155,61 @@ mod tests {
         let (mut announcer, start) = (Announcer::default(), virtual_clock::start());
         announcer.start(start, address(1));
         assert_eq!(times(&mut announcer, start), [0, 1100, 2200, 3300, 4400]);
+    }
+
+    /// Minutes between tellings, with jitter that starts in one place.
+    fn refreshing(minutes: u64) -> Announcer {
+        let interval = Duration::from_mins(minutes);
+        Announcer::new(Some(Refresh { interval, jitter: Jitter::new(7) }))
+    }
+
+    /// The first `count` times, in seconds after `start`, at which the announcer speaks when polled just in time.
+    fn first(count: usize, announcer: &mut Announcer, start: Instant) -> Vec<u64> {
+        let mut told = Vec::new();
+        while let Some(now) = announcer.poll_timeout().filter(|_| told.len() < count) {
+            while announcer.poll_output(now).is_some() {
+                told.push((now - start).as_secs());
+            }
+        }
+        told
+    }
+
+    #[test]
+    fn after_its_burst_an_address_is_told_again_and_again_at_intervals_that_differ() {
+        let (mut announcer, start) = (refreshing(10), virtual_clock::start());
+        announcer.start(start, address(1));
+        let told = first(100, &mut announcer, start);
+        assert_eq!(told[..5], [0, 1, 2, 3, 4]);
+        let gaps: BTreeSet<u64> = told[4..].windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(gaps.iter().all(|gap| (450..=600).contains(gap)), "{gaps:?}");
+        assert!(gaps.len() > 50, "{gaps:?}");
+        announcer.stop(address(1));
+        assert_eq!(announcer.poll_timeout(), None);
+    }
+
+    #[test]
+    fn addresses_that_came_together_are_not_refreshed_together() {
+        let (mut announcer, start) = (refreshing(10), virtual_clock::start());
+        for n in 0..100 {
+            announcer.start(start, address(n));
+        }
+        let told = first(600, &mut announcer, start);
+        let refreshed: BTreeSet<u64> = told[500..].iter().copied().collect();
+        assert!(refreshed.len() > 50, "{refreshed:?}");
+    }
+
+    #[test]
+    fn a_refresh_hears_claims_as_before() {
+        let (mut announcer, start) = (refreshing(10), virtual_clock::start());
+        announcer.start(start, address(1));
+        let refreshed = first(6, &mut announcer, start)[5];
+        let claimed = start + seconds(refreshed + 1);
+        announcer.contested(claimed, address(1));
+        assert_eq!(announcer.poll_timeout(), Some(claimed + QUIET));
+        assert_eq!(announcer.poll_output(claimed + QUIET), Some(address(1)));
+        announcer.contested(claimed + QUIET, address(1));
+        let next = announcer.poll_timeout().unwrap();
+        assert!(next > claimed + seconds(400), "claims after a correction are passed over");
     }
 
     #[test]

@@ -6,16 +6,16 @@
 //!
 //! | room | protocol |
 //! |---|---|
-//! | [`ethernet`] | what ARP rides on |
+//! | [`ethernet`] | what ARP and NDP ride on |
 //! | [`arp`] | RFC 826: answering for addresses, and telling neighbours that they moved here (RFC 5227 §3) |
-//! | [`announcer`] | when to tell neighbours that an address moved here |
+//! | [`announcer`] | when to tell neighbours that an address moved here, or is still here |
+//! | [`responder`] | what answering by ARP and by NDP have in common |
 //! | [`bfd`] | RFC 5880, 5881, 5883: is the router still there? |
 //! | [`bgp`] | RFC 4271 and what followed: telling routers which addresses are reached through this node |
-//! | [`ndp`] | RFC 4861: finding the router on a link, and being found by it |
+//! | [`ndp`] | RFC 4861: answering for IPv6 addresses; finding the router on a link, and being found by it |
 //! | [`liveness`] | which nodes have a live speaker: heartbeats between speakers |
 //!
-//! [`jitter`] is what keeps nodes from doing things in step. Not here: sockets, clocks, randomness; and of NDP, answering
-//! for addresses.
+//! [`jitter`] is what keeps nodes from doing things in step. Not here: sockets, clocks, randomness.
 
 pub mod announcer;
 pub mod arp;
@@ -25,6 +25,7 @@ pub mod ethernet;
 pub mod jitter;
 pub mod liveness;
 pub mod ndp;
+pub mod responder;
 
 #[cfg(test)]
 mod virtual_clock;

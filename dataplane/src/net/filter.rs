@@ -35,6 +35,11 @@ const fn branch(code: u16, value: u32, when: u8, when_not: u8) -> SockFilter {
     SockFilter::new(code, when, when_not, value)
 }
 
+/// What the kernel made of a frame's destination, in place of a byte of it (`SKF_AD_OFF` + `SKF_AD_PKTTYPE`).
+const KIND_OF_DESTINATION: u32 = 0xffff_f004;
+/// Another station than that of the interface (`PACKET_OTHERHOST`). Also frames of a VLAN that this host is not in.
+const ANOTHER_STATION: u32 = 3;
+
 /// What may come from one router: packets that name our session.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected {
@@ -100,6 +105,41 @@ pub fn echo() -> Vec<SockFilter> {
         step(LOAD_HALF_AFTER_HEADER, destination),
         branch(EQUALS, u32::from(Hops::Single.port()), 2, 0),
         branch(EQUALS, u32::from(ECHO_PORT), 1, 0),
+        step(KEEP, 0),
+        step(KEEP, ALL),
+    ]
+}
+
+/// For a packet socket that hears ARP: requests and answers about IPv4 on Ethernet, to all or to this station.
+pub fn arp() -> Vec<SockFilter> {
+    let (kinds_of_address, operation) = (14, 20);
+    vec![
+        step(LOAD_BYTE, KIND_OF_DESTINATION),
+        branch(EQUALS, ANOTHER_STATION, 5, 0),
+        step(LOAD_WORD, kinds_of_address),
+        branch(EQUALS, 0x0001_0800, 0, 3),
+        step(LOAD_HALF, operation),
+        branch(EQUALS, 1, 2, 0),
+        branch(EQUALS, 2, 1, 0),
+        step(KEEP, 0),
+        step(KEEP, ALL),
+    ]
+}
+
+/// For a packet socket that hears IPv6: neighbours' solicitations and advertisements from this link, to a group or to this
+/// station.
+pub fn neighbours() -> Vec<SockFilter> {
+    let (protocol, hop_limit, kind) = (20, 21, 54);
+    vec![
+        step(LOAD_BYTE, protocol),
+        branch(EQUALS, 58, 0, 7),
+        step(LOAD_BYTE, kind),
+        branch(EQUALS, 135, 1, 0),
+        branch(EQUALS, 136, 0, 4),
+        step(LOAD_BYTE, hop_limit),
+        branch(EQUALS, 255, 0, 2),
+        step(LOAD_BYTE, KIND_OF_DESTINATION),
+        branch(EQUALS, ANOTHER_STATION, 0, 1),
         step(KEEP, 0),
         step(KEEP, ALL),
     ]

@@ -1,11 +1,14 @@
-//! The interfaces of this node, and which of them answer ARP. Followed by netlink events (`rtnetlink(7)`), not polled.
+//! The interfaces of this node, and which of them answer ARP and neighbour discovery. Followed by netlink events
+//! (`rtnetlink(7)`), not polled.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use futures::TryStreamExt as _;
 use metallb_core::names::InterfaceName;
 use metallb_protocols::ethernet::Mac;
 use regex::RegexSet;
+use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
 use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
 use rtnetlink::{Handle, MulticastGroup};
 use tokio::sync::watch;
@@ -17,8 +20,12 @@ use super::netlink::{self, Subject};
 pub struct Link {
     /// Its name.
     pub name: InterfaceName,
-    /// Its address, if it answers ARP: it is up, can broadcast, uses ARP, and is no part of another interface.
+    /// Its address, if it answers ARP: it is up, can broadcast, is for more than one neighbour, and is no part of another
+    /// interface.
     pub arp: Option<Mac>,
+    /// Its address, if it answers neighbour discovery: the same, but that it need not broadcast, and IPv6 is in use on it.
+    /// Where it is not, the kernel would not take the packets that an answer brings.
+    pub ndp: Option<Mac>,
 }
 
 /// The interfaces that were not excluded, by index.
@@ -36,15 +43,30 @@ struct Answering {
 
 impl Subject for Answering {
     type Value = Links;
-    const GROUPS: &'static [MulticastGroup] = &[MulticastGroup::Link];
+    const GROUPS: &'static [MulticastGroup] = &[MulticastGroup::Link, MulticastGroup::Ipv6Ifaddr];
 
     async fn list(&self, handle: &Handle) -> Result<Links, rtnetlink::Error> {
         let messages: Vec<LinkMessage> = handle.link().get().execute().try_collect().await?;
-        Ok(messages.iter().filter_map(|message| link(message, &self.excluded)).collect())
+        let addresses: Vec<AddressMessage> = handle.address().get().execute().try_collect().await?;
+        let speaking: BTreeSet<u32> = addresses.iter().filter_map(with_link_local).collect();
+        let link = |message| link(message, &self.excluded, &speaking);
+        Ok(messages.iter().filter_map(link).collect())
     }
 }
 
-fn link(message: &LinkMessage, excluded: &RegexSet) -> Option<(u32, Link)> {
+/// The interface, if that is its link-local address, which every interface has that uses IPv6 (RFC 4291 §2.8). It may still
+/// be tentative: addresses of services are others.
+fn with_link_local(message: &AddressMessage) -> Option<u32> {
+    let is_link_local = |attribute: &AddressAttribute| match attribute {
+        AddressAttribute::Local(IpAddr::V6(address)) | AddressAttribute::Address(IpAddr::V6(address)) => {
+            address.is_unicast_link_local()
+        }
+        _ => false, // other addresses, lifetimes, labels, …
+    };
+    message.attributes.iter().any(is_link_local).then_some(message.header.index)
+}
+
+fn link(message: &LinkMessage, excluded: &RegexSet, speaking: &BTreeSet<u32>) -> Option<(u32, Link)> {
     let (mut name, mut mac, mut is_part) = (None, None, false);
     for attribute in &message.attributes {
         match attribute {
@@ -56,9 +78,13 @@ fn link(message: &LinkMessage, excluded: &RegexSet) -> Option<(u32, Link)> {
     }
     let name = name.filter(|name| !excluded.is_match(name))?;
     let flags = message.header.flags;
-    let answers =
-        flags.contains(LinkFlags::Up | LinkFlags::Broadcast) && !flags.contains(LinkFlags::Noarp) && !is_part;
-    Some((message.header.index, Link { name: name.into(), arp: mac.filter(|_| answers) }))
+    let index = message.header.index;
+    // `Noarp` stands for resolving no neighbours at all, by whatever protocol.
+    let station =
+        mac.filter(|_| flags.contains(LinkFlags::Up) && !flags.contains(LinkFlags::Noarp) && !is_part);
+    let arp = station.filter(|_| flags.contains(LinkFlags::Broadcast));
+    let ndp = station.filter(|_| flags.contains(LinkFlags::Multicast) && speaking.contains(&index));
+    Some((index, Link { name: name.into(), arp, ndp }))
 }
 
 #[cfg(test)]
@@ -77,20 +103,35 @@ mod tests {
         message
     }
 
+    const MAC: Option<Mac> = Some(Mac([2, 0x77, 0, 0, 0, 0x11]));
+
     #[test]
-    fn only_an_interface_that_is_up_broadcasts_and_uses_arp_answers_it() {
-        let fit = LinkFlags::Up | LinkFlags::Broadcast;
-        let mac = Some(Mac([2, 0x77, 0, 0, 0, 0x11]));
-        for (flags, extra, arp) in [
-            (fit, None, mac),
-            (fit | LinkFlags::Running, None, mac),
-            (LinkFlags::Broadcast, None, None),
-            (LinkFlags::Up, None, None),
-            (fit | LinkFlags::Noarp, None, None),
-            (fit, Some(LinkAttribute::Controller(3)), None),
+    fn only_an_interface_that_is_up_resolves_neighbours_and_is_no_part_answers() {
+        let fit = LinkFlags::Up | LinkFlags::Broadcast | LinkFlags::Multicast;
+        for (flags, extra, arp, ndp) in [
+            (fit, None, MAC, MAC),
+            (fit | LinkFlags::Running, None, MAC, MAC),
+            (fit - LinkFlags::Up, None, None, None),
+            (fit - LinkFlags::Broadcast, None, None, MAC),
+            (fit - LinkFlags::Multicast, None, MAC, None),
+            (fit | LinkFlags::Noarp, None, None, None),
+            (fit, Some(LinkAttribute::Controller(3)), None, None),
         ] {
-            let link = link(&message("eth0", flags, extra.clone()), &RegexSet::empty());
-            assert_eq!(link, Some((7, Link { name: "eth0".into(), arp })), "{flags:?} {extra:?}");
+            let link = link(&message("eth0", flags, extra.clone()), &RegexSet::empty(), &[7].into());
+            assert_eq!(link, Some((7, Link { name: "eth0".into(), arp, ndp })), "{flags:?} {extra:?}");
+        }
+    }
+
+    #[test]
+    fn only_an_interface_with_a_link_local_address_answers_neighbour_discovery() {
+        let flags = LinkFlags::Up | LinkFlags::Broadcast | LinkFlags::Multicast;
+        for (address, ndp) in [("fe80::11", MAC), ("2001:db8::11", None), ("169.254.0.11", None)] {
+            let mut on_it = AddressMessage::default();
+            on_it.header.index = 7;
+            on_it.attributes = vec![AddressAttribute::Address(address.parse().unwrap())];
+            let speaking = with_link_local(&on_it).into_iter().collect();
+            let (_, link) = link(&message("eth0", flags, None), &RegexSet::empty(), &speaking).unwrap();
+            assert_eq!((link.arp, link.ndp), (MAC, ndp), "{address}");
         }
     }
 
@@ -98,8 +139,9 @@ mod tests {
     fn an_excluded_interface_does_not_exist() {
         let excluded = RegexSet::new(["^veth.*", "dummy"]).unwrap();
         let flags = LinkFlags::Up | LinkFlags::Broadcast;
-        assert_eq!(link(&message("veth1", flags, None), &excluded), None);
-        assert_eq!(link(&message("my-dummy0", flags, None), &excluded), None, "searched for, not anchored");
-        assert!(link(&message("eth0", flags, None), &excluded).is_some());
+        let link = |name| link(&message(name, flags, None), &excluded, &BTreeSet::new());
+        assert_eq!(link("veth1"), None);
+        assert_eq!(link("my-dummy0"), None, "searched for, not anchored");
+        assert!(link("eth0").is_some());
     }
 }

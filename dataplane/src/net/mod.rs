@@ -5,9 +5,10 @@
 //! | [`bfd`] | UDP sockets for BFD control packets |
 //! | `filter` | what the kernel drops before a socket sees it |
 //! | [`interfaces`] | the interfaces of this node and their addresses |
-//! | [`links`] | the interfaces that may answer ARP |
+//! | [`links`] | the interfaces that may answer ARP and neighbour discovery |
+//! | [`membership`] | multicast groups of IPv6, so that switches send their frames here |
 //! | `netlink` | following both |
-//! | [`packet`] | sockets for whole frames: ARP on one interface, BFD echo on all |
+//! | [`packet`] | sockets for whole frames: ARP and neighbour discovery on one interface, BFD echo on all |
 //! | [`router_discovery`] | raw sockets for router solicitations and advertisements |
 //! | `sys` | system calls that no library wraps; the only unsafe code of the project |
 //! | [`tcp`] | TCP connections to routers, with passwords and TTLs |
@@ -18,6 +19,7 @@ pub mod bfd;
 mod filter;
 pub mod interfaces;
 pub mod links;
+pub mod membership;
 mod netlink;
 pub mod packet;
 pub mod router_discovery;

@@ -1,31 +1,44 @@
-//! Sockets for whole frames (`packet(7)`; they need `CAP_NET_RAW`): the ARP of one interface, the BFD echo of all.
+//! Sockets for whole frames (`packet(7)`; they need `CAP_NET_RAW`): the ARP and the neighbour discovery of one interface,
+//! the BFD echo of all.
 
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{LinkAddr, recvfrom};
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockFilter, Socket, Type};
 
 use super::{filter, sys};
 
-/// Frames of one ethertype on one interface, in both directions, without what this host sends itself.
+/// Frames of one protocol on one interface, in both directions, without what this host sends itself.
 #[derive(Debug)]
 pub struct PacketSocket(Socket);
 
 const ETHERTYPE_ARP: u16 = 0x0806;
 const ETHERTYPE_IPV4: u16 = 0x0800;
+const ETHERTYPE_IPV6: u16 = 0x86dd;
 /// To bind to every interface.
 const ANY: u32 = 0;
 
 impl PacketSocket {
     /// Opens a socket for ARP on the interface with that index. It never blocks.
     pub fn arp(interface: u32) -> io::Result<Self> {
+        Self::open(interface, ETHERTYPE_ARP, &filter::arp())
+    }
+
+    /// Opens a socket for what neighbours of the interface with that index say by IPv6. It never blocks. Of what is
+    /// sent to groups it hears those that this host is a member of ([`super::membership`]).
+    pub fn neighbours(interface: u32) -> io::Result<Self> {
+        Self::open(interface, ETHERTYPE_IPV6, &filter::neighbours())
+    }
+
+    fn open(interface: u32, ethertype: u16, filter: &[SockFilter]) -> io::Result<Self> {
         // Protocol 0 hears nothing until it is bound, so no frame of another interface gets in.
         let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
         socket.set_nonblocking(true)?;
-        sys::ignore_outgoing(&socket)?;
-        socket.bind(&sys::packet_address(interface, ETHERTYPE_ARP)?)?;
+        sys::packet::ignore_outgoing(&socket)?;
+        socket.attach_filter(filter)?;
+        socket.bind(&sys::packet::address(interface, ethertype)?)?;
         Ok(Self(socket))
     }
 
@@ -60,9 +73,9 @@ impl EchoSocket {
     pub fn open() -> io::Result<Self> {
         let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
         socket.set_nonblocking(true)?;
-        sys::ignore_outgoing(&socket)?;
+        sys::packet::ignore_outgoing(&socket)?;
         socket.attach_filter(&filter::echo())?;
-        socket.bind(&sys::packet_address(ANY, ETHERTYPE_IPV4)?)?;
+        socket.bind(&sys::packet::address(ANY, ETHERTYPE_IPV4)?)?;
         Ok(Self(socket))
     }
 
@@ -80,7 +93,7 @@ impl EchoSocket {
 
     /// Sends a complete frame through that interface.
     pub fn send(&self, interface: u32, frame: &[u8]) -> io::Result<()> {
-        self.0.send_to(frame, &sys::packet_address(interface, ETHERTYPE_IPV4)?).map(drop)
+        self.0.send_to(frame, &sys::packet::address(interface, ETHERTYPE_IPV4)?).map(drop)
     }
 }
 

@@ -20,7 +20,7 @@ pub enum BgpType {
     FrrK8sExternal,
 }
 
-/// Announces the addresses of Services from this node, by ARP and to BGP routers.
+/// Announces the addresses of Services from this node, by ARP and neighbour discovery, and to BGP routers.
 ///
 /// Flags follow Go: one dash or two, values after `=` or a space, booleans unset by `=false`.
 #[derive(Clone, Debug, Parser)]
@@ -80,6 +80,10 @@ pub struct Args {
     /// Port that routers may connect to by themselves; 0: only the speaker connects
     #[arg(long, default_value_t = 0)]
     pub bgp_listen_port: u16,
+    /// Neighbours are told of an address again after so many seconds at most, so that switches do not forget where it is; 0:
+    /// only when it moves
+    #[arg(long, env = "METALLB_REFRESH_SECONDS", default_value_t = 240)]
+    pub refresh_seconds: u32,
     /// A node that leaves announces its routes for so many seconds as about to go, before it withdraws them
     #[arg(long, env = "METALLB_LEAVE_ANNOUNCE_SECONDS", default_value_t = 5)]
     pub leave_announce_seconds: u32,

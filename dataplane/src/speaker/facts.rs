@@ -27,7 +27,7 @@ use crate::kube::configuration::{Change, Configuration, Scope};
 use crate::kube::configuration_state::Verdict;
 use crate::kube::frr_configuration::Neighbours;
 use crate::kube::service_l2_status::Announced;
-use crate::net::links::Links;
+use crate::net::links::{Link, Links};
 use crate::speaker::bgp::wanted::Profile;
 use crate::speaker::departure::{Pace, Progress};
 use crate::speaker::lane::{Phase, Station, Tables};
@@ -209,9 +209,9 @@ impl Facts {
     /// The interfaces of this node are these.
     pub fn set_links(&mut self, links: Links) {
         let names: BTreeSet<InterfaceName> = links.values().map(|link| link.name.clone()).collect();
-        let stations = links
-            .iter()
-            .filter_map(|(index, link)| Some((*index, Station { name: link.name.clone(), mac: link.arp? })));
+        let answering = links.iter().filter(|(_, link)| link.arp.is_some() || link.ndp.is_some());
+        let station = |link: &Link| Station { name: link.name.clone(), arp: link.arp, ndp: link.ndp };
+        let stations = answering.map(|(index, link)| (*index, station(link)));
         self.tables.stations = Arc::new(stations.collect());
         self.tables_changed = true;
         self.links = Some(links);

@@ -1,5 +1,5 @@
-//! The layer 2 lane: one thread that answers ARP, tells neighbours about addresses that moved here, and exchanges
-//! heartbeats with the other speakers.
+//! The layer 2 lane: one thread that answers ARP and neighbour discovery, tells neighbours about addresses that moved here,
+//! and exchanges heartbeats with the other speakers.
 //!
 //! It works from [`Tables`], which the brain swaps whole; it never waits for anything but packets and time. What it
 //! finds out (who lives) is a value that the brain may read when it likes.
@@ -7,6 +7,9 @@
 //! Not here: what is announced, and who is a peer (the brain), and any byte of a protocol (`metallb-protocols`).
 
 mod driver;
+mod groups;
+mod responder;
+mod responders;
 mod tables;
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -18,13 +21,18 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use metallb_core::names::NodeName;
 use metallb_core::plan::Speakers;
+use metallb_protocols::announcer::Announcer;
+use metallb_protocols::liveness::{Liveness, Timing};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use tokio::sync::watch;
 
+pub use metallb_protocols::announcer::Refresh;
 pub use tables::{Phase, Station, Tables};
 
 use super::metrics::Metrics;
 use driver::Driver;
+use groups::Groups;
+use responders::Responders;
 
 /// How heartbeats are exchanged.
 #[derive(Clone, Debug)]
@@ -47,13 +55,29 @@ pub struct Lane {
 }
 
 impl Lane {
-    /// Starts the thread. Without heartbeats every node counts as having a speaker.
-    pub fn start(node: NodeName, heartbeats: Option<Heartbeats>, metrics: Metrics) -> anyhow::Result<Self> {
-        let socket = heartbeats.as_ref().map(open).transpose()?;
+    /// Starts the thread. Without heartbeats every node counts as having a speaker; without `refresh` neighbours are told of an
+    /// address only when it moved here.
+    pub fn start(
+        node: NodeName,
+        heartbeats: Option<Heartbeats>,
+        refresh: Option<Refresh>,
+        metrics: Metrics,
+    ) -> anyhow::Result<Self> {
+        let (sender, speakers) = watch::channel(heartbeats.is_none().then_some(Speakers::EveryNode));
+        let heartbeats = match heartbeats {
+            Some(heartbeats) => {
+                let liveness = Liveness::new(node, heartbeats.boot_id, Timing::default());
+                Some((open(&heartbeats)?, heartbeats, liveness))
+            }
+            None => None,
+        };
         let tables = Arc::new(ArcSwap::from_pointee(Tables::default()));
         let wake = Arc::new(EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?);
-        let (sender, speakers) = watch::channel(heartbeats.is_none().then_some(Speakers::EveryNode));
-        let driver = Driver::new(node, heartbeats, socket, tables.clone(), wake.clone(), sender, metrics);
+        let groups = Groups::start().context("cannot start the thread for multicast groups")?;
+        let responders = Responders::new(metrics);
+        let announcer = Announcer::new(refresh);
+        let driver =
+            Driver::new(tables.clone(), wake.clone(), sender, responders, groups, announcer, heartbeats);
         let thread = std::thread::Builder::new()
             .name("layer2".to_owned())
             .spawn(move || driver.run())

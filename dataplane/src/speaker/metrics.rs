@@ -36,10 +36,16 @@ impl Metrics {
             announced,
             requests_received: counter(
                 "metallb_layer2_requests_received",
-                "ARP requests for announced addresses",
+                "ARP requests and neighbour solicitations for announced addresses",
             )?,
-            responses_sent: counter("metallb_layer2_responses_sent", "ARP answers")?,
-            gratuitous_sent: counter("metallb_layer2_gratuitous_sent", "Gratuitous ARP frames")?,
+            responses_sent: counter(
+                "metallb_layer2_responses_sent",
+                "ARP answers and solicited neighbour advertisements",
+            )?,
+            gratuitous_sent: counter(
+                "metallb_layer2_gratuitous_sent",
+                "Gratuitous ARP frames and unsolicited neighbour advertisements",
+            )?,
         })
     }
 }

@@ -14,6 +14,7 @@
 //! | [`departure`] | a node that leaves: how its routes go before it does |
 //! | [`stopping`] | told to stop: is it the node that goes? |
 //! | [`reporting`] | how the sessions stand, for objects and events |
+//! | [`reports`] | the thread on which such objects are written |
 //! | [`excluded`] | the file that names interfaces to leave alone |
 //! | [`metrics`] | what is announced, asked and answered |
 //!
@@ -28,10 +29,11 @@ mod departure;
 pub mod discovery;
 mod excluded;
 mod facts;
-mod lane;
-mod metrics;
+pub mod lane;
+pub mod metrics;
 mod outlet;
 mod reporting;
+mod reports;
 mod run;
 mod stopping;
 

@@ -14,6 +14,7 @@ use metallb_process::serve::http::On;
 use metallb_process::serve::tls::CertificateSource;
 use metallb_process::serve::{guarded, http};
 use metallb_process::shutdown::Shutdown;
+use metallb_protocols::jitter::Jitter;
 use prometheus::Registry;
 use rand::TryRngCore as _;
 use rand::rngs::OsRng;
@@ -24,9 +25,10 @@ use super::bgp::wanted::Profile;
 use super::brain::{Context, End, work};
 use super::departure::Pace;
 use super::facts::{Facts, Heard};
-use super::lane::{Heartbeats, Lane};
+use super::lane::{Heartbeats, Lane, Refresh};
 use super::metrics::Metrics;
 use super::outlet::Outlet;
+use super::reports::Reports;
 use super::{bfd, bgp, excluded, reporting};
 use crate::kube::caveats::Caveats;
 use crate::kube::configuration_state::{self, Component};
@@ -72,7 +74,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let mut facts =
         Facts::new(node.clone(), args.ignore_exclude_lb, heartbeats.is_some(), profile(args.bgp_type), pace);
     let speaker_labels = heartbeats.is_some().then(|| args.ml_labels.clone());
-    let lane = Lane::start(node.clone(), heartbeats, metrics.clone())?;
+    let lane = Lane::start(node.clone(), heartbeats, refresh(&args)?, metrics.clone())?;
     let (caveats, to_tell) = Caveats::new();
     tokio::spawn(bgp_extras::follow(client.clone(), namespace.clone(), caveats.clone()));
     let outlet = match args.bgp_type {
@@ -84,34 +86,21 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
             frr_k8s(&args, &client, &node, &namespace, caveats)
         }
     };
-    let (statuses, wanted) = watch::channel(Announced::new());
     let owner = cluster::owned_by(&pod)?;
-    tokio::spawn(service_l2_status::keep(
-        client.clone(),
-        namespace.clone(),
-        node.clone(),
-        owner.clone(),
-        wanted,
-    ));
-    let (heard, to_report) = watch::channel(Heard::new());
-    tokio::spawn(service_bgp_status::keep(
-        client.clone(),
-        namespace.clone(),
-        node.clone(),
-        owner.clone(),
-        to_report,
-    ));
+    let mut reports = Reports::default();
+    let (statuses, heard) = report_services(&mut reports, &client, &namespace, &node, &owner);
     if let Outlet::Sessions { bgp, .. } = &outlet {
-        report_sessions(&client, &namespace, &node, owner, bgp.seen.clone());
+        report_sessions(&mut reports, &client, &namespace, &node, owner, bgp.seen.clone());
     }
     let (verdicts, verdict) = watch::channel(None);
-    tokio::spawn(configuration_state::keep(
+    reports.add(configuration_state::keep(
         client.clone(),
         namespace.clone(),
         Component::Speaker(node.clone()),
         args.pod_name.clone(),
         verdict,
     ));
+    reports.start()?;
     let signs = signs(&args);
     let context = Context {
         recorder: Recorder::start(client.clone(), COMPONENT, args.node_name),
@@ -179,8 +168,36 @@ fn sessions(
     Ok(Outlet::Sessions { bgp, bfd })
 }
 
-/// Starts to tell how sessions of our own stand. An frr-k8s tells of its own itself.
+/// Tells which services this node announces: on layer 2, and to which routers.
+fn report_services(
+    reports: &mut Reports,
+    client: &Client,
+    namespace: &str,
+    node: &NodeName,
+    owner: &OwnerReference,
+) -> (watch::Sender<Announced>, watch::Sender<Heard>) {
+    let (statuses, to_report) = watch::channel(Announced::new());
+    reports.add(service_l2_status::keep(
+        client.clone(),
+        namespace.to_owned(),
+        node.clone(),
+        owner.clone(),
+        to_report,
+    ));
+    let (heard, to_report) = watch::channel(Heard::new());
+    reports.add(service_bgp_status::keep(
+        client.clone(),
+        namespace.to_owned(),
+        node.clone(),
+        owner.clone(),
+        to_report,
+    ));
+    (statuses, heard)
+}
+
+/// Tells how sessions of our own stand. An frr-k8s tells of its own itself.
 fn report_sessions(
+    reports: &mut Reports,
     client: &Client,
     namespace: &str,
     node: &NodeName,
@@ -189,15 +206,15 @@ fn report_sessions(
 ) {
     let (sessions, to_report) = watch::channel(None);
     let (namespace, node) = (namespace.to_owned(), node.clone());
-    tokio::spawn(bgp_session_state::keep(
+    reports.add(bgp_session_state::keep(
         client.clone(),
         namespace.clone(),
         node.clone(),
         owner.clone(),
         to_report.clone(),
     ));
-    tokio::spawn(bgp_node_status::keep(client.clone(), namespace, node, owner, to_report));
-    tokio::spawn(reporting::pass_on(seen, sessions));
+    reports.add(bgp_node_status::keep(client.clone(), namespace, node, owner, to_report));
+    reports.add(reporting::pass_on(seen, sessions));
 }
 
 /// Starts to keep the FRRConfiguration of `node`.
@@ -233,4 +250,14 @@ fn heartbeats(args: &Args) -> anyhow::Result<Option<Heartbeats>> {
         .with_context(|| format!("--ml-bindaddr {:?} is not an IP address", args.ml_bindaddr))?;
     let boot_id = OsRng.try_next_u64().context("the system gives no random bytes")?;
     Ok(Some(Heartbeats { address, port: args.ml_bindport, boot_id }))
+}
+
+/// How often neighbours are told of an address that is here.
+fn refresh(args: &Args) -> anyhow::Result<Option<Refresh>> {
+    if args.refresh_seconds == 0 {
+        return Ok(None);
+    }
+    let seed = OsRng.try_next_u64().context("the system gives no random bytes")?;
+    let interval = Duration::from_secs(args.refresh_seconds.into());
+    Ok(Some(Refresh { interval, jitter: Jitter::new(seed) }))
 }

@@ -1,6 +1,6 @@
 //! What the LAN sees: who answers for an address.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -13,6 +13,12 @@ pub async fn resolve(client: &Host, address: IpAddr) -> anyhow::Result<String> {
         client.exec(["arping", "-c", "1", "-w", "1", "-I", "eth0", &address.to_string()]).await?.success()?;
     let (_, rest) = said.split_once('[').with_context(|| format!("nobody answers for {address}: {said}"))?;
     Ok(rest.split(']').next().unwrap_or_default().to_lowercase())
+}
+
+/// The hardware address that `client` finds for an IPv6 address, asking anew.
+pub async fn resolve_v6(client: &Host, address: Ipv6Addr) -> anyhow::Result<String> {
+    let said = client.exec(["ndisc6", "-q", "-1", &address.to_string(), "eth0"]).await?.success()?;
+    Ok(said.trim().to_lowercase())
 }
 
 /// Empties the neighbour cache of `client`: whatever it reaches next it has to ask for.

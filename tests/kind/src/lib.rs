@@ -6,9 +6,10 @@
 //! | [`outage`] | what a client notices: requests one after the other, and the longest time without an answer |
 //! | [`bgp`] | what a router sees: FRR with the nodes as its neighbours |
 //! | [`layer2`] | what the LAN sees: who answers for an address |
+//! | [`speaker`] | one speaker among routers, measured by what passes its node's interfaces |
 //! | [`memory`] | what the processes of a node need |
 //!
-//! `src/bin/demo.rs` tells the story with times, `src/bin/bench.rs` measures, `tests/` holds the promises. Not here: the
+//! `src/bin/demo.rs` tells the story with times, `src/bin/bench*.rs` measure, `tests/` holds the promises. Not here: the
 //! cluster (`tests/lab`).
 
 pub mod bgp;
@@ -16,3 +17,4 @@ pub mod installation;
 pub mod layer2;
 pub mod memory;
 pub mod outage;
+pub mod speaker;

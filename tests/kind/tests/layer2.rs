@@ -30,6 +30,7 @@ async fn metallb_on_a_whole_cluster() {
     scenario.two_hundred_services_get_distinct_addresses_and_answer_through_our_arp().await;
     scenario.killing_the_controller_in_the_middle_of_allocating_changes_no_address().await;
     scenario.a_service_is_announced_by_one_node_and_says_by_which().await;
+    scenario.a_dual_stack_service_answers_on_both_of_its_addresses().await;
     scenario.a_node_without_power_is_replaced_in_time().await;
     scenario.a_speaker_that_is_killed_while_announcing_comes_back_to_its_address().await;
     scenario.deleting_metallb_removes_it_and_applying_it_again_restores_the_same_addresses().await;
@@ -130,6 +131,32 @@ impl Scenario<'_> {
             events.iter().any(|event| event.reason == "nodeAssigned" && event.message == expected),
             "{events:?}"
         );
+    }
+
+    async fn a_dual_stack_service_answers_on_both_of_its_addresses(&self) {
+        // After "lab" by name, which has no IPv6: nobody else is given of it.
+        self.metallb.pool("two-families", &["10.77.0.100-10.77.0.109", "fd77::200-fd77::209"]).await.unwrap();
+        let service = load_balancer("both").for_app("hello").port(80).dual_stack();
+        let service = self.metallb.user.create_service(service).await.unwrap();
+        let addresses = eventually(Duration::from_secs(30), "it has two addresses", async || {
+            let given = self.metallb.user.ingress_ips(&service).await.ok()?;
+            (given.len() == 2).then_some(given)
+        })
+        .await;
+        let client = self.cluster.host("client");
+        let mut stations = BTreeSet::new();
+        for node in self.cluster.nodes() {
+            stations.insert(layer2::mac(&self.cluster.host(&node)).await.unwrap());
+        }
+        for address in addresses {
+            self.answers(address).await;
+            let station = match address {
+                IpAddr::V4(_) => layer2::resolve(&client, address).await.unwrap(),
+                IpAddr::V6(address) => layer2::resolve_v6(&client, address).await.unwrap(),
+            };
+            assert!(stations.contains(&station), "{address} is at {station}, which is no node");
+        }
+        self.delete("both").await;
     }
 
     async fn a_node_without_power_is_replaced_in_time(&self) {

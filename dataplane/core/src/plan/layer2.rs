@@ -81,9 +81,6 @@ impl<'w> Offer<'w> {
         key: &'w ServiceKey,
         service: &'w Service,
     ) -> Result<Self, Refused> {
-        if address.is_ipv6() {
-            return Err(Refused::NoNeighbourDiscovery);
-        }
         let (pool, labels) = world.pool_of(address, service).ok_or(Refused::NoPool { address })?;
         if !world.endpoints(key).anywhere {
             return Err(Refused::NoEndpoints);

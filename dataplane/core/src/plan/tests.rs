@@ -275,15 +275,23 @@ fn services_that_share_an_address_are_announced_by_one_node_as_long_as_any_can_s
 }
 
 #[test]
-fn an_ipv6_address_is_announced_by_nobody_yet_and_says_so() {
-    let mut world = world("node-b");
-    world.set_service(
-        key("web"),
-        Some(Service { addresses: vec!["fd00::1".parse().unwrap()], ..Service::default() }),
-    );
-    let plan = planned(&world, "fd00::1".parse().unwrap());
-    assert_eq!((plan.owner, plan.announce), (None, None));
-    assert_eq!(plan.services[&key("web")].as_ref().map_err(Refusal::code), Err("no-neighbour-discovery"));
+fn each_address_of_a_service_has_an_owner_of_its_own_whatever_its_family() {
+    let v6 = "fd00::1".parse().unwrap();
+    let owners: BTreeSet<_> = ["node-a", "node-b", "node-c"]
+        .map(|node| {
+            let mut world = world(node);
+            let mut config = world.config().clone();
+            let more = vec![AddressRange::parse("fd00::/120").unwrap()];
+            config.pools.insert(Pool::new("six".into(), more).unwrap()).unwrap();
+            world.set_config(config);
+            let dual = Service { addresses: vec![vip(), v6], ..service() };
+            world.set_service(key("web"), Some(dual));
+            let [four, six] = [vip(), v6].map(|address| planned(&world, address));
+            assert_eq!(six.announce.is_some(), six.owner == Some(node.into()), "{six:?}");
+            (four.owner, six.owner)
+        })
+        .into();
+    assert_eq!(owners, [(Some("node-b".into()), Some("node-c".into()))].into(), "all agree");
 }
 
 #[test]

@@ -10,8 +10,6 @@ use crate::plan::Leaving;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive] // callers print refusals; only this file matches on them
 pub enum AnnouncementRefusal {
-    /// It is an IPv6 address, and neighbour discovery is not written yet.
-    NoNeighbourDiscovery,
     /// No pool owns the address, and the service does not say from which it came.
     NoPool {
         /// The address.
@@ -75,7 +73,6 @@ pub enum AnnouncementRefusal {
 impl Refusal for AnnouncementRefusal {
     fn code(&self) -> &'static str {
         match self {
-            Self::NoNeighbourDiscovery => "no-neighbour-discovery",
             Self::NoPool { .. } => "no-pool",
             Self::NoEndpoints => "no-endpoints",
             Self::NotAdvertised { .. } => "not-advertised",
@@ -95,7 +92,6 @@ impl Refusal for AnnouncementRefusal {
 
     fn sentence(&self) -> String {
         match self {
-            Self::NoNeighbourDiscovery => "IPv6 addresses are allocated, but not announced yet".to_owned(),
             Self::NoPool { address } => format!("no pool owns {address}"),
             Self::NoEndpoints => "no endpoint of the service can serve".to_owned(),
             Self::NotAdvertised { pool, kind } => {
@@ -132,7 +128,6 @@ impl Refusal for AnnouncementRefusal {
 
     fn fix(&self) -> String {
         match self {
-            Self::NoNeighbourDiscovery => "use IPv4, or route the address to the nodes by hand".to_owned(),
             Self::NoPool { .. } => "create a pool that owns it".to_owned(),
             Self::NoEndpoints => "start pods that the service selects and that become ready".to_owned(),
             Self::NotAdvertised { kind, .. } => format!("create {} {kind} that selects both", kind.article()),

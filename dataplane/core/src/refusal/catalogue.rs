@@ -53,7 +53,6 @@ pub fn allocation() -> Vec<AllocationRefusal> {
 pub fn announcement() -> Vec<AnnouncementRefusal> {
     let lab = || "lab".into();
     vec![
-        AnnouncementRefusal::NoNeighbourDiscovery,
         AnnouncementRefusal::NoPool { address: ADDRESS },
         AnnouncementRefusal::NoEndpoints,
         AnnouncementRefusal::NotAdvertised { pool: lab(), kind: Kind::L2Advertisement },

@@ -1,11 +1,12 @@
 //! ARP: captured bytes, hostile bytes, and the table of who is answered.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::ethernet::Mac;
+use crate::responder::{Answer, Host, Ignored};
 
 const STATION: Mac = Mac([0x02, 0x77, 0, 0, 0, 0x11]);
 const CLIENT: Mac = Mac([0x02, 0x77, 0, 0, 0, 0x50]);
@@ -15,7 +16,7 @@ const VIP: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 200);
 struct Announcing(bool);
 
 impl Host for Announcing {
-    fn announces(&self, address: Ipv4Addr) -> bool {
+    fn announces(&self, address: IpAddr) -> bool {
         self.0 && address == VIP
     }
 
@@ -78,7 +79,7 @@ fn what_is_no_arp_for_ipv4_is_refused_by_what_it_is() {
 fn an_announced_address_is_answered_to_whoever_asked() {
     let answer = answer(STATION, &CAPTURED, &Announcing(true));
     let Answer::Reply { address, frame } = answer else { panic!("no reply: {answer:?}") };
-    assert_eq!(address, VIP);
+    assert_eq!(address, IpAddr::V4(VIP));
     let expected = Packet {
         destination: CLIENT,
         source: STATION,
@@ -99,7 +100,8 @@ fn only_requests_to_this_station_or_to_all_for_announced_addresses_are_answered(
         (Packet { sender_ip: Ipv4Addr::UNSPECIFIED, ..request() }, true, None),
         (Packet { destination: elsewhere, ..request() }, true, Some(Ignored::NotForThisStation)),
         (Packet { operation: Operation::Reply, ..request() }, true, Some(Ignored::NotARequest)),
-        (request(), false, Some(Ignored::NotAnnounced(VIP))),
+        (Packet { sender_mac: Mac::BROADCAST, ..request() }, true, Some(Ignored::FromAGroup(Mac::BROADCAST))),
+        (request(), false, Some(Ignored::NotAnnounced(IpAddr::V4(VIP)))),
     ] {
         let ignored = match answer(STATION, &packet.emit(), &Announcing(announced)) {
             Answer::Reply { .. } => None,
@@ -116,7 +118,7 @@ fn whoever_else_claims_an_announced_address_contests_it_in_whatever_words() {
     let [request, reply] = Announcement { address: VIP, station: elsewhere }.frames();
     let to_a_client = Packet { destination: CLIENT, ..Packet::parse(&reply).unwrap() }.emit();
     for frame in [request, reply, to_a_client] {
-        let contested = Answer::Contested { address: VIP, by: elsewhere };
+        let contested = Answer::Contested { address: IpAddr::V4(VIP), by: elsewhere };
         assert_eq!(answer(STATION, &frame, &Announcing(true)), contested);
         assert_ne!(answer(STATION, &frame, &Announcing(false)), contested, "not announced here");
     }

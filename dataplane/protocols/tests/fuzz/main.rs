@@ -2,8 +2,6 @@
 //!
 //! What has to hold: nothing panics; what is read is written and read again as the same; an answer is a message that
 //! its receiver can read; and memory and work are bounded by what came in, measured in octets allocated.
-//!
-//! Not here: NDP, which is not written yet.
 
 #![allow(clippy::panic, clippy::unwrap_used)] // all of this is a test
 
@@ -13,4 +11,5 @@ mod bgp_messages;
 mod bgp_session;
 mod hostile;
 mod liveness;
+mod ndp;
 mod router;

@@ -1,65 +1,19 @@
 //! System calls that no library wraps safely. Each unsafe block says why it is sound.
 #![allow(unsafe_code)]
 
+pub mod packet;
 pub mod tcp;
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _};
 
-use socket2::{SockAddr, Socket};
+use socket2::Socket;
 use tokio::io::unix::AsyncFd;
 
-#[allow(clippy::cast_possible_truncation)] // 17
-const AF_PACKET: libc::sa_family_t = libc::AF_PACKET as libc::sa_family_t;
-#[allow(clippy::cast_possible_truncation)] // 20
-const SOCKADDR_LL: libc::socklen_t = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
-#[allow(clippy::cast_possible_truncation)] // 4
-const C_INT: libc::socklen_t = size_of::<libc::c_int>() as libc::socklen_t;
 #[allow(clippy::cast_possible_truncation)] // 32
 const ICMP6_FILTER: libc::socklen_t = size_of::<[u32; 8]>() as libc::socklen_t;
 /// `linux/icmpv6.h`: the option of that level which blocks a message for each bit that is set.
 const ICMPV6_FILTER: libc::c_int = 1;
-
-/// The address that binds a packet socket to one interface and one ethertype (`packet(7)`).
-pub fn packet_address(interface: u32, ethertype: u16) -> io::Result<SockAddr> {
-    let index = i32::try_from(interface).map_err(|_| io::Error::other("interface index out of range"))?;
-    // SAFETY: the closure writes a complete sockaddr_ll, which is no larger than the sockaddr_storage it is given and
-    // needs no stricter alignment, and sets the length to what it wrote.
-    let ((), address) = unsafe {
-        SockAddr::try_init(|storage, length| {
-            let address = libc::sockaddr_ll {
-                sll_family: AF_PACKET,
-                sll_protocol: ethertype.to_be(),
-                sll_ifindex: index,
-                sll_hatype: 0,
-                sll_pkttype: 0,
-                sll_halen: 0,
-                sll_addr: [0; 8],
-            };
-            storage.cast::<libc::sockaddr_ll>().write(address);
-            *length = SOCKADDR_LL;
-            Ok(())
-        })
-    }?;
-    Ok(address)
-}
-
-/// Makes a packet socket deaf to what this host sends (`PACKET_IGNORE_OUTGOING`, Linux 4.20).
-pub fn ignore_outgoing(socket: &impl AsFd) -> io::Result<()> {
-    let on: libc::c_int = 1;
-    // SAFETY: the descriptor is open for the length of the call, being borrowed; the option value is a c_int that
-    // outlives the call, and its length is given.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_fd().as_raw_fd(),
-            libc::SOL_PACKET,
-            libc::PACKET_IGNORE_OUTGOING,
-            std::ptr::from_ref(&on).cast(),
-            C_INT,
-        )
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
 
 /// Makes a raw ICMPv6 socket deaf to all types of messages but these (RFC 3542 §3.2).
 pub fn hear_only_icmpv6(socket: &impl AsFd, types: &[u8]) -> io::Result<()> {

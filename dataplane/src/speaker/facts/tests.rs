@@ -64,7 +64,7 @@ fn inputs() -> Vec<Input> {
 }
 
 fn links() -> Links {
-    let link = |name: &str, arp| Link { name: name.into(), arp };
+    let link = |name: &str, mac| Link { name: name.into(), arp: mac, ndp: mac };
     Links::from([(2, link("eth0", Some(Mac([2; 6])))), (3, link("eth1", None))])
 }
 

@@ -1,90 +1,55 @@
 //! The loop of the lane: wait for packets, tables or time; then do what the protocols say.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, UdpSocket};
+use std::net::UdpSocket;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use metallb_core::names::NodeName;
 use metallb_core::plan::Speakers;
 use metallb_protocols::announcer::Announcer;
-use metallb_protocols::arp::{self, Announcement, Answer, Host, Ignored};
-use metallb_protocols::ethernet::Mac;
-use metallb_protocols::liveness::{Input, Liveness, Output, Timing};
+use metallb_protocols::liveness::{Input, Liveness, Output};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
 use tokio::sync::watch;
 
-use super::tables::{Phase, Station, Tables};
-use super::{Heartbeats, Metrics};
-use crate::net::packet::PacketSocket;
+use super::Heartbeats;
+use super::groups::{self, Groups};
+use super::responders::Responders;
+use super::tables::{Phase, Protocol, Station, Tables};
 
 /// The longest frame or datagram that matters. An ARP frame has 60 bytes, a heartbeat at most 278.
 const BUFFER: usize = 2048;
-/// Packets taken from one socket, and addresses told about, before the next thing gets its turn: a flood on one interface,
-/// or ten thousand addresses to tell, must not starve the others, nor the heartbeats.
+/// Heartbeats taken, and addresses told about, before the next thing gets its turn: ten thousand addresses to tell must not
+/// starve who asks, nor the heartbeats.
 const TURN: usize = 64;
-/// An interface of this host, as the ARP responder sees it.
-struct Interface<'t> {
-    tables: &'t Tables,
-    station: &'t Station,
-}
-
-impl Host for Interface<'_> {
-    fn announces(&self, address: Ipv4Addr) -> bool {
-        let interfaces = self.tables.announced.get(&IpAddr::V4(address));
-        interfaces.is_some_and(|interfaces| interfaces.contains(&self.station.name))
-    }
-
-    fn has_station(&self, mac: Mac) -> bool {
-        self.tables.stations.values().any(|station| station.mac == mac)
-    }
-}
-
-/// After a socket could not be opened, try again this much later.
-const REOPEN: Duration = Duration::from_secs(1);
 
 pub(super) struct Driver {
     shared: Arc<ArcSwap<Tables>>,
     wake: Arc<EventFd>,
     speakers: watch::Sender<Option<Speakers>>,
-    metrics: Metrics,
     /// The tables that the state below is in step with.
     tables: Arc<Tables>,
-    sockets: BTreeMap<u32, PacketSocket>,
-    reopen_at: Option<Instant>,
+    responders: Responders,
+    groups: Groups,
     announcer: Announcer,
     heartbeats: Option<(UdpSocket, Heartbeats, Liveness)>,
 }
 
 impl Driver {
     pub(super) fn new(
-        node: NodeName,
-        heartbeats: Option<Heartbeats>,
-        socket: Option<UdpSocket>,
         shared: Arc<ArcSwap<Tables>>,
         wake: Arc<EventFd>,
         speakers: watch::Sender<Option<Speakers>>,
-        metrics: Metrics,
+        responders: Responders,
+        groups: Groups,
+        announcer: Announcer,
+        heartbeats: Option<(UdpSocket, Heartbeats, Liveness)>,
     ) -> Self {
-        let heartbeats = socket.zip(heartbeats).map(|(socket, heartbeats)| {
-            let liveness = Liveness::new(node, heartbeats.boot_id, Timing::default());
-            (socket, heartbeats, liveness)
-        });
-        Self {
-            tables: shared.load_full(),
-            shared,
-            wake,
-            speakers,
-            metrics,
-            sockets: BTreeMap::new(),
-            reopen_at: None,
-            announcer: Announcer::default(),
-            heartbeats,
-        }
+        let tables = shared.load_full();
+        Self { shared, wake, speakers, tables, responders, groups, announcer, heartbeats }
     }
 
     /// Runs until the tables say that the speaker leaves.
@@ -107,7 +72,7 @@ impl Driver {
 
     /// Returns when something may be due: a packet, new tables, or a timer.
     fn wait(&self) -> nix::Result<()> {
-        let timers = [self.announcer.poll_timeout(), self.reopen_at];
+        let timers = [self.announcer.poll_timeout(), self.responders.poll_timeout()];
         let liveness = self.heartbeats.as_ref().and_then(|(_, _, liveness)| liveness.poll_timeout());
         let due = timers.into_iter().flatten().chain(liveness).min();
         let timeout = match due.map(|due| due.saturating_duration_since(Instant::now())) {
@@ -117,7 +82,7 @@ impl Driver {
         };
         let mut descriptors: Vec<_> = std::iter::once(self.wake.as_fd())
             .chain(self.heartbeats.iter().map(|(socket, ..)| socket.as_fd()))
-            .chain(self.sockets.values().map(PacketSocket::as_fd))
+            .chain(self.responders.descriptors())
             .map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN))
             .collect();
         match poll(&mut descriptors, timeout) {
@@ -126,7 +91,7 @@ impl Driver {
         }
     }
 
-    /// Brings sockets, bursts and peers in step with the newest tables.
+    /// Brings responders, bursts and peers in step with the newest tables.
     fn take_tables(&mut self) {
         let mut count = [0; 8];
         let _ = nix::unistd::read(self.wake.as_fd(), &mut count); // nothing to read: nothing new
@@ -135,11 +100,11 @@ impl Driver {
         if !Arc::ptr_eq(&new, &self.tables) {
             let old = std::mem::replace(&mut self.tables, new.clone());
             self.announce_what_is_new(now, &old, &new);
-            self.sockets.retain(|index, _| new.stations.get(index) == old.stations.get(index));
-            self.open_sockets(now);
+            self.responders.change(now, &old, &new);
+            if !Arc::ptr_eq(&old.announced, &new.announced) || !Arc::ptr_eq(&old.stations, &new.stations) {
+                self.groups.set(groups::wanted(&new));
+            }
             self.tell_liveness(now, &old, &new);
-        } else if self.reopen_at.is_some_and(|due| due <= now) {
-            self.open_sockets(now);
         }
     }
 
@@ -148,41 +113,21 @@ impl Driver {
         for address in old.announced.keys().filter(|address| !new.announced.contains_key(address)) {
             self.announcer.stop(*address);
         }
-        let came_up: Vec<&Station> = new
-            .stations
-            .iter()
-            .filter(|(index, station)| old.stations.get(index) != Some(*station))
-            .map(|(_, station)| station)
-            .collect();
+        let came_up = Protocol::ALL.map(|protocol| {
+            let differs = |(index, station): &(&u32, &Station)| {
+                let before = old.stations.get(index).and_then(|station| station.mac(protocol));
+                station.mac(protocol).is_some_and(|mac| before != Some(mac))
+            };
+            let came_up: Vec<_> =
+                new.stations.iter().filter(differs).map(|(_, station)| &station.name).collect();
+            (protocol, came_up)
+        });
+        let came_up = BTreeMap::from(came_up);
         for (address, interfaces) in &*new.announced {
             let moved_here = old.announced.get(address) != Some(interfaces);
-            if moved_here || came_up.iter().any(|station| interfaces.contains(&station.name)) {
+            let mut came_up = came_up.get(&Protocol::of(*address)).into_iter().flatten();
+            if moved_here || came_up.any(|name| interfaces.contains(name)) {
                 self.announcer.start(now, *address);
-            }
-        }
-    }
-
-    fn open_sockets(&mut self, now: Instant) {
-        self.reopen_at = None;
-        for (index, station) in &*self.tables.stations {
-            if self.sockets.contains_key(index) {
-                continue;
-            }
-            match PacketSocket::arp(*index) {
-                Ok(socket) => {
-                    tracing::info!(event = "createARPResponder", interface = %station.name, "answering ARP");
-                    self.sockets.insert(*index, socket);
-                }
-                Err(error) => {
-                    let error = &error as &dyn std::error::Error;
-                    tracing::error!(
-                        event = "createARPResponder",
-                        interface = %station.name,
-                        error,
-                        "cannot answer ARP there; does the container have CAP_NET_RAW?"
-                    );
-                    self.reopen_at = Some(now + REOPEN);
-                }
             }
         }
     }
@@ -201,55 +146,9 @@ impl Driver {
     }
 
     fn receive_frames(&mut self, buffer: &mut [u8]) {
-        let mut broken = Vec::new();
-        let mut contested = Vec::new();
-        for (index, socket) in &self.sockets {
-            let Some(station) = self.tables.stations.get(index) else { continue };
-            for _ in 0..TURN {
-                match socket.receive(buffer) {
-                    Ok(Some(frame)) => contested.extend(self.answer(socket, station, frame)),
-                    Ok(None) => break,
-                    Err(error) => {
-                        tracing::warn!(event = "receiveFailed", interface = %station.name, %error, "opening it anew");
-                        broken.push(*index);
-                        break;
-                    }
-                }
-            }
+        for address in self.responders.receive(&self.tables, buffer) {
+            self.announcer.contested(Instant::now(), address);
         }
-        let now = Instant::now();
-        for index in broken {
-            self.sockets.remove(&index);
-            self.reopen_at = Some(now + REOPEN);
-        }
-        for address in contested {
-            self.announcer.contested(now, address);
-        }
-    }
-
-    /// Answers a frame, if it is to be answered. An address that it contests.
-    fn answer(&self, socket: &PacketSocket, station: &Station, frame: &[u8]) -> Option<IpAddr> {
-        match arp::answer(station.mac, frame, &Interface { tables: &self.tables, station }) {
-            Answer::Contested { address, by } => {
-                tracing::debug!(event = "contested", interface = %station.name, %address, %by, "another station claims it");
-                return Some(IpAddr::V4(address));
-            }
-            Answer::Reply { address, frame } => {
-                let label = address.to_string();
-                self.metrics.requests_received.with_label_values(&[&label]).inc();
-                match socket.send(&frame) {
-                    Ok(()) => self.metrics.responses_sent.with_label_values(&[&label]).inc(),
-                    Err(error) => {
-                        tracing::warn!(event = "answerFailed", interface = %station.name, %error, "the asker asks again");
-                    }
-                }
-            }
-            Answer::Ignore(Ignored::NotAnnounced(address)) => {
-                tracing::trace!(event = "ignored", interface = %station.name, %address, "not announced here");
-            }
-            Answer::Ignore(Ignored::Malformed(_) | Ignored::NotARequest | Ignored::NotForThisStation) => {}
-        }
-        None
     }
 
     fn receive_heartbeats(&mut self, buffer: &mut [u8]) {
@@ -274,28 +173,10 @@ impl Driver {
         if due.is_some_and(|due| due <= now) {
             self.liveness(now, Input::Tick);
         }
+        self.responders.pass_time(now, &self.tables);
         for _ in 0..TURN {
             let Some(address) = self.announcer.poll_output(now) else { break };
-            self.tell_neighbours(address);
-        }
-    }
-
-    fn tell_neighbours(&self, address: IpAddr) {
-        let IpAddr::V4(v4) = address else { return }; // NDP is not here yet
-        let Some(interfaces) = self.tables.announced.get(&address) else { return };
-        for (index, socket) in &self.sockets {
-            let Some(station) = self.tables.stations.get(index) else { continue };
-            if !interfaces.contains(&station.name) {
-                continue;
-            }
-            for frame in (Announcement { address: v4, station: station.mac }).frames() {
-                match socket.send(&frame) {
-                    Ok(()) => self.metrics.gratuitous_sent.with_label_values(&[&v4.to_string()]).inc(),
-                    Err(error) => {
-                        tracing::warn!(event = "announceFailed", interface = %station.name, %error, "will be repeated");
-                    }
-                }
-            }
+            self.responders.tell(&self.tables, address);
         }
     }
 

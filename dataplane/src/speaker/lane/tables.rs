@@ -26,8 +26,42 @@ pub struct Tables {
 pub struct Station {
     /// Its name, as advertisements call it.
     pub name: InterfaceName,
-    /// Its hardware address.
-    pub mac: Mac,
+    /// Its hardware address, if it answers ARP.
+    pub arp: Option<Mac>,
+    /// Its hardware address, if it answers neighbour discovery.
+    pub ndp: Option<Mac>,
+}
+
+impl Station {
+    /// Its hardware address, if it answers by that protocol.
+    pub const fn mac(&self, protocol: Protocol) -> Option<Mac> {
+        match protocol {
+            Protocol::Arp => self.arp,
+            Protocol::Ndp => self.ndp,
+        }
+    }
+}
+
+/// How neighbours ask for an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Protocol {
+    /// For IPv4.
+    Arp,
+    /// Neighbour discovery, for IPv6.
+    Ndp,
+}
+
+impl Protocol {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Arp, Self::Ndp];
+
+    /// That by which neighbours ask for this address.
+    pub const fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::Arp,
+            IpAddr::V6(_) => Self::Ndp,
+        }
+    }
 }
 
 /// How far a speaker is.

@@ -13,6 +13,7 @@ use super::running::{Ending, Running};
 use super::seen::{BfdState, BgpState, NeighbourState, Path, Routes};
 use super::{bird, frr, gobgp};
 use crate::network::Host;
+use crate::process::Process;
 use crate::wait::{Attempt, until};
 
 /// How long [`Router::established`] and its like wait: long beside the seconds that a session takes.
@@ -72,6 +73,11 @@ impl Router {
     /// Where it runs.
     pub fn host(&self) -> &Host {
         self.running.host()
+    }
+
+    /// Its processes, for what is measured of them.
+    pub fn processes(&self) -> &[Process] {
+        self.running.processes()
     }
 
     /// What it was told to be.

@@ -142,6 +142,10 @@ impl Running {
         }
     }
 
+    pub(super) fn processes(&self) -> &[Process] {
+        &self.processes
+    }
+
     /// The process of that name, if it was started.
     pub(super) fn process(&self, name: &str) -> Option<&Process> {
         self.processes.iter().find(|process| process.name == name)

@@ -56,8 +56,8 @@ fn a_silent_router_is_dropped_when_the_hold_time_ends() {
     assert!(session.state() < State::Established);
     assert_eq!(
         (session.adverts().announced(), session.adverts().pending()),
-        (0, 0),
-        "nobody knows our routes"
+        (0, 1),
+        "nobody knows our route, and it waits"
     );
     let failures = lab.failures(US);
     assert_eq!(codes(&failures)[0], "hold-timer-expired");

@@ -1,4 +1,7 @@
-//! Neighbour Discovery: the bytes (`wire`), and who is found when (`discovery`).
+//! Neighbour Discovery: the bytes (`wire` of routers, `neighbour`), who is answered (`responder`), and who is found when
+//! (`discovery`).
 
 mod discovery;
+mod neighbour;
+mod responder;
 mod wire;

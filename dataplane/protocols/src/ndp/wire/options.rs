@@ -5,6 +5,7 @@ use super::Malformed;
 use crate::ethernet::Mac;
 
 const SOURCE_LINK_LAYER: u8 = 1;
+const TARGET_LINK_LAYER: u8 = 2;
 const UNIT: usize = 8;
 
 /// What is read of them.
@@ -14,6 +15,8 @@ pub(super) struct Options {
     pub(super) names_source: bool,
     /// The sender's address, if it is one of Ethernet. The last one counts.
     pub(super) source: Option<Mac>,
+    /// The address of what the message is about, if it is one of Ethernet. The last one counts.
+    pub(super) target: Option<Mac>,
 }
 
 impl Options {
@@ -26,9 +29,11 @@ impl Options {
             }
             let length = UNIT.saturating_mul(units.into());
             let (option, next) = bytes.split_at_checked(length).ok_or(Malformed::OptionTruncated)?;
-            if *kind == SOURCE_LINK_LAYER {
-                options.names_source = true;
-                options.source = <[u8; UNIT]>::try_from(option).ok().map(|[_, _, mac @ ..]| Mac(mac));
+            let station = || <[u8; UNIT]>::try_from(option).ok().map(|[_, _, mac @ ..]| Mac(mac));
+            match *kind {
+                SOURCE_LINK_LAYER => (options.names_source, options.source) = (true, station()),
+                TARGET_LINK_LAYER => options.target = station(),
+                _ => {} // prefixes, MTU, DNS, … and what is not invented yet
             }
             bytes = next;
         }
@@ -37,5 +42,9 @@ impl Options {
 
     pub(super) fn source_link_layer(Mac(mac): Mac) -> impl Iterator<Item = u8> {
         [SOURCE_LINK_LAYER, 1].into_iter().chain(mac)
+    }
+
+    pub(super) fn target_link_layer(Mac(mac): Mac) -> impl Iterator<Item = u8> {
+        [TARGET_LINK_LAYER, 1].into_iter().chain(mac)
     }
 }

@@ -9,14 +9,12 @@
 use std::net::Ipv6Addr;
 use std::num::{NonZeroU8, NonZeroU16, NonZeroU32};
 
-use super::Malformed;
 use super::options::Options;
+use super::{HOP_LIMIT, Malformed};
 use crate::ethernet::Mac;
 
 const SOLICITATION: u8 = 133;
 const ADVERTISEMENT: u8 = 134;
-/// What no packet from beyond a router can have.
-const HOP_LIMIT: u8 = 255;
 const MANAGED: u8 = 0x80;
 const OTHER: u8 = 0x40;
 
@@ -82,7 +80,7 @@ impl Message {
 
     fn solicitation(from: Ipv6Addr, body: &[u8]) -> Result<Self, Malformed> {
         let ([_, _, _, _], options) = body.split_first_chunk().ok_or(Malformed::Truncated)?;
-        let Options { names_source, source } = Options::parse(options)?;
+        let Options { names_source, source, target: _ } = Options::parse(options)?;
         if names_source && from.is_unspecified() {
             return Err(Malformed::LinkLayerOfNobody);
         }
@@ -95,7 +93,7 @@ impl Message {
         }
         let (header, options) = body.split_first_chunk::<12>().ok_or(Malformed::Truncated)?;
         let [hop_limit, flags, l0, l1, a0, a1, a2, a3, t0, t1, t2, t3] = *header;
-        let Options { names_source: _, source } = Options::parse(options)?;
+        let Options { names_source: _, source, target: _ } = Options::parse(options)?;
         Ok(Self::Advertisement(Advertisement {
             hop_limit: NonZeroU8::new(hop_limit),
             managed: flags & MANAGED != 0,

@@ -1,0 +1,91 @@
+//! Who is answered for the address of a service, and with what; and what is told unasked.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use super::ALL_NODES;
+use super::wire::Malformed;
+use super::wire::neighbour::{Advertisement, Message, Packet};
+use crate::ethernet::Mac;
+use crate::responder::{Answer, Host, Ignored};
+
+/// Answers `frame`, which came in on an interface with address `station`, if it asks for an address that `host` announces
+/// there.
+///
+/// Who asks does not matter, nor whether the group was asked or the address itself, with which a neighbour makes sure that
+/// it is still there (RFC 4861 §7.3.3). Who asks because it is about to take the address is answered before all (RFC 4862
+/// §5.4.4).
+///
+/// The answer comes from the address itself, as that of a host which has it: the interface need have no other. It
+/// replaces what the neighbour knows (upstream's does not): after a move, a neighbour that asked both nodes has the one
+/// that has the address now.
+pub fn answer(station: Mac, frame: &[u8], host: &impl Host) -> Answer<Malformed> {
+    let packet = match Packet::parse(frame) {
+        Ok(packet) => packet,
+        Err(malformed) => return Answer::Ignore(Ignored::Malformed(malformed)),
+    };
+    let (claimed, said, target) = match packet.message {
+        Message::Solicitation(solicitation) => (packet.from, solicitation.source, Some(solicitation.target)),
+        Message::Advertisement(advertisement) => (advertisement.target, advertisement.station, None),
+    };
+    let sender = said.unwrap_or(packet.source);
+    if sender.is_group() {
+        return Answer::Ignore(Ignored::FromAGroup(sender));
+    }
+    let claimed = IpAddr::V6(claimed);
+    if host.announces(claimed) && !host.has_station(sender) {
+        return Answer::Contested { address: claimed, by: sender };
+    }
+    let Some(target) = target else { return Answer::Ignore(Ignored::NotARequest) };
+    if !packet.destination.is_group() && packet.destination != station {
+        return Answer::Ignore(Ignored::NotForThisStation);
+    }
+    let address = IpAddr::V6(target);
+    if !host.announces(address) {
+        return Answer::Ignore(Ignored::NotAnnounced(address));
+    }
+    let asker = Some(packet.from).filter(|from| !from.is_unspecified());
+    let reply = Packet {
+        destination: if asker.is_some() { sender } else { Mac::of_group(ALL_NODES) },
+        source: station,
+        from: target,
+        to: asker.unwrap_or(ALL_NODES),
+        message: Message::Advertisement(Advertisement {
+            target,
+            router: false,
+            solicited: asker.is_some(),
+            replaces: true,
+            station: Some(station),
+        }),
+    };
+    Answer::Reply { address, frame: reply.emit() }
+}
+
+/// "This address is here now" (RFC 4861 §7.2.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Announcement {
+    /// The address.
+    pub address: Ipv6Addr,
+    /// The station that has it.
+    pub station: Mac,
+}
+
+impl Announcement {
+    /// The frame to send to all.
+    pub fn frame(self) -> Vec<u8> {
+        let Self { address, station } = self;
+        let packet = Packet {
+            destination: Mac::of_group(ALL_NODES),
+            source: station,
+            from: address,
+            to: ALL_NODES,
+            message: Message::Advertisement(Advertisement {
+                target: address,
+                router: false,
+                solicited: false,
+                replaces: true,
+                station: Some(station),
+            }),
+        };
+        packet.emit()
+    }
+}

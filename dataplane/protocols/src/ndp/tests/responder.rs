@@ -1,0 +1,154 @@
+//! The table of who is answered for an IPv6 address, where, and with what.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use proptest::prelude::*;
+
+use super::neighbour::{ANSWERED, ASKED, ASKER, CLIENT, STATION, VIP, question, reply};
+use crate::ethernet::Mac;
+use crate::ndp::wire::Malformed;
+use crate::ndp::wire::neighbour::{Advertisement, Message, Packet, Solicitation, solicited_node};
+use crate::ndp::{ALL_NODES, Announcement, answer};
+use crate::responder::{Answer, Host, Ignored};
+
+const ELSEWHERE: Mac = Mac([0x02, 0x77, 0, 0, 0, 0x12]);
+
+/// A host with one interface that announces the VIP, or nothing.
+struct Announcing(bool);
+
+impl Host for Announcing {
+    fn announces(&self, address: IpAddr) -> bool {
+        self.0 && address == VIP
+    }
+
+    fn has_station(&self, station: Mac) -> bool {
+        station == STATION
+    }
+}
+
+fn asked(packet: Packet) -> Answer<Malformed> {
+    answer(STATION, &packet.emit(), &Announcing(true))
+}
+
+fn replied(packet: Packet) -> Packet {
+    let answer = asked(packet);
+    let Answer::Reply { address, frame } = answer else { panic!("no reply: {answer:?}") };
+    assert_eq!(address, IpAddr::V6(VIP));
+    Packet::parse(&frame).unwrap()
+}
+
+#[test]
+fn an_announced_address_is_answered_like_the_kernel_answers_for_its_own() {
+    let expected = Answer::Reply { address: VIP.into(), frame: ANSWERED.to_vec() };
+    assert_eq!(answer(STATION, &ASKED, &Announcing(true)), expected);
+}
+
+#[test]
+fn an_address_that_is_not_announced_here_is_not_answered() {
+    let ignored = Answer::Ignore(Ignored::NotAnnounced(VIP.into()));
+    assert_eq!(answer(STATION, &ASKED, &Announcing(false)), ignored);
+}
+
+#[test]
+fn a_neighbour_that_makes_sure_by_unicast_is_answered_also_without_saying_where_it_is() {
+    for source in [Some(CLIENT), None] {
+        let message = Message::Solicitation(Solicitation { target: VIP, source });
+        assert_eq!(replied(Packet { destination: STATION, to: VIP, message, ..question() }), reply());
+    }
+}
+
+#[test]
+fn the_answer_goes_where_the_asker_says_that_it_is() {
+    let behind_a_bridge = Packet { source: ELSEWHERE, ..question() };
+    assert_eq!(replied(behind_a_bridge).destination, CLIENT);
+}
+
+#[test]
+fn who_is_about_to_take_the_address_is_told_before_all_that_it_is_taken() {
+    let message = Message::Solicitation(Solicitation { target: VIP, source: None });
+    let probe = Packet { from: Ipv6Addr::UNSPECIFIED, message, ..question() };
+    let expected = Packet {
+        destination: Mac([0x33, 0x33, 0, 0, 0, 1]),
+        to: ALL_NODES,
+        message: Message::Advertisement(Advertisement {
+            target: VIP,
+            router: false,
+            solicited: false,
+            replaces: true,
+            station: Some(STATION),
+        }),
+        ..reply()
+    };
+    assert_eq!(replied(probe), expected);
+}
+
+#[test]
+fn what_is_for_another_station_or_from_many_is_not_answered() {
+    let elsewhere = Packet { destination: ELSEWHERE, ..question() };
+    assert_eq!(asked(elsewhere), Answer::Ignore(Ignored::NotForThisStation));
+    for group in [Mac::BROADCAST, Mac::of_group(ALL_NODES)] {
+        let message = Message::Solicitation(Solicitation { target: VIP, source: Some(group) });
+        let ignored = Answer::Ignore(Ignored::FromAGroup(group));
+        assert_eq!(asked(Packet { message, ..question() }), ignored);
+    }
+    assert_eq!(asked(reply()), Answer::Ignore(Ignored::NotARequest), "our own");
+    let far = answer(STATION, &[], &Announcing(true));
+    assert_eq!(far, Answer::Ignore(Ignored::Malformed(Malformed::Truncated)));
+}
+
+#[test]
+fn whoever_else_claims_an_announced_address_contests_it_in_whatever_words() {
+    let unasked = Announcement { address: VIP, station: ELSEWHERE }.frame();
+    let to_a_client = Packet {
+        source: ELSEWHERE,
+        message: Message::Advertisement(Advertisement {
+            target: VIP,
+            router: true,
+            solicited: true,
+            replaces: false,
+            station: None,
+        }),
+        ..reply()
+    };
+    let asking_from_it = Packet {
+        source: ELSEWHERE,
+        from: VIP,
+        message: Message::Solicitation(Solicitation { target: ASKER, source: Some(ELSEWHERE) }),
+        ..question()
+    };
+    for frame in [unasked, to_a_client.emit(), asking_from_it.emit()] {
+        let contested = Answer::Contested { address: VIP.into(), by: ELSEWHERE };
+        assert_eq!(answer(STATION, &frame, &Announcing(true)), contested);
+        assert_ne!(answer(STATION, &frame, &Announcing(false)), contested, "not announced here");
+    }
+}
+
+#[test]
+fn an_announcement_tells_all_nodes_to_replace_what_they_know() {
+    let told = Packet::parse(&Announcement { address: VIP, station: STATION }.frame()).unwrap();
+    let expected = Packet {
+        destination: Mac::of_group(ALL_NODES),
+        source: STATION,
+        from: VIP,
+        to: ALL_NODES,
+        message: Message::Advertisement(Advertisement {
+            target: VIP,
+            router: false,
+            solicited: false,
+            replaces: true,
+            station: Some(STATION),
+        }),
+    };
+    assert_eq!(told, expected);
+}
+
+proptest! {
+    #[test]
+    fn only_solicitations_for_the_address_are_answered(target: u128, from: u128, unicast: bool) {
+        let (target, from) = (Ipv6Addr::from(target), Ipv6Addr::from(from));
+        let message = Message::Solicitation(Solicitation { target, source: Some(CLIENT) });
+        let to = if unicast { target } else { solicited_node(target) };
+        let answer = asked(Packet { from, to, message, ..question() });
+        prop_assert!(target == VIP || !matches!(answer, Answer::Reply { .. }), "{answer:?}");
+    }
+}

@@ -1,0 +1,52 @@
+//! Answering for addresses: what ARP and neighbour discovery have in common.
+//!
+//! In this room: the host in whose name it is answered, and what becomes of a frame. Who is answered and with what is in
+//! [`crate::arp::answer`] and [`crate::ndp::answer`].
+
+use std::net::IpAddr;
+
+use crate::ethernet::Mac;
+
+/// The addresses and stations of this host, as an interface sees them.
+pub trait Host {
+    /// Is the address announced on this interface?
+    fn announces(&self, address: IpAddr) -> bool;
+    /// Is it the address of one of the host's interfaces?
+    fn has_station(&self, station: Mac) -> bool;
+}
+
+/// What to do about a frame that came in; `M` is what the protocol says of one that it cannot read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer<M> {
+    /// Send this frame: it says that `address` is here.
+    Reply {
+        /// The address asked for.
+        address: IpAddr,
+        /// The complete Ethernet frame.
+        frame: Vec<u8>,
+    },
+    /// Another station says that it has an address which is announced here.
+    Contested {
+        /// The address.
+        address: IpAddr,
+        /// The other station.
+        by: Mac,
+    },
+    /// Do nothing.
+    Ignore(Ignored<M>),
+}
+
+/// Why a frame gets no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ignored<M> {
+    /// It cannot be read, or may not be believed.
+    Malformed(M),
+    /// It does not ask for anything.
+    NotARequest,
+    /// It is addressed to another station.
+    NotForThisStation,
+    /// It says that it comes from many stations at once: an answer would go to all of them.
+    FromAGroup(Mac),
+    /// It asks for an address that is not announced here.
+    NotAnnounced(IpAddr),
+}

@@ -1,0 +1,118 @@
+//! One protocol on one interface: frames in, answers out.
+//!
+//! Not here: which addresses are announced ([`super::Tables`]), hearing the groups that are asked for them
+//! (`super::groups`), and any byte (`metallb-protocols`).
+
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use metallb_core::names::InterfaceName;
+use metallb_protocols::ethernet::Mac;
+use metallb_protocols::responder::{Answer, Host, Ignored};
+use metallb_protocols::{arp, ndp};
+
+use super::tables::{Protocol, Station, Tables};
+use crate::net::packet::PacketSocket;
+
+/// What answers.
+pub(super) struct Responder {
+    /// The interface.
+    pub(super) name: InterfaceName,
+    mac: Mac,
+    socket: PacketSocket,
+    protocol: Protocol,
+}
+
+/// What came of a frame.
+pub(super) enum Outcome {
+    /// It asked for an address, and that was told where it is; or not, for this reason.
+    Answered(IpAddr, io::Result<()>),
+    /// Another station claims an address.
+    Contested(IpAddr),
+    /// Nothing.
+    Ignored,
+}
+
+impl Responder {
+    /// Opens the socket.
+    pub(super) fn open(protocol: Protocol, index: u32, name: InterfaceName, mac: Mac) -> io::Result<Self> {
+        let socket = match protocol {
+            Protocol::Arp => PacketSocket::arp(index)?,
+            Protocol::Ndp => PacketSocket::neighbours(index)?,
+        };
+        Ok(Self { name, mac, socket, protocol })
+    }
+
+    /// The next frame, if one waits.
+    pub(super) fn receive<'b>(&self, buffer: &'b mut [u8]) -> io::Result<Option<&'b [u8]>> {
+        self.socket.receive(buffer)
+    }
+
+    /// Answers a frame, if it is to be answered.
+    pub(super) fn answer(&self, tables: &Tables, frame: &[u8]) -> Outcome {
+        let host = Seen { tables, name: &self.name };
+        match self.protocol {
+            Protocol::Arp => self.act(arp::answer(self.mac, frame, &host)),
+            Protocol::Ndp => self.act(ndp::answer(self.mac, frame, &host)),
+        }
+    }
+
+    fn act<M>(&self, answer: Answer<M>) -> Outcome {
+        match answer {
+            Answer::Contested { address, by } => {
+                tracing::debug!(event = "contested", interface = %self.name, %address, %by, "another station claims it");
+                Outcome::Contested(address)
+            }
+            Answer::Reply { address, frame } => Outcome::Answered(address, self.socket.send(&frame)),
+            Answer::Ignore(Ignored::NotAnnounced(address)) => {
+                tracing::trace!(event = "ignored", interface = %self.name, %address, "not announced here");
+                Outcome::Ignored
+            }
+            Answer::Ignore(
+                Ignored::Malformed(_)
+                | Ignored::NotARequest
+                | Ignored::NotForThisStation
+                | Ignored::FromAGroup(_),
+            ) => Outcome::Ignored,
+        }
+    }
+
+    /// Tells all neighbours where an address is. What became of each frame.
+    pub(super) fn tell(&self, address: IpAddr) -> Vec<io::Result<()>> {
+        let station = self.mac;
+        match (self.protocol, address) {
+            (Protocol::Arp, IpAddr::V4(address)) => {
+                let frames = arp::Announcement { address, station }.frames();
+                frames.iter().map(|frame| self.socket.send(frame)).collect()
+            }
+            (Protocol::Ndp, IpAddr::V6(address)) => {
+                vec![self.socket.send(&ndp::Announcement { address, station }.frame())]
+            }
+            (Protocol::Arp, IpAddr::V6(_)) | (Protocol::Ndp, IpAddr::V4(_)) => Vec::new(),
+        }
+    }
+}
+
+impl AsFd for Responder {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// This host, as one of its interfaces sees it.
+struct Seen<'t> {
+    tables: &'t Tables,
+    name: &'t InterfaceName,
+}
+
+impl Host for Seen<'_> {
+    fn announces(&self, address: IpAddr) -> bool {
+        self.tables.announced.get(&address).is_some_and(|interfaces| interfaces.contains(self.name))
+    }
+
+    fn has_station(&self, mac: Mac) -> bool {
+        let mac = Some(mac);
+        self.tables.stations.values().any(|station: &Station| station.arp == mac || station.ndp == mac)
+    }
+}

@@ -1,0 +1,155 @@
+//! All responders of this node, in step with the tables: opened, closed, listened to in turn, spoken through.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::time::{Duration, Instant};
+
+use super::responder::{Outcome, Responder};
+use super::tables::{Protocol, Tables};
+use crate::speaker::metrics::Metrics;
+
+/// Frames taken from one socket before the next thing gets its turn: a flood on one interface must not starve the others,
+/// nor the heartbeats.
+const TURN: usize = 64;
+/// After a socket could not be opened, try again this much later.
+const REOPEN: Duration = Duration::from_secs(1);
+
+/// By interface and protocol.
+pub(super) struct Responders {
+    open: BTreeMap<(u32, Protocol), Responder>,
+    reopen_at: Option<Instant>,
+    metrics: Metrics,
+}
+
+impl Responders {
+    pub(super) fn new(metrics: Metrics) -> Self {
+        Self { open: BTreeMap::new(), reopen_at: None, metrics }
+    }
+
+    /// Opens and closes what `new` says otherwise than `old`.
+    pub(super) fn change(&mut self, now: Instant, old: &Tables, new: &Tables) {
+        self.open.retain(|(index, protocol), responder| {
+            let (before, after) = (old.stations.get(index), new.stations.get(index));
+            let is_same = before.zip(after).is_some_and(|(before, after)| {
+                before.name == after.name && before.mac(*protocol) == after.mac(*protocol)
+            });
+            if !is_same {
+                let event = match protocol {
+                    Protocol::Arp => "deleteARPResponder",
+                    Protocol::Ndp => "deleteNDPResponder",
+                };
+                tracing::info!(event, interface = %responder.name, "no longer answering there");
+            }
+            is_same
+        });
+        self.reopen(now, new);
+    }
+
+    /// Opens again what failed, if it is time.
+    pub(super) fn pass_time(&mut self, now: Instant, tables: &Tables) {
+        if self.reopen_at.is_some_and(|due| due <= now) {
+            self.reopen(now, tables);
+        }
+    }
+
+    /// When [`Self::pass_time`] has something to do.
+    pub(super) const fn poll_timeout(&self) -> Option<Instant> {
+        self.reopen_at
+    }
+
+    /// To be told when frames wait.
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.open.values().map(Responder::as_fd)
+    }
+
+    /// Answers what waits, of each interface not too much at once. The addresses that others claim.
+    pub(super) fn receive(&mut self, tables: &Tables, buffer: &mut [u8]) -> Vec<IpAddr> {
+        let mut broken = Vec::new();
+        let mut contested = Vec::new();
+        for (place, responder) in &self.open {
+            for _ in 0..TURN {
+                match responder.receive(buffer) {
+                    Ok(Some(frame)) => contested.extend(self.answer(responder, tables, frame)),
+                    Ok(None) => break,
+                    Err(error) => {
+                        tracing::warn!(event = "receiveFailed", interface = %responder.name, %error, "opening it anew");
+                        broken.push(*place);
+                        break;
+                    }
+                }
+            }
+        }
+        for place in broken {
+            self.open.remove(&place);
+            self.reopen_at = Some(Instant::now() + REOPEN);
+        }
+        contested
+    }
+
+    /// Tells all neighbours, on the interfaces where it is announced, that an address is here.
+    pub(super) fn tell(&self, tables: &Tables, address: IpAddr) {
+        let Some(interfaces) = tables.announced.get(&address) else { return };
+        for responder in self.open.values().filter(|responder| interfaces.contains(&responder.name)) {
+            for sent in responder.tell(address) {
+                match sent {
+                    Ok(()) => self.metrics.gratuitous_sent.with_label_values(&[&address.to_string()]).inc(),
+                    Err(error) => {
+                        tracing::warn!(event = "announceFailed", interface = %responder.name, %error, "will be repeated");
+                    }
+                }
+            }
+        }
+    }
+
+    /// The address that the frame contests.
+    fn answer(&self, responder: &Responder, tables: &Tables, frame: &[u8]) -> Option<IpAddr> {
+        match responder.answer(tables, frame) {
+            Outcome::Answered(address, sent) => {
+                let label = address.to_string();
+                self.metrics.requests_received.with_label_values(&[&label]).inc();
+                match sent {
+                    Ok(()) => self.metrics.responses_sent.with_label_values(&[&label]).inc(),
+                    Err(error) => {
+                        tracing::warn!(event = "answerFailed", interface = %responder.name, %error, "the asker asks again");
+                    }
+                }
+                None
+            }
+            Outcome::Contested(address) => Some(address),
+            Outcome::Ignored => None,
+        }
+    }
+
+    fn reopen(&mut self, now: Instant, tables: &Tables) {
+        self.reopen_at = None;
+        for (index, station) in &*tables.stations {
+            for protocol in Protocol::ALL {
+                let Some(mac) = station.mac(protocol) else { continue };
+                if self.open.contains_key(&(*index, protocol)) {
+                    continue;
+                }
+                let event = match protocol {
+                    Protocol::Arp => "createARPResponder",
+                    Protocol::Ndp => "createNDPResponder",
+                };
+                match Responder::open(protocol, *index, station.name.clone(), mac) {
+                    Ok(responder) => {
+                        tracing::info!(event, interface = %station.name, "answering there");
+                        self.open.insert((*index, protocol), responder);
+                    }
+                    Err(error) => {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::error!(
+                            event,
+                            interface = %station.name,
+                            error,
+                            "cannot answer there; does the container have CAP_NET_RAW?"
+                        );
+                        self.reopen_at = Some(now + REOPEN);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Our side: the lane, in a node's network, with the interfaces that the kernel says.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metallb_core::config::Interfaces;
+use metallb_dataplane::net::links::{self, Links};
+use metallb_dataplane::speaker::lane::{Lane, Phase, Refresh, Station, Tables};
+use metallb_dataplane::speaker::metrics::Metrics;
+use metallb_lab::network::Host;
+use metallb_protocols::jitter::Jitter;
+use prometheus::Registry;
+use prometheus::proto::MetricFamily;
+use regex::RegexSet;
+
+pub struct Node {
+    lane: Lane,
+    registry: Registry,
+    tables: Tables,
+}
+
+impl Node {
+    /// Answers on all interfaces of a host for nothing yet.
+    pub fn start(host: &Host) -> Self {
+        Self::refreshing(host, None)
+    }
+
+    /// The same, and tells neighbours of its addresses so often.
+    pub fn refreshing(host: &Host, interval: Option<Duration>) -> Self {
+        let registry = Registry::new();
+        let metrics = Metrics::register(&registry).unwrap();
+        let refresh = interval.map(|interval| Refresh { interval, jitter: Jitter::new(7) });
+        let lane = host.inside(|| Lane::start("node".into(), None, refresh, metrics).unwrap()).unwrap();
+        let tables = Tables { phase: Phase::Serving, ..Tables::default() };
+        let mut node = Self { lane, registry, tables };
+        node.look(host);
+        node
+    }
+
+    /// Takes the interfaces as they are now.
+    pub fn look(&mut self, host: &Host) {
+        let stations = interfaces(host).into_iter().map(|(index, link)| {
+            let station = Station { name: link.name, arp: link.arp, ndp: link.ndp };
+            (index, station)
+        });
+        self.tables.stations = Arc::new(stations.filter(|(_, it)| it.arp.or(it.ndp).is_some()).collect());
+        self.publish();
+    }
+
+    /// Announces these from now on, and nothing else.
+    pub fn announce(&mut self, addresses: &[&str]) {
+        let announced = addresses.iter().map(|address| (address.parse().unwrap(), Interfaces::All));
+        self.tables.announced = Arc::new(announced.collect::<BTreeMap<IpAddr, _>>());
+        self.publish();
+    }
+
+    fn publish(&self) {
+        self.lane.publish(self.tables.clone());
+    }
+
+    /// The value of a counter for an address: `requests_received`, `responses_sent`, `gratuitous_sent`.
+    pub fn counted(&self, name: &str, address: &str) -> f64 {
+        let families = self.registry.gather();
+        let name = format!("metallb_layer2_{name}");
+        let family = families.iter().find(|family| family.name() == name);
+        let metrics = family.map(MetricFamily::get_metric).unwrap_or_default();
+        let of_it = metrics.iter().find(|metric| metric.get_label()[0].value() == address);
+        of_it.map_or(0.0, |metric| metric.get_counter().get_value())
+    }
+}
+
+/// The interfaces of a host, as a speaker there sees them.
+pub fn interfaces(host: &Host) -> Links {
+    let look = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async { links::follow(RegexSet::empty()).await.unwrap().borrow().clone() })
+    };
+    host.inside(look).unwrap()
+}
