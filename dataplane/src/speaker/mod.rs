@@ -16,6 +16,7 @@
 //! | [`reporting`] | how the sessions stand, for objects and events |
 //! | [`reports`] | the thread on which such objects are written |
 //! | [`excluded`] | the file that names interfaces to leave alone |
+//! | [`secret`] | the Secret that speakers share |
 //! | [`metrics`] | what is announced, asked and answered |
 //!
 //! The brain never touches a packet, and the lane never waits for the brain: a plan over ten thousand services delays
@@ -35,6 +36,7 @@ mod outlet;
 mod reporting;
 mod reports;
 mod run;
+mod secret;
 mod stopping;
 
 pub use run::run;

@@ -15,6 +15,7 @@ use metallb_process::serve::tls::CertificateSource;
 use metallb_process::serve::{guarded, http};
 use metallb_process::shutdown::Shutdown;
 use metallb_protocols::jitter::Jitter;
+use metallb_protocols::liveness::Timing;
 use prometheus::Registry;
 use rand::TryRngCore as _;
 use rand::rngs::OsRng;
@@ -29,6 +30,7 @@ use super::lane::{Heartbeats, Lane, Refresh};
 use super::metrics::Metrics;
 use super::outlet::Outlet;
 use super::reports::Reports;
+use super::secret::Secret;
 use super::{bfd, bgp, excluded, reporting};
 use crate::kube::caveats::Caveats;
 use crate::kube::configuration_state::{self, Component};
@@ -74,7 +76,20 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let mut facts =
         Facts::new(node.clone(), args.ignore_exclude_lb, heartbeats.is_some(), profile(args.bgp_type), pace);
     let speaker_labels = heartbeats.is_some().then(|| args.ml_labels.clone());
+    let secret = Secret::read(&args.ml_secret_key_path)?;
     let lane = Lane::start(node.clone(), heartbeats, refresh(&args)?, metrics.clone())?;
+    let keys = lane.keys.clone();
+    match secret.key() {
+        Some(key) => keys.put(key),
+        None if speaker_labels.is_some() => {
+            tracing::warn!(
+                event = "heartbeatsOff",
+                "there is no key: every node with a ready speaker counts as alive"
+            );
+        }
+        None => {}
+    }
+    tokio::spawn(secret.follow(move |key| keys.put(key)));
     let (caveats, to_tell) = Caveats::new();
     tokio::spawn(bgp_extras::follow(client.clone(), namespace.clone(), caveats.clone()));
     let outlet = match args.bgp_type {
@@ -237,19 +252,12 @@ fn heartbeats(args: &Args) -> anyhow::Result<Option<Heartbeats>> {
     if args.ml_bindaddr.is_empty() || args.ml_labels.is_empty() {
         return Ok(None);
     }
-    if !args.ml_secret_key_path.is_empty() {
-        // Not used yet: heartbeats carry no proof of who sent them. Its absence is an error as upstream, so that a
-        // cluster whose Secret is missing is told now and not by a later version.
-        let file = Path::new(&args.ml_secret_key_path).join("secretkey");
-        std::fs::read(&file)
-            .with_context(|| format!("cannot read the Secret that speakers share: {}", file.display()))?;
-    }
     let address = args
         .ml_bindaddr
         .parse()
         .with_context(|| format!("--ml-bindaddr {:?} is not an IP address", args.ml_bindaddr))?;
-    let boot_id = OsRng.try_next_u64().context("the system gives no random bytes")?;
-    Ok(Some(Heartbeats { address, port: args.ml_bindport, boot_id }))
+    let seed = OsRng.try_next_u64().context("the system gives no random bytes")?;
+    Ok(Some(Heartbeats { address, port: args.ml_bindport, seed, timing: Timing::LAN }))
 }
 
 /// How often neighbours are told of an address that is here.

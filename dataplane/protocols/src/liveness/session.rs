@@ -260,7 +260,8 @@ impl Liveness {
             Knowledge::Asking(since) => Some(since + BOUND * self.timing.dead_after),
         };
         let awaited = self.awaited.first().map(|(until, _)| *until);
-        let watched = self.watched.iter().filter_map(|(node, watch)| watch.due(self.peers.get(node)?, self.timing));
+        let watched =
+            self.watched.iter().filter_map(|(node, watch)| watch.due(self.peers.get(node)?, self.timing));
         let timers = [beat, informed, awaited, self.next_count, self.outbox.due()];
         timers.into_iter().flatten().chain(watched).min()
     }

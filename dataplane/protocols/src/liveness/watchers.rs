@@ -84,10 +84,6 @@ impl Rings {
     pub(super) fn next(&self, node: NodeId) -> Option<NodeId> {
         self.0.first().and_then(|ring| after(ring, place(0, node)).next())
     }
-
-    pub(super) fn iter(&self) -> impl Iterator<Item = NodeId> + '_ {
-        self.0.iter().take(1).flat_map(BTreeMap::values).copied()
-    }
 }
 
 fn after(ring: &BTreeMap<u64, NodeId>, place: u64) -> impl Iterator<Item = NodeId> + '_ {

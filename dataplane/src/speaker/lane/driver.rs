@@ -1,7 +1,6 @@
 //! The loop of the lane: wait for packets, tables or time; then do what the protocols say.
 
 use std::collections::BTreeMap;
-use std::net::UdpSocket;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,18 +8,17 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use metallb_core::plan::Speakers;
 use metallb_protocols::announcer::Announcer;
-use metallb_protocols::liveness::{Input, Liveness, Output};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
 use tokio::sync::watch;
 
-use super::Heartbeats;
 use super::groups::{self, Groups};
+use super::members::{Members, Told};
 use super::responders::Responders;
 use super::tables::{Phase, Protocol, Station, Tables};
 
-/// The longest frame or datagram that matters. An ARP frame has 60 bytes, a heartbeat at most 278.
+/// The longest frame or datagram that matters. A heartbeat has less than 1,500 bytes.
 const BUFFER: usize = 2048;
 /// Heartbeats taken, and addresses told about, before the next thing gets its turn: ten thousand addresses to tell must not
 /// starve who asks, nor the heartbeats.
@@ -35,7 +33,7 @@ pub(super) struct Driver {
     responders: Responders,
     groups: Groups,
     announcer: Announcer,
-    heartbeats: Option<(UdpSocket, Heartbeats, Liveness)>,
+    members: Option<Members>,
 }
 
 impl Driver {
@@ -46,10 +44,10 @@ impl Driver {
         responders: Responders,
         groups: Groups,
         announcer: Announcer,
-        heartbeats: Option<(UdpSocket, Heartbeats, Liveness)>,
+        members: Option<Members>,
     ) -> Self {
         let tables = shared.load_full();
-        Self { shared, wake, speakers, tables, responders, groups, announcer, heartbeats }
+        Self { shared, wake, speakers, tables, responders, groups, announcer, members }
     }
 
     /// Runs until the tables say that the speaker leaves.
@@ -73,15 +71,15 @@ impl Driver {
     /// Returns when something may be due: a packet, new tables, or a timer.
     fn wait(&self) -> nix::Result<()> {
         let timers = [self.announcer.poll_timeout(), self.responders.poll_timeout()];
-        let liveness = self.heartbeats.as_ref().and_then(|(_, _, liveness)| liveness.poll_timeout());
-        let due = timers.into_iter().flatten().chain(liveness).min();
+        let heartbeats = self.members.as_ref().and_then(Members::due);
+        let due = timers.into_iter().flatten().chain(heartbeats).min();
         let timeout = match due.map(|due| due.saturating_duration_since(Instant::now())) {
             // A millisecond too late rather than one too early: the timer would not be due yet.
             Some(wait) => PollTimeout::try_from(wait + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX),
             None => PollTimeout::NONE,
         };
         let mut descriptors: Vec<_> = std::iter::once(self.wake.as_fd())
-            .chain(self.heartbeats.iter().map(|(socket, ..)| socket.as_fd()))
+            .chain(self.members.iter().map(Members::as_fd))
             .chain(self.responders.descriptors())
             .map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN))
             .collect();
@@ -104,8 +102,11 @@ impl Driver {
             if !Arc::ptr_eq(&old.announced, &new.announced) || !Arc::ptr_eq(&old.stations, &new.stations) {
                 self.groups.set(groups::wanted(&new));
             }
-            self.tell_liveness(now, &old, &new);
+            let told = self.members.as_mut().map(|members| members.change(now, &old, &new));
+            self.pass_on(now, told);
         }
+        let told = self.members.as_mut().map(|members| members.take_key(now, &new));
+        self.pass_on(now, told);
     }
 
     /// An address that moved here, or that is on an interface now that did not answer before, starts a burst.
@@ -132,19 +133,6 @@ impl Driver {
         }
     }
 
-    fn tell_liveness(&mut self, now: Instant, old: &Tables, new: &Tables) {
-        if let Some(peers) = new.peers.as_ref().filter(|peers| old.peers.as_ref() != Some(*peers)) {
-            self.liveness(now, Input::Peers(BTreeMap::clone(peers)));
-        }
-        if new.phase != old.phase {
-            match new.phase {
-                Phase::Starting => {}
-                Phase::Serving => self.liveness(now, Input::Ready),
-                Phase::Leaving => self.liveness(now, Input::Leave),
-            }
-        }
-    }
-
     fn receive_frames(&mut self, buffer: &mut [u8]) {
         for address in self.responders.receive(&self.tables, buffer) {
             self.announcer.contested(Instant::now(), address);
@@ -153,26 +141,18 @@ impl Driver {
 
     fn receive_heartbeats(&mut self, buffer: &mut [u8]) {
         for _ in 0..TURN {
-            let Some((socket, ..)) = &self.heartbeats else { return };
-            match socket.recv_from(buffer) {
-                Ok((length, from)) => {
-                    let bytes = buffer.get(..length).unwrap_or_default();
-                    self.liveness(Instant::now(), Input::Datagram { from: from.ip().to_canonical(), bytes });
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
-                // An ICMP error about something sent earlier; the peer's silence will say the rest.
-                Err(_) => {}
-            }
+            let Some(told) = self.members.as_mut().and_then(|members| members.receive(buffer)) else {
+                return;
+            };
+            self.pass_on(Instant::now(), Some(told));
         }
     }
 
     /// What time alone brings about: heartbeats, deaths, repetitions.
     fn pass_time(&mut self) {
         let now = Instant::now();
-        let due = self.heartbeats.as_ref().and_then(|(_, _, liveness)| liveness.poll_timeout());
-        if due.is_some_and(|due| due <= now) {
-            self.liveness(now, Input::Tick);
-        }
+        let told = self.members.as_mut().map(|members| members.pass_time(now));
+        self.pass_on(now, told);
         self.responders.pass_time(now, &self.tables);
         for _ in 0..TURN {
             let Some(address) = self.announcer.poll_output(now) else { break };
@@ -180,39 +160,17 @@ impl Driver {
         }
     }
 
-    fn liveness(&mut self, now: Instant, input: Input<'_>) {
-        let Some((socket, heartbeats, liveness)) = &mut self.heartbeats else { return };
-        liveness.handle_input(now, input);
-        let mut changed = false;
-        while let Some(output) = liveness.poll_output() {
-            match output {
-                Output::Send { to, datagram } => {
-                    if let Err(error) = socket.send_to(&datagram, (to, heartbeats.port)) {
-                        tracing::debug!(event = "heartbeatFailed", %to, %error, "the next one follows");
-                    }
-                }
-                Output::Alive(node) => {
-                    tracing::info!(event = "speakerAlive", %node, "it counts from now on");
-                    changed = true;
-                }
-                Output::Dead(node, why) => {
-                    tracing::info!(event = "speakerDead", %node, ?why, "its addresses go to others");
-                    changed = true;
-                }
-                Output::Informed => changed = true,
-                Output::Paused => {
-                    tracing::warn!(event = "paused", "this process stood still; telling all addresses anew");
-                    for address in self.tables.announced.keys() {
-                        self.announcer.start(now, *address);
-                    }
-                }
-                Output::Dropped(why) => {
-                    tracing::debug!(event = "heartbeatDropped", ?why, "not from a known speaker")
-                }
+    /// Passes on what the heartbeats said.
+    fn pass_on(&mut self, now: Instant, told: Option<Told>) {
+        let Some(Told { speakers, paused }) = told else { return };
+        if paused {
+            tracing::warn!(event = "paused", "this process stood still; telling all addresses anew");
+            for address in self.tables.announced.keys() {
+                self.announcer.start(now, *address);
             }
         }
-        if changed {
-            self.speakers.send_replace(Some(Speakers::Alive(liveness.alive())));
+        if let Some(speakers) = speakers {
+            self.speakers.send_replace(Some(speakers));
         }
     }
 }

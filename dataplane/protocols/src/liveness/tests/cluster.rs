@@ -79,7 +79,8 @@ impl Clock {
     /// When it shows that.
     fn when(self, shown: Duration) -> Duration {
         let nanos = i64::try_from(shown.saturating_sub(self.ahead).as_nanos()).unwrap();
-        let mut time = Duration::from_nanos(u64::try_from(nanos - nanos / (1_000_000 + self.fast) * self.fast).unwrap());
+        let mut time =
+            Duration::from_nanos(u64::try_from(nanos - nanos / (1_000_000 + self.fast) * self.fast).unwrap());
         while self.shows(time) < shown {
             time += Duration::from_micros(1);
         }
@@ -333,7 +334,11 @@ impl Cluster {
     }
 
     /// Runs in steps of a millisecond until `done`, for `most` at most. How long that was.
-    pub(super) fn run_until(&mut self, most: Duration, mut done: impl FnMut(&Self) -> bool) -> Option<Duration> {
+    pub(super) fn run_until(
+        &mut self,
+        most: Duration,
+        mut done: impl FnMut(&Self) -> bool,
+    ) -> Option<Duration> {
         let start = self.time;
         while !done(self) {
             if self.time >= start + most {
@@ -422,7 +427,8 @@ impl Cluster {
 
     /// What of the facts changes somebody's view.
     pub(super) fn moves(&self) -> usize {
-        let moves = self.facts.iter().filter(|(_, _, fact)| matches!(fact, Output::Alive(_) | Output::Dead(..)));
+        let moves =
+            self.facts.iter().filter(|(_, _, fact)| matches!(fact, Output::Alive(_) | Output::Dead(..)));
         moves.count()
     }
 

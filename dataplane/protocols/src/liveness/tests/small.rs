@@ -38,7 +38,8 @@ fn any_dead_are_dead_for_all_others_in_time_and_stay_so() {
                 cluster.kill(*node);
             }
             let alive = without(count, &dead);
-            let time = cluster.run_until(ms(2000), |cluster| alive.iter().all(|node| cluster.view(*node) == alive));
+            let time =
+                cluster.run_until(ms(2000), |cluster| alive.iter().all(|node| cluster.view(*node) == alive));
             // One is left: it needs three detections. More are left: they are the majority of those who watch, if only two.
             let bound = if alive.len() == 1 { 3 * ms(300) + ms(1) } else { DETECTION };
             let time = time.unwrap_or_else(|| panic!("{count} nodes, {dead:?} dead: {:?}", cluster.facts));
