@@ -173,15 +173,21 @@ pub struct Liveness {
     living: Rings,
     watched: BTreeMap<NodeId, Watch>,
     beats_to: BTreeSet<NodeId>,
+    /// When those are to follow from who lives by now.
+    reseat_at: Option<Instant>,
     /// Who did not answer in time, and was not heard since.
     unresponsive: BTreeSet<NodeId>,
     /// Who is awaited, by when they are given up.
     awaited: BTreeSet<(Instant, NodeId)>,
     votes: Votes,
-    /// Something changed that the votes are to be counted anew for.
-    recount: bool,
-    /// When they are to be counted anew in any case.
-    next_count: Option<Instant>,
+    /// Whose votes are to be counted anew, and whose are when.
+    recount: BTreeSet<NodeId>,
+    count_by: BTreeSet<(Instant, NodeId)>,
+    /// Who may have changed sides, and of whom that may be news.
+    unsettled: BTreeSet<NodeId>,
+    untold: BTreeSet<NodeId>,
+    /// Peers that said something.
+    answered: usize,
     outbox: Outbox,
     outputs: VecDeque<Output>,
 }
@@ -209,11 +215,15 @@ impl Liveness {
             known,
             watched: BTreeMap::new(),
             beats_to: BTreeSet::new(),
+            reseat_at: None,
             unresponsive: BTreeSet::new(),
             awaited: BTreeSet::new(),
             votes: Votes::default(),
-            recount: false,
-            next_count: None,
+            recount: BTreeSet::new(),
+            count_by: BTreeSet::new(),
+            unsettled: BTreeSet::new(),
+            untold: BTreeSet::new(),
+            answered: 0,
             outbox: Outbox::default(),
             outputs: VecDeque::new(),
         }
@@ -262,7 +272,8 @@ impl Liveness {
         let awaited = self.awaited.first().map(|(until, _)| *until);
         let watched =
             self.watched.iter().filter_map(|(node, watch)| watch.due(self.peers.get(node)?, self.timing));
-        let timers = [beat, informed, awaited, self.next_count, self.outbox.due()];
+        let count = self.count_by.first().map(|(at, _)| *at);
+        let timers = [beat, informed, awaited, count, self.reseat_at, self.outbox.due()];
         timers.into_iter().flatten().chain(watched).min()
     }
 
@@ -317,8 +328,9 @@ impl Liveness {
         if stance == Stance::Serving {
             self.living.insert(node);
         }
+        self.unsettled.insert(node);
+        self.untold.insert(node);
         self.ask(now, node);
-        self.recount = true;
     }
 
     fn remove_peer(&mut self, name: &NodeName, node: NodeId) {
@@ -327,25 +339,25 @@ impl Liveness {
             if let Some(until) = peer.awaited {
                 self.awaited.remove(&(until, node));
             }
+            self.answered -= usize::from(peer.spoke.is_some());
             if peer.told {
                 self.outputs.push_back(Output::Dead(peer.name, Why::Removed));
             }
         }
+        self.recount.extend(self.living.watched_by(node, &self.known));
         self.known.remove(node);
         self.living.remove(node);
         self.unresponsive.remove(&node);
         self.votes.forget(node);
         self.votes.drop_accusation(self.me, node);
         self.outbox.forget(node);
-        self.recount = true;
     }
 
     /// Once all have answered, or those who could say what is with the others; or nobody, for long enough.
     fn become_informed(&mut self, now: Instant) {
         let Knowledge::Asking(since) = self.knowledge else { return };
-        let answered = self.peers.values().filter(|peer| peer.spoke.is_some()).count();
-        let all = answered == self.peers.len();
-        let enough = answered > 0 && since + self.timing.dead_after <= now && !self.is_undecided();
+        let all = self.answered == self.peers.len();
+        let enough = self.answered > 0 && since + self.timing.dead_after <= now && !self.is_undecided();
         if all || enough || since + BOUND * self.timing.dead_after <= now {
             self.knowledge = Knowledge::Informed;
             self.tell_changes();
@@ -368,7 +380,7 @@ impl Liveness {
             self.outbox.probe_all(self.peers.keys().copied());
             self.outbox.tell_all(now);
         }
-        self.recount = true;
+        self.recount.extend(self.votes.in_question());
         self.outputs.push_back(Output::Paused);
     }
 }

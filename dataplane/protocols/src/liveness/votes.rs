@@ -173,6 +173,11 @@ impl Votes {
         nodes.into_iter().collect()
     }
 
+    /// Nobody is in question.
+    pub(super) fn are_none(&self) -> bool {
+        self.accused.is_empty() && self.cases.is_empty()
+    }
+
     pub(super) fn is_condemned(&self, node: NodeId) -> bool {
         self.cases.get(&node).is_some_and(|case| case.condemned)
     }
@@ -181,21 +186,22 @@ impl Votes {
         self.cases.entry(node).or_insert_with(Case::new)
     }
 
-    /// A page of what `voter` thinks. Whether that is news.
-    pub(super) fn cast(&mut self, voter: NodeId, page: &Page) -> bool {
+    /// A page of what `voter` thinks. Of whom that is news.
+    pub(super) fn cast(&mut self, voter: NodeId, page: &Page) -> Vec<NodeId> {
         let before = self.ballots.get(&voter);
-        let gone: Vec<_> = before
+        let mut news: Vec<_> = before
             .into_iter()
             .flatten()
             .filter(|node| page.covers(**node) && page.accused().binary_search(node).is_err())
             .copied()
             .collect();
-        let mut news = !gone.is_empty();
-        for node in gone {
-            self.take_back(voter, node);
+        for node in &news {
+            self.take_back(voter, *node);
         }
         for node in page.accused() {
-            news |= self.accuse(voter, *node);
+            if self.accuse(voter, *node) {
+                news.push(*node);
+            }
         }
         news
     }
@@ -230,13 +236,14 @@ impl Votes {
         had
     }
 
-    /// `voter` is in a new life, or gone: it says nothing.
-    pub(super) fn withdraw(&mut self, voter: NodeId) {
+    /// `voter` is in a new life, or gone: it says nothing. Whom it accused.
+    pub(super) fn withdraw(&mut self, voter: NodeId) -> BTreeSet<NodeId> {
         let ballot = self.ballots.get(&voter).cloned().unwrap_or_default();
-        for node in ballot {
-            self.drop_accusation(voter, node);
+        for node in &ballot {
+            self.drop_accusation(voter, *node);
         }
         self.ballots.remove(&voter);
+        ballot
     }
 
     /// `node` is no peer any more.

@@ -38,10 +38,7 @@ impl Liveness {
                 }
                 return Err(Dropped::Unplaced);
             }
-            Age::FirstOfLife => {
-                self.votes.withdraw(node);
-                self.recount = true;
-            }
+            Age::FirstOfLife => self.recount.extend(self.votes.withdraw(node)),
             Age::Next => {}
         }
         self.spoke(now, node, newest_key);
@@ -62,16 +59,18 @@ impl Liveness {
     fn spoke(&mut self, now: Instant, node: NodeId, key: KeyId) {
         let Some(peer) = self.peers.get_mut(&node) else { return };
         peer.key = Some(key);
-        peer.spoke = Some(now);
+        self.answered += usize::from(peer.spoke.replace(now).is_none());
         if let Some(until) = peer.awaited.take() {
             self.awaited.remove(&(until, node));
         }
-        self.recount |= self.unresponsive.remove(&node);
+        if self.unresponsive.remove(&node) {
+            self.recount_bench_of(node);
+        }
         self.outbox.answered(node);
     }
 
     fn hear(&mut self, now: Instant, node: NodeId, stance: Stance, ballot: &Page) {
-        self.recount |= self.votes.cast(node, ballot);
+        self.recount.extend(self.votes.cast(node, ballot));
         self.stands(node, Some(stance));
         if stance == Stance::Serving
             && let Some(Peer { heard, .. }) = self.peers.get_mut(&node)
@@ -85,7 +84,7 @@ impl Liveness {
         if let Some(peer) = self.peers.get_mut(&node)
             && std::mem::replace(&mut peer.stance, stance) != stance
         {
-            self.recount = true;
+            self.unsettled.insert(node);
         }
     }
 }

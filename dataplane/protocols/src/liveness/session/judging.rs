@@ -12,30 +12,42 @@ const ROUNDS: usize = 4;
 
 impl Liveness {
     pub(super) fn judge(&mut self, now: Instant) {
+        if self.reseat_at.is_some_and(|at| at <= now) {
+            self.reseat(now);
+        }
+        while let Some((_, node)) = self.count_by.first().filter(|(at, _)| *at <= now).copied() {
+            self.count_by.pop_first();
+            self.recount.insert(node);
+        }
         for _ in 0..ROUNDS {
-            let due = self.next_count.is_some_and(|due| due <= now);
-            if !std::mem::take(&mut self.recount) && !due {
-                return;
-            }
-            self.next_count = None;
-            for node in self.votes.in_question() {
+            for node in std::mem::take(&mut self.recount) {
                 if self.peers.contains_key(&node) {
                     self.weigh(now, node);
                 } else {
                     self.votes.cases.remove(&node);
                 }
             }
+            if self.unsettled.is_empty() {
+                break;
+            }
             if self.bury_and_revive() {
-                self.reseat(now);
-                self.recount = true;
+                // Many at once are not rare: a restart of all, half a cluster that is gone.
+                self.reseat_at.get_or_insert(now + self.timing.interval / 20);
             }
             if self.knowledge == Knowledge::Informed {
                 self.tell_changes();
             }
         }
-        if std::mem::take(&mut self.recount) {
-            self.count_by(now + self.timing.interval / 10);
+        let later = now + self.timing.interval / 10;
+        self.count_by.extend(std::mem::take(&mut self.recount).into_iter().map(|node| (later, node)));
+    }
+
+    /// A watcher came, went, or stopped to answer: those that it watches have another bench.
+    pub(super) fn recount_bench_of(&mut self, watcher: NodeId) {
+        if self.votes.are_none() {
+            return;
         }
+        self.recount.extend(self.living.watched_by(watcher, &self.known));
     }
 
     fn weigh(&mut self, now: Instant, node: NodeId) {
@@ -44,24 +56,23 @@ impl Liveness {
         match self.votes.case(node).weigh(now, self.timing, bench.leaning()) {
             Next::Close => drop(self.votes.cases.remove(&node)),
             Next::Rest => {}
-            Next::Wait(until) => self.count_by(until),
+            Next::Wait(until) => drop(self.count_by.insert((until, node))),
             Next::Ask(until) => {
-                self.count_by(until);
+                self.count_by.insert((until, node));
                 let watchers = self.living.watchers(node).into_iter().chain([node]);
                 for asked in watchers.collect::<Vec<_>>() {
                     self.ask(now, asked);
                 }
             }
         }
-        let revived = was_dead && !self.votes.is_condemned(node);
-        if revived && self.peers.get(&node).is_some_and(|peer| peer.heard + self.timing.dead_after < now) {
+        let is_dead = self.votes.is_condemned(node);
+        if was_dead != is_dead {
+            self.unsettled.insert(node);
+        }
+        if was_dead && !is_dead && self.peers.get(&node).is_some_and(|peer| peer.heard + self.timing.dead_after < now) {
             // Others heard it. What it says itself may be news, too.
             self.outbox.probe([node]);
         }
-    }
-
-    fn count_by(&mut self, until: Instant) {
-        self.next_count = Some(self.next_count.map_or(until, |next| next.min(until)));
     }
 
     /// Those who watch `node` and are there. Ourselves too, once it did not answer us.
@@ -81,26 +92,31 @@ impl Liveness {
 
     /// Whether anyone changed sides.
     fn bury_and_revive(&mut self) -> bool {
-        let changed: Vec<_> = self
-            .peers
-            .iter()
-            .filter(|(node, peer)| self.lives(**node, peer) != self.living.contains(**node))
-            .map(|(node, _)| *node)
-            .collect();
-        for node in &changed {
-            if self.living.contains(*node) {
-                self.living.remove(*node);
+        let mut changed = false;
+        for node in std::mem::take(&mut self.unsettled) {
+            let Some(peer) = self.peers.get(&node) else { continue };
+            self.untold.insert(node);
+            let lives = self.lives(node, peer);
+            if lives == self.living.contains(node) {
+                continue;
+            }
+            changed = true;
+            if lives {
+                self.living.insert(node);
+                self.recount_bench_of(node);
             } else {
-                self.living.insert(*node);
+                self.recount_bench_of(node);
+                self.living.remove(node);
             }
         }
-        !changed.is_empty()
+        changed
     }
 
     /// Tells what is different from what was last told.
     pub(super) fn tell_changes(&mut self) {
-        for (node, peer) in &mut self.peers {
-            let lives = self.living.contains(*node);
+        for node in std::mem::take(&mut self.untold) {
+            let Some(peer) = self.peers.get_mut(&node) else { continue };
+            let lives = self.living.contains(node);
             if std::mem::replace(&mut peer.told, lives) == lives {
                 continue;
             }

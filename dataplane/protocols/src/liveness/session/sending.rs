@@ -76,7 +76,9 @@ impl Outbox {
 
     pub(super) fn due(&self) -> Option<Instant> {
         let round = self.round.map(|(_, at)| at);
-        [self.turn, self.news, self.next_ask, round].into_iter().flatten().min()
+        // News wait until the queue is empty.
+        let news = self.news.filter(|_| self.queue.is_empty());
+        [self.turn, news, self.next_ask, round].into_iter().flatten().min()
     }
 }
 

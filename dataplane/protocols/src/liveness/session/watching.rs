@@ -65,20 +65,23 @@ impl Liveness {
             // For ourselves only. Those who watch it say it to all.
             self.unresponsive.insert(node);
             self.votes.accuse(self.me, node);
-            self.recount = true;
+            self.recount.insert(node);
+            self.recount_bench_of(node);
         }
     }
 
     /// Says to all that a node we watch is silent.
     fn accuse(&mut self, now: Instant, node: NodeId) {
         self.votes.accuse(self.me, node);
-        self.recount = true;
+        self.recount.insert(node);
         self.outbox.tell_all(now);
     }
 
     /// A node was heard: what was said about its silence is taken back.
     pub(super) fn acquit(&mut self, now: Instant, node: NodeId) {
-        self.recount |= self.votes.take_back(self.me, node);
+        if self.votes.take_back(self.me, node) {
+            self.recount.insert(node);
+        }
         if let Some(watch) = self.watched.get_mut(&node) {
             watch.prompted = false;
             if std::mem::replace(&mut watch.silent, false) {
@@ -101,6 +104,7 @@ impl Liveness {
 
     /// Who watches whom follows from who is known and who lives.
     pub(super) fn reseat(&mut self, now: Instant) {
+        self.reseat_at = None;
         let of = |rings: &super::Rings| rings.watchers(self.me);
         self.beats_to = of(&self.known).into_iter().chain(of(&self.living)).collect();
         let mut watched = self.known.watched_by(self.me, &self.known);
@@ -109,8 +113,8 @@ impl Liveness {
             self.watched.keys().filter(|node| !watched.contains(*node)).copied().collect();
         for node in dropped {
             let watch = self.watched.remove(&node);
-            if !self.unresponsive.contains(&node) {
-                self.votes.drop_accusation(self.me, node);
+            if !self.unresponsive.contains(&node) && self.votes.drop_accusation(self.me, node) {
+                self.recount.insert(node);
             }
             if watch.is_some_and(|watch| watch.silent) {
                 self.outbox.tell_all(now);

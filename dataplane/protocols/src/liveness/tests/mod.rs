@@ -1,4 +1,5 @@
 //! Liveness: tables of small cases, and simulations in virtual time.
 
 mod cluster;
+mod large;
 mod small;
