@@ -2,8 +2,8 @@
 //!
 //! A proof says that the peer wrote a datagram for us; it does not say when. So each side draws a number for the other, and
 //! what echoes that number was written after it was drawn. The number is drawn when a datagram cannot be placed (first
-//! contact, a new life) and sent with a challenge; the datagram that echoes it begins an association with that life of the
-//! peer. From there on the sequence rises.
+//! contact, a new life, silence before it) and sent with a challenge; the datagram that echoes it begins an association with
+//! that life of the peer. From there on the sequence rises.
 //!
 //! A recording is thus older than the number, or not after the last of the sequence. A challenge is no longer than what it
 //! answers, goes to the peer's own address only, and not more often than [`Allowance`] gives: nobody can make us shout.
@@ -59,8 +59,8 @@ pub(super) enum Age {
 #[derive(Clone, Copy, Debug)]
 struct Life {
     boot_id: u64,
-    /// What we drew for it.
-    nonce: u64,
+    /// What we drew for it. `None`: too long ago.
+    nonce: Option<u64>,
     /// Its last datagram.
     sequence: u64,
 }
@@ -88,7 +88,7 @@ impl Association {
             if sequence <= life.sequence {
                 return Age::Old;
             }
-            if echo == life.nonce {
+            if life.nonce == Some(echo) {
                 life.sequence = sequence;
                 self.echo = offer;
                 return Age::Next;
@@ -100,7 +100,7 @@ impl Association {
         self.offered = None;
         self.echo = offer;
         let same_life = self.life.is_some_and(|life| life.boot_id == boot_id);
-        self.life = Some(Life { boot_id, nonce, sequence });
+        self.life = Some(Life { boot_id, nonce: Some(nonce), sequence });
         if same_life { Age::Next } else { Age::FirstOfLife }
     }
 
@@ -116,9 +116,13 @@ impl Association {
 
     /// What the peer is to echo in what it sends next.
     pub(super) fn offer(&mut self, now: Instant, nonces: &mut Nonces) -> u64 {
-        match self.life {
-            Some(life) => life.nonce,
-            None => self.challenge(now, nonces),
+        self.life.and_then(|life| life.nonce).unwrap_or_else(|| self.challenge(now, nonces))
+    }
+
+    /// The peer was silent for long. What somebody held back meanwhile is not to bring it back to life.
+    pub(super) fn expire(&mut self) {
+        if let Some(life) = &mut self.life {
+            life.nonce = None;
         }
     }
 

@@ -69,7 +69,16 @@ impl Liveness {
         if was_dead != is_dead {
             self.unsettled.insert(node);
         }
-        if was_dead && !is_dead && self.peers.get(&node).is_some_and(|peer| peer.heard + self.timing.dead_after < now) {
+        if !was_dead
+            && is_dead
+            && let Some(peer) = self.peers.get_mut(&node)
+        {
+            peer.association.expire();
+        }
+        if was_dead
+            && !is_dead
+            && self.peers.get(&node).is_some_and(|peer| peer.heard + self.timing.dead_after < now)
+        {
             // Others heard it. What it says itself may be news, too.
             self.outbox.probe([node]);
         }

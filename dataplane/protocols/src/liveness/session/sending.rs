@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::{Liveness, Output, Phase};
+use super::{Liveness, Output, Peer, Phase, Timing};
 use crate::liveness::keys::KeyId;
 use crate::liveness::votes::Votes;
 use crate::liveness::watchers::NodeId;
@@ -79,6 +79,14 @@ impl Outbox {
         // News wait until the queue is empty.
         let news = self.news.filter(|_| self.queue.is_empty());
         [self.turn, news, self.next_ask, round].into_iter().flatten().min()
+    }
+}
+
+impl Peer {
+    /// The newest key that it has. Who is silent may have another one by now, for lack of which we do not hear it.
+    fn newest_key(&self, now: Instant, timing: Timing) -> Option<KeyId> {
+        let fresh = self.spoke.is_some_and(|spoke| now < spoke + 2 * timing.dead_after);
+        self.key.filter(|_| fresh)
     }
 }
 
@@ -199,7 +207,8 @@ impl Liveness {
             sender: self.name.as_str(),
             receiver: peer.name.as_str(),
         };
-        let datagram = heartbeat.emit(self.keys.towards(now, peer.key, self.sequence));
+        let datagram =
+            heartbeat.emit(self.keys.towards(now, peer.newest_key(now, self.timing), self.sequence));
         self.outputs.push_back(Output::Send { to: peer.address, datagram });
     }
 

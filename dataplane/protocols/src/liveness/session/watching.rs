@@ -61,6 +61,7 @@ impl Liveness {
             self.awaited.pop_first();
             if let Some(peer) = self.peers.get_mut(&node) {
                 peer.awaited = None;
+                peer.association.expire();
             }
             // For ourselves only. Those who watch it say it to all.
             self.unresponsive.insert(node);
@@ -75,6 +76,9 @@ impl Liveness {
         self.votes.accuse(self.me, node);
         self.recount.insert(node);
         self.outbox.tell_all(now);
+        if let Some(peer) = self.peers.get_mut(&node) {
+            peer.association.expire();
+        }
     }
 
     /// A node was heard: what was said about its silence is taken back.

@@ -9,11 +9,15 @@ use std::time::{Duration, Instant};
 
 use metallb_core::names::NodeName;
 
-use crate::liveness::{Heartbeat, Input, Key, Liveness, Output, Timing};
+use crate::liveness::{Input, Key, Liveness, Output, Timing};
 use crate::virtual_clock;
 
 pub(super) fn name(node: usize) -> NodeName {
     format!("n{node}").as_str().into()
+}
+
+fn number(name: &NodeName) -> usize {
+    name.as_str()[1..].parse().unwrap()
 }
 
 pub(super) fn address(node: usize) -> IpAddr {
@@ -93,7 +97,8 @@ struct Node {
     process: Process,
     clock: Clock,
     key: Key,
-    lives: u64,
+    /// Who lives, by what it told. `None`: it is not informed.
+    view: Option<BTreeSet<usize>>,
     /// What waits in its socket.
     waiting: VecDeque<Packet>,
     timer: Option<Duration>,
@@ -141,6 +146,7 @@ pub(super) struct Cluster {
     /// (sender, receiver) pairs that no datagram crosses.
     pub(super) cut: BTreeSet<(usize, usize)>,
     pub(super) facts: Vec<(Duration, usize, Output)>,
+    pub(super) dropped: usize,
     /// What somebody recorded, if anyone does.
     pub(super) tape: Option<Vec<Packet>>,
 }
@@ -159,7 +165,7 @@ impl Cluster {
             process: Process::Running,
             clock: clock(&mut dice),
             key: key.clone(),
-            lives: 1,
+            view: None,
             waiting: VecDeque::new(),
             timer: None,
             peers: count,
@@ -176,6 +182,7 @@ impl Cluster {
             weather: Weather::FAIR,
             cut: BTreeSet::new(),
             facts: Vec::new(),
+            dropped: 0,
             tape: None,
         };
         for node in 0..count {
@@ -213,9 +220,14 @@ impl Cluster {
     /// Those who live, by what `node` knows.
     pub(super) fn view(&self, node: usize) -> Vec<usize> {
         let alive = self.nodes[node].liveness.alive();
-        let mut view: Vec<usize> = alive.iter().map(|name| name.as_str()[1..].parse().unwrap()).collect();
+        let mut view: Vec<usize> = alive.iter().map(number).collect();
         view.sort_unstable();
         view
+    }
+
+    /// The same, by what it told. `None`: it is not informed, or does not run.
+    pub(super) fn told(&self, node: usize) -> Option<&BTreeSet<usize>> {
+        self.nodes[node].view.as_ref().filter(|_| self.nodes[node].process == Process::Running)
     }
 
     pub(super) fn running(&self) -> Vec<usize> {
@@ -229,7 +241,7 @@ impl Cluster {
     /// All that run know that all of these live and no others.
     pub(super) fn all_agree(&self) -> bool {
         let running = self.running();
-        running.iter().all(|node| self.view(*node) == running)
+        running.iter().all(|node| self.told(*node).is_some_and(|view| view.iter().eq(&running)))
     }
 
     pub(super) fn input(&mut self, node: usize, input: Input<'_>) {
@@ -243,12 +255,20 @@ impl Cluster {
             match output {
                 Output::Send { to, datagram } => self.send(node, to, datagram),
                 Output::Informed => {
+                    self.nodes[node].view = Some(self.view(node).into_iter().collect());
                     self.facts.push((self.time, node, Output::Informed));
                     self.input(node, Input::Ready);
                 }
-                Output::Alive(_) | Output::Dead(..) | Output::Paused | Output::Dropped(_) => {
+                Output::Alive(ref name) => {
+                    self.nodes[node].view.iter_mut().for_each(|view| _ = view.insert(number(name)));
                     self.facts.push((self.time, node, output));
                 }
+                Output::Dead(ref name, _) => {
+                    self.nodes[node].view.iter_mut().for_each(|view| _ = view.remove(&number(name)));
+                    self.facts.push((self.time, node, output));
+                }
+                Output::Paused => self.facts.push((self.time, node, output)),
+                Output::Dropped(_) => self.dropped += 1,
             }
         }
         self.set_timer(node);
@@ -378,7 +398,9 @@ impl Cluster {
         for packet in std::mem::take(&mut self.nodes[node].waiting) {
             self.arrives(packet);
         }
-        self.input(node, Input::Tick);
+        // Only now it sees that its Secret changed, if it did.
+        let key = self.nodes[node].key.clone();
+        self.input(node, Input::Key(key));
     }
 
     /// A new life, which begins with nothing but the key and what the API server says.
@@ -387,7 +409,7 @@ impl Cluster {
         let it = &mut self.nodes[node];
         it.liveness = Liveness::new(name(node), seed, Timing::LAN, it.key.clone());
         it.process = Process::Running;
-        it.lives += 1;
+        it.view = None;
         it.timer = None;
         let peers = it.peers;
         self.tell_peers(node, peers);
@@ -415,7 +437,7 @@ impl Cluster {
 
     pub(super) fn deaths(&self) -> Vec<(Duration, usize, usize)> {
         let deaths = self.facts.iter().filter_map(|(time, node, fact)| match fact {
-            Output::Dead(dead, _) => Some((*time, *node, dead.as_str()[1..].parse().unwrap())),
+            Output::Dead(dead, _) => Some((*time, *node, number(dead))),
             Output::Alive(_)
             | Output::Send { .. }
             | Output::Paused
@@ -430,10 +452,5 @@ impl Cluster {
         let moves =
             self.facts.iter().filter(|(_, _, fact)| matches!(fact, Output::Alive(_) | Output::Dead(..)));
         moves.count()
-    }
-
-    /// What the tape has to say, in order.
-    pub(super) fn heartbeats(tape: &[Packet]) -> Vec<Heartbeat<'_>> {
-        tape.iter().map(|packet| Heartbeat::parse(&packet.bytes).unwrap().0).collect()
     }
 }

@@ -50,20 +50,31 @@ fn a_thousand_speakers_send_little_and_find_every_death() {
             }
         }
         let took = cluster.run_until(ms(10_000), |cluster| {
-            if cluster.time.as_millis() % 10 != 0 { return false; }
-            if kind == 4 { cluster.view(0).len() == n / 3 && cluster.view(n - 1).len() == n - n / 3 } else { cluster.all_agree() }
+            if cluster.time.as_millis() % 10 != 0 {
+                return false;
+            }
+            if kind == 4 {
+                cluster.view(0).len() == n / 3 && cluster.view(n - 1).len() == n - n / 3
+            } else {
+                cluster.all_agree()
+            }
         });
         let times = sorted(cluster.deaths().iter().map(|(at, ..)| *at - struck).collect());
         println!(
             "{schedule} kind {kind}: {} gone, all agree after {took:?}; deaths {} p50 {:?} max {:?} {:?}",
-            some.len(), times.len(), times.get(times.len() / 2), times.last(), began.elapsed()
+            some.len(),
+            times.len(),
+            times.get(times.len() / 2),
+            times.last(),
+            began.elapsed()
         );
         cluster.weather.lost = 0;
         cluster.cut.clear();
         if kind != 4 {
             some.iter().for_each(|node| cluster.start(*node));
         }
-        let healed = cluster.run_until(ms(20_000), |cluster| cluster.time.as_millis() % 10 == 0 && cluster.all_agree());
+        let healed = cluster
+            .run_until(ms(20_000), |cluster| cluster.time.as_millis() % 10 == 0 && cluster.all_agree());
         println!("   healed after {healed:?} {:?}", began.elapsed());
     }
 }

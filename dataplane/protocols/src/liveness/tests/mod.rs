@@ -3,3 +3,6 @@
 mod cluster;
 mod large;
 mod small;
+mod storm;
+mod watchers;
+mod wire;
