@@ -104,13 +104,14 @@ impl Keyring {
         self.valid(now).find(|key| key.id == id)
     }
 
-    /// The key for somebody whose newest is `held`. While that is not known, each in turn.
+    /// The key for somebody whose newest is `held`: the newest that both have. While that is not known, each in turn.
     pub(super) fn towards(&self, now: Instant, held: Option<KeyId>, turn: u64) -> &Key {
         let before = self.valid(now).nth(1);
-        match held {
-            Some(held) if held == self.newest.id => &self.newest,
-            None if turn.is_multiple_of(2) => &self.newest,
-            Some(_) | None => before.unwrap_or(&self.newest),
-        }
+        let wanted = match held {
+            // One that we do not have is newer than ours, which is then the one before.
+            Some(held) => self.by_id(now, held),
+            None => before.filter(|_| !turn.is_multiple_of(2)),
+        };
+        wanted.unwrap_or(&self.newest)
     }
 }

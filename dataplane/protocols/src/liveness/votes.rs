@@ -13,9 +13,9 @@
 //! The last three lines together are the lone survivor: everybody is silent, so after three detection times everybody else
 //! has left the bench, and it decides alone. That is also all there is to two nodes, and to three of which two are gone.
 //!
-//! A dead node lives again when an accuser takes its word back and most do not accuse any more. If most do not accuse because
-//! *others* sit on the bench now, those are given the time to find out for themselves: a death of one node brings no other
-//! back to life for a moment.
+//! A dead node lives again when most do not accuse any more, and an accuser took its word back or the node can be heard. If
+//! most do not accuse because *others* sit on the bench now, and it cannot be heard, those are given the time to find out for
+//! themselves: a death of one node brings no other back to life for a moment.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -64,7 +64,7 @@ pub(super) struct Case {
     asked: bool,
     /// The node counts as dead.
     pub(super) condemned: bool,
-    /// Since it was condemned, an accuser took it back.
+    /// Since it was condemned, an accuser took it back, or we heard it.
     taken_back: bool,
     /// Since then most do not accuse any more, though it counts as dead.
     doubted: Option<Instant>,
@@ -81,6 +81,8 @@ pub(super) enum Next {
     Rest,
     /// Look again at this time.
     Wait(Instant),
+    /// See whether the accused can be heard; look again at this time.
+    Probe(Instant),
     /// Ask the watchers and the accused whether they are there; look again at this time.
     Ask(Instant),
 }
@@ -134,10 +136,11 @@ impl Case {
                 Next::Rest
             }
             Leaning::Innocent | Leaning::Divided => {
+                let first = self.doubted.is_none();
                 let doubted = *self.doubted.get_or_insert(now);
                 let enough = doubted + timing.dead_after + timing.interval;
                 if !self.taken_back && now < enough {
-                    return Next::Wait(enough);
+                    return if first { Next::Probe(enough) } else { Next::Wait(enough) };
                 }
                 *self = Self { revived: Some(now), ..Self::new() };
                 Next::Wait(now + timing.dead_after)
@@ -222,6 +225,12 @@ impl Votes {
             case.taken_back = true;
         }
         had
+    }
+
+    /// We hear `node` ourselves. Whether that is news.
+    pub(super) fn heard(&mut self, node: NodeId) -> bool {
+        let case = self.cases.get_mut(&node).filter(|case| case.condemned);
+        case.is_some_and(|case| !std::mem::replace(&mut case.taken_back, true))
     }
 
     /// `voter` has nothing to say about `node` any more, good or bad.

@@ -83,7 +83,7 @@ impl Liveness {
 
     /// A node was heard: what was said about its silence is taken back.
     pub(super) fn acquit(&mut self, now: Instant, node: NodeId) {
-        if self.votes.take_back(self.me, node) {
+        if self.votes.take_back(self.me, node) | self.votes.heard(node) {
             self.recount.insert(node);
         }
         if let Some(watch) = self.watched.get_mut(&node) {
