@@ -167,7 +167,6 @@ pub struct Liveness {
     phase: Phase,
     knowledge: Knowledge,
     peers: BTreeMap<NodeId, Peer>,
-    ids: BTreeMap<NodeName, NodeId>,
     /// All nodes, this one included, and those of them that are alive.
     known: Rings,
     living: Rings,
@@ -210,7 +209,6 @@ impl Liveness {
             phase: Phase::Starting,
             knowledge: Knowledge::Nothing,
             peers: BTreeMap::new(),
-            ids: BTreeMap::new(),
             living: known.clone(),
             known,
             watched: BTreeMap::new(),
@@ -286,16 +284,15 @@ impl Liveness {
     /// Begins what only follows from a list of peers.
     fn replace_peers(&mut self, now: Instant, addresses: &BTreeMap<NodeName, IpAddr>) {
         let first_list = self.knowledge == Knowledge::Nothing;
-        let gone: Vec<_> = self.ids.iter().filter(|(name, _)| !addresses.contains_key(*name)).collect();
-        let gone: Vec<_> = gone.into_iter().map(|(name, node)| (name.clone(), *node)).collect();
-        for (name, node) in gone {
-            self.remove_peer(&name, node);
+        let gone = self.peers.iter().filter(|(_, peer)| !addresses.contains_key(&peer.name));
+        for node in gone.map(|(node, _)| *node).collect::<Vec<_>>() {
+            self.remove_peer(node);
         }
         for (name, address) in addresses {
             if *name == self.name {
                 continue;
             }
-            if let Some(peer) = self.ids.get(name).and_then(|node| self.peers.get_mut(node)) {
+            if let Some(peer) = self.peers.get_mut(&NodeId::from(name)) {
                 peer.address = *address;
                 continue;
             }
@@ -323,7 +320,6 @@ impl Liveness {
             told: false,
         };
         self.peers.insert(node, peer);
-        self.ids.insert(name.clone(), node);
         self.known.insert(node);
         if stance == Stance::Serving {
             self.living.insert(node);
@@ -333,8 +329,7 @@ impl Liveness {
         self.ask(now, node);
     }
 
-    fn remove_peer(&mut self, name: &NodeName, node: NodeId) {
-        self.ids.remove(name);
+    fn remove_peer(&mut self, node: NodeId) {
         if let Some(peer) = self.peers.remove(&node) {
             if let Some(until) = peer.awaited {
                 self.awaited.remove(&(until, node));

@@ -14,8 +14,8 @@
 //! has left the bench, and it decides alone. That is also all there is to two nodes, and to three of which two are gone.
 //!
 //! A dead node lives again when most do not accuse any more, and an accuser took its word back or the node can be heard. If
-//! most do not accuse because *others* sit on the bench now, and it cannot be heard, those are given the time to find out for
-//! themselves: a death of one node brings no other back to life for a moment.
+//! most do not accuse because *others* sit on the bench now, and it cannot be heard, those are asked, and given the time to
+//! find out for themselves: a death of one node brings no other back to life for a moment.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
@@ -81,8 +81,6 @@ pub(super) enum Next {
     Rest,
     /// Look again at this time.
     Wait(Instant),
-    /// See whether the accused can be heard; look again at this time.
-    Probe(Instant),
     /// Ask the watchers and the accused whether they are there; look again at this time.
     Ask(Instant),
 }
@@ -140,11 +138,18 @@ impl Case {
                 let doubted = *self.doubted.get_or_insert(now);
                 let enough = doubted + timing.dead_after + timing.interval;
                 if !self.taken_back && now < enough {
-                    return if first { Next::Probe(enough) } else { Next::Wait(enough) };
+                    return if first { Next::Ask(enough) } else { Next::Wait(enough) };
                 }
                 *self = Self { revived: Some(now), ..Self::new() };
                 Next::Wait(now + timing.dead_after)
             }
+        }
+    }
+
+    /// The node did not answer since then, so that is when it was silent first.
+    pub(super) fn open(&mut self, since: Instant) {
+        if !self.condemned {
+            self.since.get_or_insert(since);
         }
     }
 

@@ -22,10 +22,17 @@ pub(super) const WATCHERS: usize = 3;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct NodeId(pub u64);
 
+impl NodeId {
+    /// The one of the node with this name.
+    pub(super) fn of(name: &str) -> Self {
+        let digest = digest(&SHA256, name.as_bytes());
+        Self(digest.as_ref().iter().take(8).fold(0, |id, octet| (id << 8) | u64::from(*octet)))
+    }
+}
+
 impl From<&NodeName> for NodeId {
     fn from(name: &NodeName) -> Self {
-        let digest = digest(&SHA256, name.as_str().as_bytes());
-        Self(digest.as_ref().iter().take(8).fold(0, |id, octet| (id << 8) | u64::from(*octet)))
+        Self::of(name.as_str())
     }
 }
 

@@ -19,8 +19,9 @@ impl Liveness {
     fn heartbeat(&mut self, now: Instant, from: IpAddr, bytes: &[u8]) -> Result<(), Dropped> {
         let (heartbeat, seal) = Heartbeat::parse(bytes).map_err(Dropped::Malformed)?;
         let Heartbeat { word, newest_key, boot_id, sequence, echo, offer, sender, receiver } = heartbeat;
-        let node = *self.ids.get(sender).ok_or(Dropped::UnknownNode)?;
-        let peer = self.peers.get_mut(&node).ok_or(Dropped::UnknownNode)?;
+        let node = NodeId::of(sender);
+        let peer = self.peers.get_mut(&node).filter(|peer| peer.name.as_str() == sender);
+        let peer = peer.ok_or(Dropped::UnknownNode)?;
         if peer.address != from {
             return Err(Dropped::WrongAddress);
         }

@@ -57,10 +57,6 @@ impl Liveness {
             Next::Close => drop(self.votes.cases.remove(&node)),
             Next::Rest => {}
             Next::Wait(until) => drop(self.count_by.insert((until, node))),
-            Next::Probe(until) => {
-                self.count_by.insert((until, node));
-                self.outbox.probe([node]);
-            }
             Next::Ask(until) => {
                 self.count_by.insert((until, node));
                 let watchers = self.living.watchers(node).into_iter().chain([node]);

@@ -17,7 +17,7 @@ use crate::liveness::wire::{Heartbeat, Page, Stance, Word};
 const TURN: usize = 64;
 const PAUSE: Duration = Duration::from_millis(1);
 /// News are told, and told again so often, each time after twice as many intervals.
-const REPETITIONS: u8 = 3;
+const REPETITIONS: u8 = 2;
 /// What changes within so much of an interval is told together.
 const TOGETHER: u32 = 5;
 /// How often somebody is asked, an interval apart, before it is left to the others.

@@ -66,6 +66,9 @@ impl Liveness {
             // For ourselves only. Those who watch it say it to all.
             self.unresponsive.insert(node);
             self.votes.accuse(self.me, node);
+            if self.knowledge == Knowledge::Informed {
+                self.votes.case(node).open(now.checked_sub(self.timing.dead_after).unwrap_or(now));
+            }
             self.recount.insert(node);
             self.recount_bench_of(node);
         }
