@@ -70,13 +70,13 @@ impl Rings {
 
     /// The nodes of `all` that `watcher` watches, when these nodes can.
     pub(super) fn watched_by(&self, watcher: NodeId, all: &Self) -> BTreeSet<NodeId> {
-        let mut watched = BTreeSet::new();
+        let mut targets = BTreeSet::new();
         for (number, ring) in (0..).zip(&all.0) {
             // Who stands further back than this many of us is watched by nearer ones.
             let mut between = 0;
             for node in before(ring, place(number, watcher)).filter(|node| *node != watcher) {
                 if self.watchers(node).contains(&watcher) {
-                    watched.insert(node);
+                    targets.insert(node);
                 }
                 between += usize::from(self.contains(node));
                 if between == WATCHERS {
@@ -84,7 +84,7 @@ impl Rings {
                 }
             }
         }
-        watched
+        targets
     }
 
     /// The node after `node` in the first order, beginning anew at its end.

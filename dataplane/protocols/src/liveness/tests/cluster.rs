@@ -147,6 +147,8 @@ pub(super) struct Cluster {
     pub(super) cut: BTreeSet<(usize, usize)>,
     pub(super) facts: Vec<(Duration, usize, Output)>,
     pub(super) dropped: usize,
+    /// Who is informed has to do something else before it serves.
+    pub(super) busy: bool,
     /// What somebody recorded, if anyone does.
     pub(super) tape: Option<Vec<Packet>>,
 }
@@ -183,6 +185,7 @@ impl Cluster {
             cut: BTreeSet::new(),
             facts: Vec::new(),
             dropped: 0,
+            busy: false,
             tape: None,
         };
         for node in 0..count {
@@ -257,7 +260,9 @@ impl Cluster {
                 Output::Informed => {
                     self.nodes[node].view = Some(self.view(node).into_iter().collect());
                     self.facts.push((self.time, node, Output::Informed));
-                    self.input(node, Input::Ready);
+                    if !self.busy {
+                        self.input(node, Input::Ready);
+                    }
                 }
                 Output::Alive(ref name) => {
                     self.nodes[node].view.iter_mut().for_each(|view| _ = view.insert(number(name)));
@@ -303,15 +308,15 @@ impl Cluster {
         if let Some(tape) = &mut self.tape {
             tape.push(packet.clone());
         }
-        self.carry(packet);
+        self.carry(&packet);
     }
 
     /// A datagram goes over the network, whoever sent it.
-    pub(super) fn carry(&mut self, packet: Packet) {
+    pub(super) fn carry(&mut self, packet: &Packet) {
         let copies = 1 + usize::from(self.dice.permille(self.weather.repeated));
         for _ in 0..copies {
             let (least, most) = self.weather.delay;
-            let spread = u64::try_from((most - least).as_micros()).unwrap();
+            let spread = u64::try_from(most.saturating_sub(least).as_micros()).unwrap();
             let delay = least + Duration::from_micros(self.dice.below(spread + 1));
             if !self.cut.contains(&(packet.from, packet.to)) && !self.dice.permille(self.weather.lost) {
                 self.push(self.time + delay, Event::Arrives(packet.clone()));
@@ -366,7 +371,7 @@ impl Cluster {
             }
             self.run_for(ms(1));
         }
-        Some(self.time - start)
+        Some(self.time.saturating_sub(start))
     }
 
     // What happens to nodes

@@ -77,9 +77,9 @@ fn a_recording_of_the_dead_brings_nobody_back() {
     cluster.forget();
     for packet in tape {
         for to in [0, 2, 3] {
-            cluster.carry(Packet { to, ..packet.clone() });
+            cluster.carry(&Packet { to, ..packet.clone() });
         }
-        cluster.carry(Packet { to: packet.from, from: packet.to, ..packet });
+        cluster.carry(&Packet { to: packet.from, from: packet.to, ..packet });
     }
     cluster.run_for(ms(2000));
     assert_eq!(cluster.moves(), 0, "{:?}", cluster.facts);
@@ -100,7 +100,9 @@ fn what_was_held_back_brings_nobody_back() {
     assert!(!held_back.is_empty());
     cluster.run_for(ms(2000));
     cluster.forget();
-    held_back.into_iter().for_each(|packet| cluster.carry(packet));
+    for packet in &held_back {
+        cluster.carry(packet);
+    }
     cluster.run_for(ms(1000));
     assert_eq!(cluster.moves(), 0, "{:?}", cluster.facts);
 }

@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use proptest::prelude::ProptestConfig;
+
 use super::cluster::{Clock, Cluster, Dice, Packet, Process, Weather, ms};
 use crate::liveness::Output;
 
@@ -94,18 +96,14 @@ impl Storm {
         match self.dice.below(16) {
             0..=2 => self.turn(one, Cluster::kill),
             3 => self.turn(one, Cluster::leave),
-            4..=6 => {
-                if self.cluster.process(one) == Process::Dead {
-                    self.turn(one, Cluster::start);
-                }
-            }
+            4..=6 if self.cluster.process(one) == Process::Dead => self.turn(one, Cluster::start),
             7 => self.cluster.stop(one),
             8 => (0..count).for_each(|node| self.cluster.go_on(node)),
             9 => _ = self.cluster.cut.insert((one, other)),
             10 => self.cluster.part(&[one], &[other]),
             11 => {
-                let (these, those): (Vec<_>, Vec<_>) = (0..count).partition(|_| self.dice.permille(500));
-                self.cluster.part(&these, &those);
+                let (one, other): (Vec<_>, Vec<_>) = (0..count).partition(|_| self.dice.permille(500));
+                self.cluster.part(&one, &other);
             }
             12 => self.cluster.cut.clear(),
             13 => {
@@ -145,7 +143,7 @@ impl Storm {
                 1 => Packet { to: packet.from, from: packet.to, ..packet },
                 _ => packet,
             };
-            self.cluster.carry(played);
+            self.cluster.carry(&played);
         }
         self.cluster.tape = Some(tape);
     }
@@ -168,9 +166,9 @@ impl Storm {
         let end = self.cluster.time + time;
         while self.cluster.time < end {
             let now = self.cluster.time;
-            let (due, later) = self.to_renew.iter().partition(|(at, _)| *at <= now);
+            let (due, later): (Vec<_>, _) = self.to_renew.iter().partition(|(at, _)| *at <= now);
             self.to_renew = later;
-            for (_, node) in Vec::<(Duration, usize)>::from(due) {
+            for (_, node) in due {
                 self.cluster.renew_key(node, &format!("key {}", self.keys));
             }
             let stopped = (0..self.cluster.len()).any(|node| self.cluster.process(node) == Process::Stopped);
@@ -227,7 +225,7 @@ impl Storm {
             if owners.len() > 1 {
                 let since = *self.contested.entry(address).or_insert(now);
                 assert!(
-                    now - since < TWO_OWNERS,
+                    now.saturating_sub(since) < TWO_OWNERS,
                     "seed {} at {now:?}: {owners:?} since {since:?}",
                     self.seed
                 );
@@ -237,7 +235,11 @@ impl Storm {
             let bound = if 2 * running.len() > self.cluster.len() { NO_OWNER } else { NO_OWNER_OF_FEW };
             if owners.is_empty() && !settled.is_empty() {
                 let since = *self.orphaned.entry(address).or_insert(now);
-                assert!(now - since < bound, "seed {} at {now:?}: nobody since {since:?}", self.seed);
+                assert!(
+                    now.saturating_sub(since) < bound,
+                    "seed {} at {now:?}: nobody since {since:?}",
+                    self.seed
+                );
             } else {
                 self.orphaned.remove(&address);
             }
@@ -245,9 +247,9 @@ impl Storm {
     }
 }
 
-/// How many schedules: fewer here, more in a soak.
+/// How many schedules: more in a soak.
 fn schedules() -> u64 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(10_000)
+    u64::from(ProptestConfig::default().cases).max(10_000)
 }
 
 /// A part of them, so that they run beside each other.
