@@ -68,7 +68,7 @@ lint: ## Formatting, and clippy with warnings as errors
 # Most of them wait for routers and API servers: more at once than there are cores.
 unit: ## Unit, property and simulation tests, and those against an API server
 	@$(STEP) "unit, property, simulation and API server tests" $(AS_ROOT) env PATH="$$PATH" \
-		RUST_TEST_THREADS=8 cargo test --quiet --workspace --exclude metallb-scenarios
+		RUST_TEST_THREADS=8 cargo test --quiet --workspace --exclude metallb-scenarios --no-fail-fast
 
 scenarios: ## What users live through, on a whole cluster
 	@$(STEP) "scenarios on a whole cluster" $(AS_ROOT) env PATH="$$PATH" \

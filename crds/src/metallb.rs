@@ -98,6 +98,10 @@ pub struct MetalLBSpec {
     /// external load balancers by its label, or by the signs named here; a cordon or a restarting speaker is no leaving.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node_leaving: Option<NodeLeaving>,
+
+    /// How addresses are answered for and moved between nodes by layer 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer2: Option<Layer2>,
 }
 
 spec_may_be_absent!(MetalLBSpec);
@@ -187,6 +191,24 @@ pub struct NodeLeaving {
     /// A node with an annotation of this key leaves. By default no annotation stands for that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotation: Option<String>,
+}
+
+/// How addresses are answered for and moved between nodes by layer 2.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Layer2 {
+    /// A speaker that falls silent while its node lives has so many seconds to come back, in which another node answers for its
+    /// addresses in its name: no connection is broken by a crash or a restart. The default is 3; with 0 addresses move at
+    /// once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 600))]
+    pub restart_grace_seconds: Option<i32>,
+
+    /// Neighbours are told of an address again after so many seconds at most, so that switches do not forget where it is.
+    /// The default is 240; with 0 they are told only when it moves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 3600))]
+    pub refresh_seconds: Option<i32>,
 }
 
 /// How the installation is doing.

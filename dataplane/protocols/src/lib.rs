@@ -10,6 +10,7 @@
 //! | [`arp`] | RFC 826: answering for addresses, and telling neighbours that they moved here (RFC 5227 §3) |
 //! | [`announcer`] | when to tell neighbours that an address moved here, or is still here |
 //! | [`responder`] | what answering by ARP and by NDP have in common |
+//! | [`stand_in`] | answering in the name of a node whose speaker is silent |
 //! | [`bfd`] | RFC 5880, 5881, 5883: is the router still there? |
 //! | [`bgp`] | RFC 4271 and what followed: telling routers which addresses are reached through this node |
 //! | [`ndp`] | RFC 4861: answering for IPv6 addresses; finding the router on a link, and being found by it |
@@ -26,6 +27,7 @@ pub mod jitter;
 pub mod liveness;
 pub mod ndp;
 pub mod responder;
+pub mod stand_in;
 
 #[cfg(test)]
 mod virtual_clock;

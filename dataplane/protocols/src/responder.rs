@@ -11,6 +11,15 @@ use crate::ethernet::Mac;
 pub trait Host {
     /// Is the address announced on this interface?
     fn announces(&self, address: IpAddr) -> bool;
+    /// The station that who asks for an announced address is told, where `own` is that of the interface; `None` while that
+    /// is not decided. It is another's while this host stands in for it ([`crate::stand_in`]).
+    fn told(&self, _address: IpAddr, own: Mac) -> Option<Mac> {
+        Some(own)
+    }
+    /// Does this host itself want to know who has the address?
+    fn asks_for(&self, _address: IpAddr) -> bool {
+        false
+    }
     /// Is it the address of one of the host's interfaces?
     fn has_station(&self, station: Mac) -> bool;
 }
@@ -32,6 +41,13 @@ pub enum Answer<M> {
         /// The other station.
         by: Mac,
     },
+    /// A station says that it has an address which this host asks for.
+    Heard {
+        /// The address.
+        address: IpAddr,
+        /// The station.
+        station: Mac,
+    },
     /// Do nothing.
     Ignore(Ignored<M>),
 }
@@ -49,4 +65,6 @@ pub enum Ignored<M> {
     FromAGroup(Mac),
     /// It asks for an address that is not announced here.
     NotAnnounced(IpAddr),
+    /// It asks for an address of which it is not decided who has it.
+    Undecided(IpAddr),
 }

@@ -91,15 +91,7 @@ pub async fn keep(
             () = gone(&mut sessions) => return,
         }
     }
-    let first = loop {
-        if let Some(first) = sessions.borrow_and_update().as_ref().map(standings) {
-            break first;
-        }
-        if sessions.changed().await.is_err() {
-            return;
-        }
-    };
-    let (sender, wanted) = watch::channel(first);
+    let (sender, wanted) = watch::channel(None);
     tokio::join!(
         follow(sessions, sender),
         reports::keep::<BGPSessionState>(client, namespace, node, owner, wanted),
@@ -121,16 +113,19 @@ async fn is_served(client: &Client) -> bool {
 }
 
 /// Hands on what is new about the sessions, no faster than is good for the API server.
-async fn follow(mut sessions: watch::Receiver<Option<Sessions>>, wanted: watch::Sender<Standings>) {
+async fn follow(mut sessions: watch::Receiver<Option<Sessions>>, wanted: watch::Sender<Option<Standings>>) {
     let mut pace = Pace::default();
-    pace.wrote(Instant::now(), true);
     loop {
         let standings = sessions.borrow_and_update().as_ref().map(standings);
-        let news = standings.as_ref().map_or(Difference::None, |now| difference(&wanted.borrow(), now));
+        let news = match (wanted.borrow().as_ref(), &standings) {
+            (_, None) => Difference::None,
+            (None, Some(_)) => Difference::News,
+            (Some(said), Some(now)) => difference(said, now),
+        };
         tokio::select! {
             changed = sessions.changed() => if changed.is_err() { return },
             () = until(pace.due(news)) => if let Some(standings) = standings {
-                wanted.send_replace(standings);
+                wanted.send_replace(Some(standings));
                 pace.wrote(Instant::now(), true);
             }
         }

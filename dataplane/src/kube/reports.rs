@@ -124,13 +124,13 @@ struct Voice {
     owner: OwnerReference,
 }
 
-/// Keeps the objects in `namespace` in line with `wanted` until its sender is gone.
+/// Keeps the objects in `namespace` in line with `wanted` (`None`: not known yet) until its sender is gone.
 pub async fn keep<K: Report>(
     client: Client,
     namespace: String,
     node: NodeName,
     owner: OwnerReference,
-    mut wanted: latest::Receiver<Saying<K>>,
+    mut wanted: latest::Receiver<Option<Saying<K>>>,
 ) {
     let (sender, mut inputs) = mpsc::channel(INPUTS);
     let api: Api<K> = Api::namespaced(client.clone(), &namespace);
@@ -164,8 +164,9 @@ pub async fn keep<K: Report>(
                         last_sweep = Instant::now();
                         due = true;
                     }
-                    if objects.is_listed() && std::mem::take(&mut due) {
-                        let saying = wanted.borrow_and_update().clone();
+                    let saying = wanted.borrow_and_update().clone().filter(|_| due && objects.is_listed());
+                    if let Some(saying) = saying {
+                        due = false;
                         for action in actions::<K>(objects.rows(), &saying, &me) {
                             if !is_premature::<K>(&action, &mut created) {
                                 perform(&api, &me, action, &mut objects).await;

@@ -19,13 +19,13 @@ use super::service_labels;
 /// The services that this node announces over BGP, and to whom. One without peers is not announced, and has no object.
 pub type Announced = BTreeMap<ServiceKey, BTreeSet<PeerName>>;
 
-/// Keeps the objects of `node` in `namespace` in line with `wanted` until its sender is gone.
+/// Keeps the objects of `node` in `namespace` in line with `wanted` (`None`: not known yet) until its sender is gone.
 pub async fn keep(
     client: Client,
     namespace: String,
     node: NodeName,
     owner: OwnerReference,
-    wanted: watch::Receiver<Announced>,
+    wanted: watch::Receiver<Option<Announced>>,
 ) {
     reports::keep::<ServiceBGPStatus>(client, namespace, node, owner, wanted).await;
 }

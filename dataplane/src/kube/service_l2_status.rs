@@ -19,13 +19,13 @@ use super::service_labels;
 /// The services that this node announces, and where.
 pub type Announced = BTreeMap<ServiceKey, Interfaces>;
 
-/// Keeps the objects in `namespace` in line with `wanted` until its sender is gone.
+/// Keeps the objects in `namespace` in line with `wanted` (`None`: not known yet) until its sender is gone.
 pub async fn keep(
     client: Client,
     namespace: String,
     node: NodeName,
     owner: OwnerReference,
-    wanted: watch::Receiver<Announced>,
+    wanted: watch::Receiver<Option<Announced>>,
 ) {
     reports::keep::<ServiceL2Status>(client, namespace, node, owner, wanted).await;
 }

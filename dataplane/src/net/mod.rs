@@ -9,6 +9,7 @@
 //! | [`membership`] | multicast groups of IPv6, so that switches send their frames here |
 //! | `netlink` | following both |
 //! | [`packet`] | sockets for whole frames: ARP and neighbour discovery on one interface, BFD echo on all |
+//! | `route` | the interface that packets for an address leave by |
 //! | [`router_discovery`] | raw sockets for router solicitations and advertisements |
 //! | `sys` | system calls that no library wraps; the only unsafe code of the project |
 //! | [`tcp`] | TCP connections to routers, with passwords and TTLs |
@@ -22,6 +23,7 @@ pub mod links;
 pub mod membership;
 mod netlink;
 pub mod packet;
+mod route;
 pub mod router_discovery;
 mod sys;
 pub mod tcp;

@@ -16,6 +16,7 @@ use nix::ifaddrs::getifaddrs;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
+use super::route::interface_towards;
 use super::sys::tcp::{drop_below, sign};
 
 /// Internetwork control, as routers mark their own protocols (RFC 4271 appendix E leaves it open; all do).
@@ -174,29 +175,70 @@ pub fn expect_signed(listener: &TcpListener, peer: IpAddr, password: Option<&Pas
     sign(listener, SocketAddr::new(peer, 0), password.map_or(&[], Password::reveal))
 }
 
-/// The addresses of the interface that has `local`, and whether `peer` is on one of its networks.
+/// The addresses of this node that routes can lead to, as seen from the other end of a connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Surroundings {
-    /// All addresses of the interface.
+    /// Those of the connection's interface, and where that has none of a family or cannot be reached (`lo`), those of
+    /// the interface towards the router. Link-local ones only where no router is between (RFC 2545 §3).
     pub addresses: Vec<IpAddr>,
-    /// A packet to the peer crosses no router.
-    pub on_link: bool,
 }
 
 impl Surroundings {
-    /// Of a connection with these ends.
-    pub fn of(local: IpAddr, peer: IpAddr) -> io::Result<Self> {
+    /// Of a connection with these ends, which is bound to that interface, or to that VRF.
+    pub fn of(
+        local: IpAddr,
+        peer: IpAddr,
+        bound: Option<&InterfaceName>,
+        vrf: Option<&VrfName>,
+    ) -> io::Result<Self> {
         let all: Vec<_> = interface_addresses()?;
-        let name = all.iter().find(|(_, net)| net.addr() == local).map(|(name, _)| name.clone());
-        let own = all.iter().filter(|(interface, _)| Some(interface) == name.as_ref());
-        let on_link = own.clone().any(|(_, net)| net.contains(&peer));
-        Ok(Self { addresses: own.map(|(_, net)| net.addr()).collect(), on_link })
+        let towards = || match interface_towards(peer, vrf) {
+            Ok(name) => name.map(|name| name.as_str().to_owned()),
+            Err(error) => {
+                tracing::debug!(event = "routeUnknown", %peer, %error, "next hops are those of the session's address");
+                None
+            }
+        };
+        Ok(Self::among(&all, local, peer, bound.map(InterfaceName::as_str), towards))
+    }
+
+    fn among(
+        all: &[(String, ipnet::IpNet)],
+        local: IpAddr,
+        peer: IpAddr,
+        bound: Option<&str>,
+        towards: impl FnOnce() -> Option<String>,
+    ) -> Self {
+        let usable = |interface: &str| -> Vec<IpAddr> {
+            let own = all.iter().filter(|(name, _)| name == interface).map(|(_, net)| net);
+            let on_link = own.clone().any(|net| net.contains(&peer));
+            let usable = |address: &IpAddr| {
+                let nobodys = address.is_loopback() || address.is_unspecified() || address.is_multicast();
+                !nobodys && (on_link || !is_link_local(*address))
+            };
+            own.map(ipnet::IpNet::addr).filter(usable).collect()
+        };
+        // Two interfaces may have one link-local address, as a VLAN device and its parent have: then the name counts.
+        let owner = || all.iter().find(|(_, net)| net.addr() == local).map(|(name, _)| name.as_str());
+        let interface = bound.or_else(owner);
+        let mut addresses = interface.map(usable).unwrap_or_default();
+        let has = |family| addresses.iter().any(|own| Family::of(*own) == family && !is_link_local(*own));
+        if bound.is_none()
+            && !(has(Family::V4) && has(Family::V6))
+            && let Some(towards) = towards()
+            && Some(towards.as_str()) != interface
+        {
+            addresses.extend(usable(&towards));
+        }
+        Self { addresses }
     }
 }
 
-/// Is `peer` on a network that this node is on?
-pub fn is_on_link(peer: IpAddr) -> io::Result<bool> {
-    Ok(interface_addresses()?.iter().any(|(_, net)| net.contains(&peer)))
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(_) => false,
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    }
 }
 
 fn interface_addresses() -> io::Result<Vec<(String, ipnet::IpNet)>> {
@@ -215,4 +257,45 @@ fn interface_addresses() -> io::Result<Vec<(String, ipnet::IpNet)>> {
 
 fn here(text: String) -> Unconnected {
     Unconnected::Here { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(local: &str, peer: &str, bound: Option<&str>, towards: &str) -> Vec<String> {
+        let all = [
+            ("lo", "127.0.0.1/8"),
+            ("lo", "10.255.0.1/32"),
+            ("lo", "::1/128"),
+            ("eth0", "192.0.2.7/24"),
+            ("eth0", "2001:db8::7/64"),
+            ("eth0", "fe80::7/64"),
+            ("eth0.5", "198.51.100.7/24"),
+            ("eth0.5", "fe80::7/64"),
+        ];
+        let all = all.map(|(name, net)| (name.to_owned(), net.parse().unwrap()));
+        let [local, peer] = [local, peer].map(|address| address.parse().unwrap());
+        let around = Surroundings::among(&all, local, peer, bound, || Some(towards.to_owned()));
+        around.addresses.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_session_from_the_loopback_leads_to_the_interface_that_it_leaves_by() {
+        let next_door = addresses("10.255.0.1", "192.0.2.1", None, "eth0");
+        assert_eq!(next_door, ["10.255.0.1", "192.0.2.7", "2001:db8::7", "fe80::7"]);
+        let far = addresses("10.255.0.1", "203.0.113.1", None, "eth0");
+        assert_eq!(far, ["10.255.0.1", "192.0.2.7", "2001:db8::7"], "RFC 2545: nobody there is on this link");
+    }
+
+    #[test]
+    fn of_two_interfaces_with_one_address_it_is_the_one_that_the_session_is_bound_to() {
+        assert_eq!(addresses("fe80::7", "fe80::1", Some("eth0.5"), "eth0"), ["198.51.100.7", "fe80::7"]);
+    }
+
+    #[test]
+    fn an_interface_of_both_families_is_enough() {
+        let own = addresses("192.0.2.7", "192.0.2.1", None, "eth0.5");
+        assert_eq!(own, ["192.0.2.7", "2001:db8::7", "fe80::7"]);
+    }
 }

@@ -84,6 +84,10 @@ pub struct Args {
     /// only when it moves
     #[arg(long, env = "METALLB_REFRESH_SECONDS", default_value_t = 240)]
     pub refresh_seconds: u32,
+    /// A speaker that falls silent while its node lives has so many seconds to come back, in which others answer for its addresses
+    /// in its name; 0: they take them at once
+    #[arg(long, env = "METALLB_RESTART_GRACE_SECONDS", default_value_t = 3)]
+    pub restart_grace_seconds: u32,
     /// A node that leaves announces its routes for so many seconds as about to go, before it withdraws them
     #[arg(long, env = "METALLB_LEAVE_ANNOUNCE_SECONDS", default_value_t = 5)]
     pub leave_announce_seconds: u32,

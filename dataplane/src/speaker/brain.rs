@@ -1,6 +1,7 @@
 //! The one task that owns the world: what the watches report goes into the [`Facts`], and what follows goes to the
 //! lane, the events, the statuses and the metrics.
 
+use std::pin::pin;
 use std::time::Instant;
 
 use k8s_openapi::api::core::v1::{Node, Pod, Service};
@@ -53,10 +54,10 @@ pub struct Context {
     pub recorder: Recorder,
     /// What is counted.
     pub metrics: Metrics,
-    /// Where statuses go.
-    pub statuses: latest::Sender<Announced>,
-    /// Where it goes to which peers services are announced.
-    pub heard: latest::Sender<Heard>,
+    /// Where statuses go, once they are known.
+    pub statuses: latest::Sender<Option<Announced>>,
+    /// Where it goes to which peers services are announced, once that is known.
+    pub heard: latest::Sender<Option<Heard>>,
     /// Where it goes what is to be said about the configuration.
     pub verdicts: latest::Sender<Option<Verdict>>,
     /// What others found that is not in force.
@@ -67,7 +68,10 @@ pub struct Context {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum End {
     /// A lane ended, which it does only when something is badly wrong.
-    LaneEnded,
+    LaneEnded {
+        /// What its thread does.
+        lane: &'static str,
+    },
     /// The speaker was told to stop; another takes its place at once.
     Restart,
     /// The node goes, and has said so to all routers.
@@ -97,6 +101,7 @@ pub async fn work(
     let mut seen = outlet.seen();
     let mut caveats = context.caveats.clone();
     let mut sessions_told = reporting::Told::default();
+    let mut watching_ended = pin!(outlet.watching_ended());
     loop {
         let now = Instant::now();
         // The wire first; what is said and written about it can wait. Routes before layer 2, as they are decided faster.
@@ -127,7 +132,7 @@ pub async fn work(
             }
             changed = speakers.changed() => match changed {
                 Ok(()) => facts.set_speakers(speakers.borrow_and_update().clone()),
-                Err(_) => return End::LaneEnded,
+                Err(_) => return End::LaneEnded { lane: "layer 2" },
             },
             changed = seen.changed() => match changed {
                 Ok(()) => {
@@ -137,8 +142,9 @@ pub async fn work(
                         context.recorder.record(happening);
                     }
                 }
-                Err(_) => return End::LaneEnded,
+                Err(_) => return End::LaneEnded { lane: "BGP" },
             },
+            () = &mut watching_ended => return End::LaneEnded { lane: "BFD" },
             Some(question) = questions.recv() => drop(question.send(facts.state(&outlet.seen().borrow()))), // whoever asked may be gone
             Ok(()) = caveats.changed() => caveats.mark_unchanged(), // told with the verdict
             Ok(()) = links.changed() => facts.set_links(links.borrow_and_update().clone()),
@@ -168,10 +174,10 @@ fn tell(context: &Context, facts: &mut Facts) {
         publish(&context.verdicts, verdict);
     }
     if let Some(statuses) = statuses {
-        context.statuses.send_replace(statuses);
+        context.statuses.send_replace(Some(statuses));
     }
     if let Some(heard) = heard {
-        context.heard.send_replace(heard);
+        context.heard.send_replace(Some(heard));
     }
 }
 

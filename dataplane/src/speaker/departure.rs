@@ -57,7 +57,7 @@ impl Progress {
         self.stayed |= !leaving;
     }
 
-    /// There is less time than planned, until `end`: flows get what is left after the announcing, or nothing.
+    /// There is less time than planned, until `end`: announcing is whole or not at all, and flows get what is left.
     pub fn hurry(&mut self, now: Instant, end: Instant) {
         let Pace { announcing, flows } = self.pace;
         let left = end.saturating_duration_since(now);
@@ -151,11 +151,12 @@ mod tests {
     }
 
     #[test]
-    fn with_too_little_time_the_withdrawal_comes_first() {
+    fn with_too_little_time_announcing_is_whole_or_not_at_all() {
         let start = Instant::now();
         for (left, stance, over) in [
             (20, Departure::Announced, 15),
             (8, Departure::Announced, 8),
+            (5, Departure::Announced, 5),
             (4, Departure::Withdrawn, 4),
             (0, Departure::Withdrawn, 0),
         ] {

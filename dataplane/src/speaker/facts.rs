@@ -5,6 +5,7 @@
 mod routing;
 mod slices;
 mod state;
+mod succession;
 mod told;
 
 #[cfg(test)]
@@ -35,6 +36,7 @@ use metallb_crds::cluster::endpoints::Slice;
 use routing::Routing;
 pub use routing::{Decided, Heard};
 use slices::Slices;
+use succession::Succession;
 pub use told::{News, Protocol};
 use told::{Told, Verdicts};
 
@@ -99,6 +101,7 @@ pub struct Facts {
     planner: Planner,
     tables: Tables,
     tables_changed: bool,
+    succession: Succession,
     told: Told,
     routing: Routing,
     departure: Progress,
@@ -106,7 +109,8 @@ pub struct Facts {
     untold: BTreeSet<IpAddr>,
     /// Services whose object has changed since the statuses were worked out.
     unreported: BTreeSet<ServiceKey>,
-    statuses: Announced,
+    /// `None` until it was decided for the first time.
+    statuses: Option<Announced>,
 }
 
 impl Facts {
@@ -134,11 +138,12 @@ impl Facts {
             planner: Planner::default(),
             tables: Tables::default(),
             tables_changed: true,
+            succession: Succession::default(),
             told: Told::new(Protocol::Layer2),
             routing: Routing::new(profile),
             untold: BTreeSet::new(),
             unreported: BTreeSet::new(),
-            statuses: Announced::new(),
+            statuses: None,
         }
     }
 
@@ -202,6 +207,7 @@ impl Facts {
         self.informed = speakers.is_some();
         if let Some(speakers) = speakers {
             let touched = self.world.set_speakers(speakers);
+            self.tables_changed |= Succession::forget_living(&mut self.tables, &self.world);
             self.touch_layer2(touched);
         }
     }
@@ -258,7 +264,10 @@ impl Facts {
             let touched = std::mem::replace(&mut self.touched, Touched::nothing());
             let changed = self.planner.replan(&self.world, &touched);
             for address in &changed {
-                let now = self.planner.plan().get(address).and_then(|plan| plan.announce.as_ref());
+                let plan = self.planner.plan().get(address);
+                let owner = plan.and_then(|plan| plan.owner.as_ref());
+                self.tables_changed |= self.succession.follow(&mut self.tables, &self.world, *address, owner);
+                let now = plan.and_then(|plan| plan.announce.as_ref());
                 if self.tables.announced.get(address) != now {
                     let announced = Arc::make_mut(&mut self.tables.announced);
                     match now {
@@ -326,13 +335,15 @@ impl Facts {
         self.departure.hurry(now, end);
     }
 
-    /// What is new for services since the last time, and to which peers each is announced, if that changed.
+    /// What is new for services since the last time, and to which peers each is announced: when that is first
+    /// known, be it to none, and whenever it changed.
     pub fn tell_routes(&mut self) -> (News, Option<Heard>) {
         let (services, world) = (&self.services, &self.world);
         self.routing.tell(world, |service| services.get(service).map(|row| row.reference.clone()))
     }
 
-    /// What is new for services since the last time, and which services this node is the announcer of, if that changed.
+    /// What is new for services since the last time, and which services this node is the announcer of: when that is
+    /// first known, be there none, and whenever it changed.
     ///
     /// A service has one announcer, whatever the number of its addresses: the node that announces the first of them.
     pub fn tell(&mut self) -> (News, Option<Announced>) {
@@ -346,18 +357,25 @@ impl Facts {
         let plan = self.planner.plan();
         let verdicts = |address| plan.get(&address).map_or_else(Verdicts::new, |plan| plan.services.clone());
         let news = self.told.tell(self.world.node(), verdicts, &changed, reference);
-        let mut statuses_changed = false;
+        // Nothing is decided yet: that is not the same as nothing to say.
+        if self.statuses.is_none() && !self.is_ready() {
+            return (news, None);
+        }
+        let mut statuses_changed = self.statuses.is_none();
+        let mut statuses = self.statuses.take().unwrap_or_default();
         for service in affected {
             let now = self.announced_from_here(&service);
-            if self.statuses.get(&service) != now.as_ref() {
+            if statuses.get(&service) != now.as_ref() {
                 statuses_changed = true;
                 match now {
-                    Some(interfaces) => self.statuses.insert(service, interfaces),
-                    None => self.statuses.remove(&service),
+                    Some(interfaces) => statuses.insert(service, interfaces),
+                    None => statuses.remove(&service),
                 };
             }
         }
-        (news, statuses_changed.then(|| self.statuses.clone()))
+        let said = statuses_changed.then(|| statuses.clone());
+        self.statuses = Some(statuses);
+        (news, said)
     }
 
     fn announced_from_here(&self, service: &ServiceKey) -> Option<Interfaces> {

@@ -11,30 +11,39 @@ mod groups;
 mod members;
 mod responder;
 mod responders;
+mod succession;
 mod tables;
 
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use metallb_core::names::NodeName;
 use metallb_core::plan::Speakers;
-use metallb_protocols::announcer::Announcer;
 use metallb_protocols::liveness::Key;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use tokio::sync::watch;
 
 pub use members::Heartbeats;
 pub use metallb_protocols::announcer::Refresh;
-pub use tables::{Phase, Station, Tables};
+pub use tables::{Phase, Predecessor, Station, Tables};
 
 use super::metrics::Metrics;
 use driver::Driver;
 use groups::Groups;
 use members::Members;
-use responders::Responders;
+
+/// How addresses move.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    /// How often neighbours are told again; `None`: only when an address moved here.
+    pub refresh: Option<Refresh>,
+    /// How long a silent speaker has to come back while its node lives.
+    pub restart_grace: Duration,
+}
 
 /// The running lane.
 pub struct Lane {
@@ -63,12 +72,11 @@ impl Keys {
 }
 
 impl Lane {
-    /// Starts the thread. Without heartbeats every node counts as having a speaker; without `refresh` neighbours are told of an
-    /// address only when it moved here.
+    /// Starts the thread. Without heartbeats every node counts as having a speaker.
     pub fn start(
         node: NodeName,
         heartbeats: Option<Heartbeats>,
-        refresh: Option<Refresh>,
+        pace: Pace,
         metrics: Metrics,
     ) -> anyhow::Result<Self> {
         let (sender, speakers) = watch::channel(heartbeats.is_none().then_some(Speakers::EveryNode));
@@ -80,10 +88,7 @@ impl Lane {
         let wake = Arc::new(EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?);
         let waking = wake.clone();
         let groups = Groups::start().context("cannot start the thread for multicast groups")?;
-        let responders = Responders::new(metrics);
-        let announcer = Announcer::new(refresh);
-        let driver =
-            Driver::new(tables.clone(), wake.clone(), sender, responders, groups, announcer, members);
+        let driver = Driver::new(tables.clone(), wake.clone(), sender, groups, pace, metrics, members);
         let thread = std::thread::Builder::new()
             .name("layer2".to_owned())
             .spawn(move || driver.run())

@@ -39,6 +39,15 @@ impl Outlet {
         }
     }
 
+    /// Waits until the lane that watches routers has ended, which it does only when something is badly wrong. That of the
+    /// sessions closes [`Outlet::seen`].
+    pub async fn watching_ended(&self) {
+        match self {
+            Self::Sessions { bfd, .. } => bfd.ended().await,
+            Self::FrrK8s { .. } => std::future::pending().await,
+        }
+    }
+
     /// Passes on what was decided.
     pub fn pass_on(&self, decided: Decided, facts: &Facts) {
         let Decided { peers, draining, routes } = decided;

@@ -31,11 +31,12 @@ use super::metrics::Metrics;
 use super::outlet::Outlet;
 use super::reports::Reports;
 use super::secret::Secret;
-use super::{bfd, bgp, excluded, reporting};
+use super::{bfd, bgp, excluded, lane, reporting};
 use crate::kube::caveats::Caveats;
 use crate::kube::configuration_state::{self, Component};
-use crate::kube::service_l2_status::{self, Announced};
-use crate::kube::{bgp_extras, bgp_node_status, bgp_session_state, frr_configuration, service_bgp_status};
+use crate::kube::{
+    bgp_extras, bgp_node_status, bgp_session_state, frr_configuration, service_bgp_status, service_l2_status,
+};
 use crate::net::links;
 use metallb_crds::cluster::node::LeavingSigns;
 use metallb_crds::cluster::service::LoadBalancerClass;
@@ -77,7 +78,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         Facts::new(node.clone(), args.ignore_exclude_lb, heartbeats.is_some(), profile(args.bgp_type), pace);
     let speaker_labels = heartbeats.is_some().then(|| args.ml_labels.clone());
     let secret = Secret::read(&args.ml_secret_key_path)?;
-    let lane = Lane::start(node.clone(), heartbeats, refresh(&args)?, metrics.clone())?;
+    let lane = Lane::start(node.clone(), heartbeats, moving(&args)?, metrics.clone())?;
     let keys = lane.keys.clone();
     match secret.key() {
         Some(key) => keys.put(key),
@@ -136,7 +137,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     // BGP first, while BFD still speaks: a router that keeps our routes over a restart would drop them when BFD goes down
     // under a session that is up.
     let (bgp_ending, bfd_ending) = match end {
-        End::LaneEnded => bail!("the layer 2 thread ended: see the error before this one"),
+        End::LaneEnded { lane } => bail!("the {lane} thread ended: see the error before this one"),
         End::Restart => (bgp::Ending::Restarting, bfd::Ending::Silence),
         End::Left { why } => (bgp::Ending::Leaving { text: why }, bfd::Ending::AdminDown),
     };
@@ -190,8 +191,8 @@ fn report_services(
     namespace: &str,
     node: &NodeName,
     owner: &OwnerReference,
-) -> (watch::Sender<Announced>, watch::Sender<Heard>) {
-    let (statuses, to_report) = watch::channel(Announced::new());
+) -> (watch::Sender<Option<service_l2_status::Announced>>, watch::Sender<Option<Heard>>) {
+    let (statuses, to_report) = watch::channel(None);
     reports.add(service_l2_status::keep(
         client.clone(),
         namespace.to_owned(),
@@ -199,7 +200,7 @@ fn report_services(
         owner.clone(),
         to_report,
     ));
-    let (heard, to_report) = watch::channel(Heard::new());
+    let (heard, to_report) = watch::channel(None);
     reports.add(service_bgp_status::keep(
         client.clone(),
         namespace.to_owned(),
@@ -261,6 +262,11 @@ fn heartbeats(args: &Args) -> anyhow::Result<Option<Heartbeats>> {
 }
 
 /// How often neighbours are told of an address that is here.
+fn moving(args: &Args) -> anyhow::Result<lane::Pace> {
+    let restart_grace = Duration::from_secs(args.restart_grace_seconds.into());
+    Ok(lane::Pace { refresh: refresh(args)?, restart_grace })
+}
+
 fn refresh(args: &Args) -> anyhow::Result<Option<Refresh>> {
     if args.refresh_seconds == 0 {
         return Ok(None);

@@ -108,6 +108,36 @@ async fn bfd_goes_over_several_hops_where_the_session_does() {
     .await;
 }
 
+/// A router that was told of several hops speaks so also over one: port and all (RFC 5883).
+#[tokio::test]
+async fn bfd_goes_over_several_hops_to_a_router_next_door_where_the_session_may() {
+    let site = Site::new();
+    let bfd = Bfd::every(std::time::Duration::from_millis(100), 3);
+    let known = neighbour().distance(Distance::Multihop(5)).source(ip(ROUTER)).bfd(bfd);
+    let tor = site.router(Make::Frr, known).await;
+    let mut node = Node::start(&site.node);
+    node.peer("tor", Peer { multihop: true, bfd: Some(bfd_every(100)), ..peer(ROUTER) });
+    tor.established(NODE).await;
+    node.is_watched("tor").await;
+}
+
+/// Inside our own system both ends go by the network, which may come later than the BGPPeer.
+#[tokio::test]
+async fn bfd_goes_over_one_hop_once_the_node_is_on_the_network_of_the_router() {
+    let site = Site::bare();
+    site.tor.addresses("v0", &["192.0.2.2/24"]).unwrap();
+    let bfd = Bfd::every(std::time::Duration::from_millis(100), 3);
+    let tor = Config::new(OURS, [192, 0, 2, 2]).neighbour(neighbour().bfd(bfd));
+    let tor = site.configured(Make::Frr, tor).await;
+    let mut node = Node::start(&site.node);
+    node.peer("tor", Peer { remote: RemoteAs::Number(asn(OURS)), bfd: Some(bfd_every(100)), ..peer(ROUTER) });
+    let text = node.until("tor", "finds no way", |seen| seen.last_failure.is_some()).await;
+    assert!(text.bfd.as_ref().is_none_or(|bfd| bfd.downs == 0), "{text:?}");
+    site.node.addresses("v0", &["192.0.2.1/24"]).unwrap();
+    tor.established(NODE).await;
+    node.is_watched("tor").await;
+}
+
 /// What leaves the node for a router next door dies on the next router; of the native kind it does not.
 #[tokio::test]
 async fn packets_to_an_external_router_have_a_ttl_of_one_and_of_the_native_kind_any() {

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use metallb_core::config::{HoldTime, RouterId};
 use metallb_lab::network::Host;
 use metallb_protocols::bgp::wire::{
-    AddressFamily, AsPath, Attributes, Capability, Frame, Kind, LARGEST, Open, Origin, Update, keepalive,
+    AddressFamily, AsPath, Attributes, Capability, Demarcation, Frame, Kind, LARGEST, Open, Origin,
+    RouteRefresh, Update, keepalive,
 };
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -26,6 +27,8 @@ pub enum Manner {
     Sends(Vec<u8>),
     /// Its session is up, and then it announces so many routes.
     Floods(u32),
+    /// Its session is up, and from then on it asks for all routes as fast as it can.
+    Refreshes,
     /// Its OPEN names another system.
     Foreign,
     /// Its session is up, and it reads nothing any more.
@@ -102,9 +105,12 @@ impl Wire {
                     self.read().await?;
                 }
             }
-            Manner::Good | Manner::Sends(_) | Manner::Floods(_) | Manner::Deaf | Manner::Resets => {
-                self.say_open(TOR).await?
-            }
+            Manner::Good
+            | Manner::Sends(_)
+            | Manner::Floods(_)
+            | Manner::Refreshes
+            | Manner::Deaf
+            | Manner::Resets => self.say_open(TOR).await?,
         }
         self.stream.write_all(&keepalive()).await?;
         // Theirs: the OPEN, and that ours was good.
@@ -112,6 +118,7 @@ impl Wire {
         match manner {
             Manner::Sends(bytes) => self.stream.write_all(bytes).await?,
             Manner::Floods(routes) => self.flood(*routes).await?,
+            Manner::Refreshes => return self.refresh(updates).await,
             Manner::Deaf => std::future::pending().await,
             Manner::Resets => {
                 let _ = tokio::time::timeout(Duration::from_secs(1), self.read_on(updates)).await;
@@ -121,6 +128,30 @@ impl Wire {
             Manner::Good | Manner::Foreign | Manner::Mute | Manner::Silent => {}
         }
         self.read_on(updates).await
+    }
+
+    /// Asks for all routes again and again, and reads them.
+    async fn refresh(self, updates: &Mutex<Vec<Instant>>) -> io::Result<()> {
+        let request =
+            RouteRefresh { family: AddressFamily::IPV4_UNICAST, demarcation: Demarcation::Request }.emit();
+        let requests = [request.repeat(2000), keepalive()].concat();
+        let (mut reading, mut writing) = self.stream.into_split();
+        let asking = async move {
+            loop {
+                writing.write_all(&requests).await?;
+            }
+        };
+        let mut rest = vec![0; 1 << 16];
+        let hearing = async move {
+            while reading.read(&mut rest).await? > 0 {
+                updates.lock().unwrap().push(Instant::now());
+            }
+            Err::<(), _>(io::ErrorKind::UnexpectedEof.into())
+        };
+        tokio::select! {
+            result = asking => result,
+            result = hearing => result,
+        }
     }
 
     async fn say_open(&mut self, system: u32) -> io::Result<()> {

@@ -152,6 +152,36 @@ async fn for_a_router_that_never_reads_nothing_piles_up() {
     assert!(end - half < 1.0, "after {half} messages {end}");
 }
 
+/// Each request could be answered with all routes: one read of them would be worth millions.
+#[tokio::test]
+async fn a_router_that_asks_for_all_routes_without_end_holds_up_nobody() {
+    let site = Site::new();
+    let other = site.other();
+    let good = Fake::start(&other, "198.51.100.60", Manner::Good);
+    let mut node = Node::start(&site.node);
+    node.peer("good", peer("198.51.100.60"));
+    node.peer("bad", peer(BAD));
+    let routes: Vec<String> = (0..5000).map(|n| format!("10.1.{}.{}/32", n / 256, n % 256)).collect();
+    node.announce(&routes.iter().map(String::as_str).collect::<Vec<_>>());
+    node.until("good", "has heard all", |seen| seen.announced == routes.len()).await;
+    let bad = Fake::start(&other, BAD, Manner::Refreshes);
+    eventually(Duration::from_secs(20), "it asks", async || {
+        node.counted("metallb_bgp_route_refresh_received") >= 10_000.0
+    })
+    .await;
+    assert!(!bad.updates().is_empty(), "it is answered");
+    for round in 0..5 {
+        let (before, began) = (good.updates().len(), Instant::now());
+        node.add(&[&format!("203.0.113.{round}/32")]);
+        let came = async || good.updates().get(before).copied();
+        let came = eventually(Duration::from_secs(10), "the update is there", came).await;
+        let took = came.duration_since(began);
+        assert!(took < Duration::from_secs(1), "{took:?}");
+    }
+    assert_eq!(node.is_up("good").await.flaps, 0);
+    assert_eq!(node.is_up("bad").await.flaps, 0);
+}
+
 #[tokio::test]
 async fn a_million_routes_are_counted_and_none_is_kept() {
     const ROUTES: u32 = 1_000_000;

@@ -76,6 +76,19 @@ impl Node {
         self.publish();
     }
 
+    /// Talks to nobody, and knows it.
+    pub fn talk_to_nobody(&mut self) {
+        self.peers.clear();
+        self.publish();
+    }
+
+    /// Waits until the lane tells how the sessions stand, be it as before.
+    pub async fn tells(&mut self) -> Seen {
+        let told = tokio::time::timeout(Duration::from_secs(10), self.seen.changed());
+        told.await.expect("it is told soon").expect("the lane runs");
+        self.seen.borrow_and_update().clone()
+    }
+
     fn publish(&self) {
         let addresses = [IpAddr::from([192, 0, 2, 1])];
         let wanted = |peer: &Peer| {

@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 use metallb_core::config::Peer;
-use metallb_lab::routers::{Make, Neighbour};
+use metallb_lab::routers::{Make, Neighbour, NeighbourState};
 
 use super::node::{Node, password, peer};
 use super::site::{NODE, ROUTER, Site, VIP, config, neighbour, with_each};
@@ -29,6 +29,20 @@ async fn the_right_password_opens_and_a_changed_one_opens_again() {
         node.is_up("tor").await;
     })
     .await;
+}
+
+/// Longer than the kernel takes: then nobody is let in, rather than everybody.
+#[tokio::test]
+async fn where_the_password_is_not_taken_a_router_cannot_connect_by_itself_without_it() {
+    let site = Site::new();
+    let mut node = Node::listening(&site.node, Some(179));
+    node.peer("tor", Peer { password: Some(password(&"x".repeat(81))), ..peer(ROUTER) });
+    let bad = site.configured(Make::Frr, config().port(1790).neighbour(neighbour())).await;
+    node.fails("tor", "local-socket").await;
+    let connects = |it: &NeighbourState| it.sent.is_some_and(|sent| sent.opens > 0);
+    bad.neighbour_is(NODE, "has connected", connects).await;
+    assert!(node.counted("metallb_bgp_opens_received") < 1.0);
+    assert_eq!(node.seen("tor").unwrap().flaps, 0);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use metallb_core::config::{Peer, RemoteAs};
 use metallb_dataplane::speaker::bgp::Ending;
 use metallb_lab::eventually;
-use metallb_lab::network::Host;
+use metallb_lab::network::{Hook, Host};
 use metallb_lab::routers::{Bfd, Config, Family, Make, NeighbourState, Path, Restarting, Router};
 
 use super::node::{Node, OURS, bfd_every, leaving, peer};
@@ -109,15 +109,15 @@ async fn a_graceful_restart_leaves_no_gap_where_bfd_watches_either() {
         tor.route(VIP, |paths| paths.len() == 1).await;
         node.is_watched("tor").await;
         in_kernel(&tor, make).await;
+        // The state of a BFD packet is in the first two bits of its second octet.
+        let switched_off = site.tor.rule(Hook::Input, "udp dport 3784 @th,72,2 0 counter").unwrap();
         let watch = Watch::on(&site.tor);
         node.leave(Ending::Restarting);
         // Whoever is back at that very moment has FRR take the new session for the one that BFD lost.
-        // It may have told us before it reads the end of the connection, or not have come to it.
-        let told = |it: &NeighbourState| {
-            it.sent.is_some_and(|sent| sent.notifications > 0)
-                || it.last_error.as_deref().is_some_and(|error| error.contains("BFD"))
-        };
-        tor.neighbour_is(NODE, "our silence is found", told).await;
+        let told = |it: &NeighbourState| it.last_error.as_deref().is_some_and(|error| error.contains("BFD"));
+        let it = tor.neighbour_is(NODE, "our silence is found", told).await;
+        // It had read the end of the connection before, and had nobody to tell.
+        assert_eq!(it.sent.map(|sent| sent.notifications), Some(0), "{it:?}");
         let mut node = Node::start(&site.node);
         node.peer("tor", ours);
         node.announce(&[VIP]);
@@ -127,6 +127,7 @@ async fn a_graceful_restart_leaves_no_gap_where_bfd_watches_either() {
         let (missing, looks) = watch.end();
         let (seen, words) = (node.seen("tor"), tor.last_words());
         assert!(missing == 0 && looks > 3, "{make}: not there {missing} times of {looks}: {seen:?}\n{words}");
+        assert_eq!(switched_off.packets().unwrap(), 0, "BFD said that it was switched off");
     })
     .await;
 }

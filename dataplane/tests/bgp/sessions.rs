@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use metallb_core::config::{Community, Peer, RemoteAs, SessionFamilies};
 use metallb_core::plan::RouteAttributes;
-use metallb_lab::routers::{Config, Family, Make, Neighbour, Path, Remote};
+use metallb_lab::eventually;
+use metallb_lab::routers::{Config, Distance, Family, Make, Neighbour, Path, Remote};
 
+use super::fake::{Fake, Manner};
 use super::node::{Node, OURS, TOR, leaving, peer};
 use super::site::{NODE, NODE_V6, ROUTER, ROUTER_V6, Site, VIP, asn, config, ip, neighbour, with_each};
+use metallb_dataplane::speaker::bgp::seen::Seen;
 
 #[tokio::test]
 async fn an_external_session_carries_routes_with_all_that_advertisements_say() {
@@ -112,6 +115,28 @@ async fn both_families_go_over_one_session_of_either() {
     .await;
 }
 
+/// An address of the loopback that is no loopback address leads to the node; `::1` leads the router to itself.
+#[tokio::test]
+async fn a_session_from_an_address_of_the_loopback_names_one_of_the_interface_for_the_other_family() {
+    with_each([Make::Frr, Make::Bird], async |make| {
+        let site = Site::new();
+        site.node.addresses("lo", &["10.255.0.1/32"]).unwrap();
+        site.tor.route("10.255.0.1/32", NODE).unwrap();
+        let known = Neighbour::at(ip("10.255.0.1"), Remote::As(OURS)).distance(Distance::Multihop(5));
+        let tor = site.router(make, known.source(ip(ROUTER)).families(Family::ALL)).await;
+        let mut node = Node::start(&site.node);
+        let source_address = Some(ip("10.255.0.1"));
+        let families = SessionFamilies::Both;
+        node.peer("tor", Peer { multihop: true, source_address, families, ..peer(ROUTER) });
+        node.announce(&[VIP, "2001:db8:1::1/128"]);
+        let v4 = tor.route(VIP, |paths| paths.len() == 1).await;
+        assert_eq!(v4[0].next_hops, [ip("10.255.0.1")], "{make}");
+        let v6 = tor.route("2001:db8:1::1/128", |paths| paths.len() == 1).await;
+        assert!(v6[0].next_hops.contains(&ip(NODE_V6)), "{make} {v6:?}");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn an_ipv6_session_carries_ipv6_routes_and_says_which_it_cannot_carry() {
     with_each(Make::ALL, async |make| {
@@ -210,6 +235,34 @@ async fn the_session_comes_from_the_source_address_and_a_missing_one_is_named() 
         tor.established("192.0.2.7").await;
         let paths = tor.route(VIP, |paths| paths.len() == 1).await;
         assert_eq!(paths[0].next_hops, [ip("192.0.2.7")]);
+    })
+    .await;
+}
+
+/// What a process before this one said of its sessions is wrong, and whoever keeps it has to hear of it.
+#[tokio::test]
+async fn a_node_without_peers_tells_that_it_has_no_session() {
+    let site = Site::new();
+    let mut node = Node::start(&site.node);
+    node.talk_to_nobody();
+    assert_eq!(node.tells().await, Seen::new());
+}
+
+/// A rate of announced to pending routes is what dashboards of upstream's speaker show.
+#[tokio::test]
+async fn what_a_router_is_to_know_is_counted_beside_what_it_knows_and_what_waits() {
+    let site = Site::new();
+    let _good = Fake::start(&site.tor, "192.0.2.60", Manner::Good);
+    let mut node = Node::start(&site.node);
+    node.peer("tor", peer("192.0.2.60"));
+    node.announce(&[VIP, "203.0.113.2/32"]);
+    let counted = || {
+        let names = ["announced_prefixes_total", "pending_prefixes_total", "queued_prefixes"];
+        names.map(|name| node.counted(&format!("metallb_bgp_{name}")).to_string())
+    };
+    eventually(Duration::from_secs(20), "both are announced", async || {
+        let counted = counted();
+        if counted == ["2", "2", "0"] { Ok(()) } else { Err(format!("{counted:?}")) }
     })
     .await;
 }

@@ -16,3 +16,4 @@ mod flood;
 mod moves;
 mod node;
 mod site;
+mod succession;

@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use metallb_core::config::Interfaces;
 use metallb_dataplane::net::links::{self, Links};
-use metallb_dataplane::speaker::lane::{Lane, Phase, Refresh, Station, Tables};
+use metallb_dataplane::speaker::lane::{Lane, Pace, Phase, Predecessor, Refresh, Station, Tables};
 use metallb_dataplane::speaker::metrics::Metrics;
 use metallb_lab::network::Host;
 use metallb_protocols::jitter::Jitter;
 use prometheus::Registry;
 use prometheus::proto::MetricFamily;
 use regex::RegexSet;
+
+/// How long a silent speaker has to come back.
+pub const GRACE: Duration = Duration::from_secs(2);
 
 pub struct Node {
     lane: Lane,
@@ -32,7 +35,8 @@ impl Node {
         let registry = Registry::new();
         let metrics = Metrics::register(&registry).unwrap();
         let refresh = interval.map(|interval| Refresh { interval, jitter: Jitter::new(7) });
-        let lane = host.inside(|| Lane::start("node".into(), None, refresh, metrics).unwrap()).unwrap();
+        let pace = Pace { refresh, restart_grace: GRACE };
+        let lane = host.inside(|| Lane::start("node".into(), None, pace, metrics).unwrap()).unwrap();
         let tables = Tables { phase: Phase::Serving, ..Tables::default() };
         let mut node = Self { lane, registry, tables };
         node.look(host);
@@ -54,6 +58,26 @@ impl Node {
         let announced = addresses.iter().map(|address| (address.parse().unwrap(), Interfaces::All));
         self.tables.announced = Arc::new(announced.collect::<BTreeMap<IpAddr, _>>());
         self.publish();
+    }
+
+    /// Announces these from now on, which were those of a node whose speaker fell silent.
+    pub fn inherit(&mut self, addresses: &[&str], node: &str, asked_at: &str) {
+        let predecessor = Predecessor { node: node.into(), address: asked_at.parse().unwrap() };
+        let inherited = addresses.iter().map(|address| (address.parse().unwrap(), predecessor.clone()));
+        self.tables.inherited = Arc::new(inherited.collect());
+        self.announce(addresses);
+    }
+
+    /// Announces nothing any more, as another node does.
+    pub fn yield_all(&mut self) {
+        self.tables.moved = Arc::new(self.tables.announced.keys().copied().collect());
+        self.tables.inherited = Arc::default();
+        self.announce(&[]);
+    }
+
+    /// The speaker ends; its node goes on.
+    pub fn leave(self) {
+        self.lane.leave();
     }
 
     fn publish(&self) {

@@ -14,21 +14,30 @@ use tokio::task::JoinHandle;
 use crate::setup::{SOON, namespace, pod};
 
 struct Speaker {
-    announced: watch::Sender<service_bgp_status::Announced>,
+    announced: watch::Sender<Option<service_bgp_status::Announced>>,
     keeper: JoinHandle<()>,
 }
 
 impl Speaker {
     async fn start(user: &User, node: &str, name: &str, announced: &[(&str, &[&str])]) -> Self {
+        Self::knowing(user, node, name, Some(announcing(announced))).await
+    }
+
+    async fn knowing(
+        user: &User,
+        node: &str,
+        name: &str,
+        announced: Option<service_bgp_status::Announced>,
+    ) -> Self {
         let owner = pod(user, name).await;
-        let (sender, wanted) = watch::channel(announcing(announced));
+        let (sender, wanted) = watch::channel(announced);
         let namespace = user.namespace().to_owned();
         let keep = service_bgp_status::keep(user.client(), namespace, node.into(), owner, wanted);
         Self { announced: sender, keeper: tokio::spawn(keep) }
     }
 
     fn announces(&self, announced: &[(&str, &[&str])]) {
-        self.announced.send_replace(announcing(announced));
+        self.announced.send_replace(Some(announcing(announced)));
     }
 
     /// Ends as a process does: what it has written stays.
@@ -103,14 +112,22 @@ async fn a_speaker_that_comes_back_takes_over_what_it_left_and_takes_away_what_i
     let before = Speaker::start(&user, "n1", "before", &[("web", &["tor"]), ("gone", &["tor"])]).await;
     tells(&user, &[("n1", "gone", "tor"), ("n1", "web", "tor")]).await;
     let named = |all: &[ServiceBGPStatus]| {
-        let web = all.iter().find(|object| object.labels()["metallb.io/service-name"] == "web").unwrap();
+        let is_it = |object: &&ServiceBGPStatus| {
+            let labels = object.labels();
+            labels["metallb.io/service-name"] == "web" && labels["metallb.io/node"] == "n1"
+        };
+        let web = all.iter().find(is_it).unwrap();
         (web.name_any(), web.uid())
     };
     let web = named(&objects(&user).list(&<_>::default()).await.unwrap().items);
     before.ends().await;
 
-    let _after = Speaker::start(&user, "n1", "after", &[("web", &["tor"])]).await;
-    tells(&user, &[("n1", "web", "tor")]).await;
+    // While it does not know yet what it announces, it leaves everything as it is; others are not held up.
+    let after = Speaker::knowing(&user, "n1", "after", None).await;
+    let _other = Speaker::start(&user, "n2", "other", &[("web", &["tor"])]).await;
+    tells(&user, &[("n1", "gone", "tor"), ("n1", "web", "tor"), ("n2", "web", "tor")]).await;
+    after.announces(&[("web", &["tor"])]);
+    tells(&user, &[("n1", "web", "tor"), ("n2", "web", "tor")]).await;
     eventually(SOON, "it belongs to the new Pod too", async || {
         let object = objects(&user).get(&web.0).await.unwrap();
         object.owner_references().iter().any(|owner| owner.name == "after")
@@ -138,7 +155,7 @@ async fn on_layer_2_the_node_that_takes_over_removes_what_the_other_said() {
     let user = namespace().await;
     let speaks = async |node: &str, on: Interfaces| {
         let owner = pod(&user, node).await;
-        let (sender, wanted) = watch::channel([(ServiceKey::new("shop", "web"), on)].into());
+        let (sender, wanted) = watch::channel(Some([(ServiceKey::new("shop", "web"), on)].into()));
         let namespace = user.namespace().to_owned();
         tokio::spawn(service_l2_status::keep(user.client(), namespace, node.into(), owner, wanted));
         sender
@@ -151,7 +168,7 @@ async fn on_layer_2_the_node_that_takes_over_removes_what_the_other_said() {
     };
     let first = speaks("n1", Interfaces::All).await;
     eventually(SOON, "n1 says so", async || told().await == [("n1".to_owned(), 0)]).await;
-    first.send_replace(service_l2_status::Announced::new());
+    first.send_replace(Some(service_l2_status::Announced::new()));
     let _second = speaks("n2", Interfaces::Only(["eth1".into()].into())).await;
     eventually(SOON, "only n2 says so", async || told().await == [("n2".to_owned(), 1)]).await;
 }

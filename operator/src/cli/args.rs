@@ -52,7 +52,7 @@ pub enum Format {
 pub enum Command {
     /// Check manifests by the rules of admission, without a cluster. Exit status 1 if anything is refused
     ///
-    /// Fields that a kind does not have are not reported; `kubectl apply` warns of them.
+    /// Warns of fields that a kind does not have, too.
     Validate {
         /// A file, a directory, or - for standard input; may be given several times
         #[arg(short, long = "filename", required = true)]

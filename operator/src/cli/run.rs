@@ -49,7 +49,7 @@ async fn inventory(files: &[PathBuf], is_live: bool, common: &Common) -> anyhow:
     let documents = documents::read_all(files)?;
     let mut inventory = if is_live {
         live::inventory(common.kubeconfig.as_deref(), &common.namespace).await.context(
-            "cannot look at the cluster; name one with --kubeconfig or $KUBECONFIG, or give files and leave out --live",
+            "cannot look at the cluster; name one with --kubeconfig or $KUBECONFIG, or give files with -f",
         )?
     } else {
         Inventory::default()

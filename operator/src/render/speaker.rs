@@ -13,7 +13,7 @@ use super::pod::{
 use super::scene::{Scene, selector};
 use super::{MEMBERLIST_SECRET, SPEAKER, excluded_interfaces};
 use crate::environment::Environment;
-use crate::wanted::{BgpBackend, Leaving, Wanted};
+use crate::wanted::{BgpBackend, Leaving, Moving, Wanted};
 
 /// Where the Secret that speakers share is mounted.
 const SECRET_PATH: &str = "/etc/ml_secret_key";
@@ -97,6 +97,9 @@ fn env(wanted: &Wanted, environment: &Environment) -> Vec<EnvVar> {
     env.push(variable("METALLB_LEAVE_FLOW_SECONDS", flow_seconds.to_string()));
     env.extend(taint.clone().map(|key| variable("METALLB_LEAVE_TAINT", key)));
     env.extend(annotation.clone().map(|key| variable("METALLB_LEAVE_ANNOTATION", key)));
+    let Moving { restart_grace_seconds, refresh_seconds } = wanted.moving;
+    env.push(variable("METALLB_RESTART_GRACE_SECONDS", restart_grace_seconds.to_string()));
+    env.push(variable("METALLB_REFRESH_SECONDS", refresh_seconds.to_string()));
     env.push(field("METALLB_POD_NAME", "metadata.name"));
     env
 }

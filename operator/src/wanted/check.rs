@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use ipnet::IpNet;
 use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration};
-use metallb_crds::{ComponentConfig, FRRK8sConfig, LogLevel, MetalLBSpec, NodeLeaving};
+use metallb_crds::{ComponentConfig, FRRK8sConfig, Layer2, LogLevel, MetalLBSpec, NodeLeaving};
 
 use super::SpecRefusal;
 
@@ -20,6 +20,8 @@ pub struct Wanted {
     pub bgp: BgpBackend,
     /// How routes go before a node does.
     pub node_leaving: Leaving,
+    /// How addresses move by layer 2.
+    pub moving: Moving,
     /// The pods of the controller.
     pub controller: Pods,
     /// The pods of the speakers.
@@ -42,6 +44,15 @@ pub enum BgpBackend {
         /// References to Secrets with passwords are handed on instead of the passwords.
         secret_passthrough: bool,
     },
+}
+
+/// How addresses are answered for and moved by layer 2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moving {
+    /// Seconds that a silent speaker has to come back while its node lives.
+    pub restart_grace_seconds: u16,
+    /// Seconds after which neighbours are told again at the latest; 0: never.
+    pub refresh_seconds: u16,
 }
 
 /// How routes go before a node does.
@@ -89,6 +100,9 @@ const WEIGHTS: RangeInclusive<i32> = 1..=100;
 const ANNOUNCE_SECONDS: u16 = 5;
 const FLOW_SECONDS: u16 = 10;
 const MOST_SECONDS: u16 = 600;
+const RESTART_GRACE_SECONDS: u16 = 3;
+const REFRESH_SECONDS: u16 = 240;
+const MOST_REFRESH_SECONDS: u16 = 3600;
 
 impl Wanted {
     /// Checks `spec`, or says everything that is wrong with it. `external_frrk8s_namespace` is the operator's default
@@ -110,6 +124,7 @@ impl Wanted {
             bgp_backend,
             frrk8s_config,
             node_leaving,
+            layer2,
         } = spec;
         let mut refusals = Vec::new();
         check_tolerations("controllerTolerations", controller_tolerations, &mut refusals);
@@ -120,9 +135,11 @@ impl Wanted {
         let bgp = backend(bgp_backend.as_deref(), frrk8s_config.as_ref(), default);
         check_always_block(frrk8s_config.as_ref(), &mut refusals);
         let node_leaving = leaving(node_leaving.as_ref(), &mut refusals);
+        let moving = moving(layer2.as_ref(), &mut refusals);
         match bgp {
             Ok(bgp) if refusals.is_empty() => Ok(Self {
                 node_leaving,
+                moving,
                 log_level: log_level.unwrap_or_default(),
                 load_balancer_class: load_balancer_class.clone(),
                 bgp,
@@ -163,14 +180,8 @@ fn pods(
 fn leaving(wanted: Option<&NodeLeaving>, refusals: &mut Vec<SpecRefusal>) -> Leaving {
     let NodeLeaving { announce_seconds, flow_seconds, taint, annotation } =
         wanted.cloned().unwrap_or_default();
-    let mut seconds = |field: &str, value: Option<i32>, default: u16| {
-        let Some(value) = value else { return default };
-        let fits = u16::try_from(value).ok().filter(|seconds| *seconds <= MOST_SECONDS);
-        fits.unwrap_or_else(|| {
-            let field = format!("spec.nodeLeaving.{field}");
-            refusals.push(SpecRefusal::Seconds { field, value, most: MOST_SECONDS });
-            default
-        })
+    let mut seconds = |field: &str, value, default| {
+        seconds(&format!("spec.nodeLeaving.{field}"), value, default, MOST_SECONDS, refusals)
     };
     Leaving {
         announce_seconds: seconds("announceSeconds", announce_seconds, ANNOUNCE_SECONDS),
@@ -178,6 +189,25 @@ fn leaving(wanted: Option<&NodeLeaving>, refusals: &mut Vec<SpecRefusal>) -> Lea
         taint: taint.filter(|key| !key.is_empty()),
         annotation: annotation.filter(|key| !key.is_empty()),
     }
+}
+
+fn moving(wanted: Option<&Layer2>, refusals: &mut Vec<SpecRefusal>) -> Moving {
+    let Layer2 { restart_grace_seconds: grace, refresh_seconds: refresh } =
+        wanted.cloned().unwrap_or_default();
+    let (grace_field, refresh_field) = ("spec.layer2.restartGraceSeconds", "spec.layer2.refreshSeconds");
+    Moving {
+        restart_grace_seconds: seconds(grace_field, grace, RESTART_GRACE_SECONDS, MOST_SECONDS, refusals),
+        refresh_seconds: seconds(refresh_field, refresh, REFRESH_SECONDS, MOST_REFRESH_SECONDS, refusals),
+    }
+}
+
+fn seconds(field: &str, value: Option<i32>, default: u16, most: u16, refusals: &mut Vec<SpecRefusal>) -> u16 {
+    let Some(value) = value else { return default };
+    let fits = u16::try_from(value).ok().filter(|seconds| *seconds <= most);
+    fits.unwrap_or_else(|| {
+        refusals.push(SpecRefusal::Seconds { field: field.to_owned(), value, most });
+        default
+    })
 }
 
 fn backend(

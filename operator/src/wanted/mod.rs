@@ -11,5 +11,5 @@ mod refusal;
 #[cfg(test)]
 mod tests;
 
-pub use check::{BgpBackend, Leaving, Pods, Wanted};
+pub use check::{BgpBackend, Leaving, Moving, Pods, Wanted};
 pub use refusal::SpecRefusal;

@@ -93,7 +93,7 @@ impl Refusal for SpecRefusal {
             }
             Self::TolerationSeconds { .. } => "set effect: NoExecute, or drop tolerationSeconds".into(),
             Self::Weight { .. } => "choose a weight from 1 to 100".into(),
-            Self::Seconds { .. } => "choose a time that nodes have before they go".into(),
+            Self::Seconds { most, .. } => format!("choose a number of seconds from 0 to {most}"),
             Self::UnknownBackend { .. } => "choose native, frr, frr-k8s or frr-k8s-external".into(),
             Self::NoExternalNamespace => {
                 "set spec.frrk8sConfig.namespace, or FRRK8S_EXTERNAL_NAMESPACE in the operator's environment"

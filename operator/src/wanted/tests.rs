@@ -23,6 +23,7 @@ fn codes(value: &Value) -> Vec<&'static str> {
 fn an_empty_spec_asks_for_frr_defaults_and_info() {
     let wanted = check(&json!({})).unwrap();
     let expected = Wanted {
+        moving: Moving { restart_grace_seconds: 3, refresh_seconds: 240 },
         node_leaving: Leaving { announce_seconds: 5, flow_seconds: 10, taint: None, annotation: None },
         log_level: LogLevel::Info,
         load_balancer_class: None,
@@ -137,6 +138,16 @@ fn everything_that_is_wrong_is_said_at_once() {
 fn empty_class_names_are_none() {
     let value = json!({ "speakerConfig": { "priorityClassName": "", "runtimeClassName": "" } });
     assert_eq!(check(&value).unwrap().speaker, Pods::default());
+}
+
+#[test]
+fn addresses_move_at_the_pace_that_was_asked_for_within_bounds() {
+    let moving = json!({ "restartGraceSeconds": 0, "refreshSeconds": 3600 });
+    let expected = Moving { restart_grace_seconds: 0, refresh_seconds: 3600 };
+    assert_eq!(check(&json!({ "layer2": moving })).unwrap().moving, expected);
+    for (field, value) in [("restartGraceSeconds", 601), ("refreshSeconds", -1)] {
+        assert_eq!(codes(&json!({ "layer2": { field: value } })), ["seconds-out-of-range"]);
+    }
 }
 
 #[test]

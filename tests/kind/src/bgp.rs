@@ -4,12 +4,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use metallb_lab::Cluster;
 use metallb_lab::network::Host;
 use metallb_lab::routers::{Bfd, Config, Family, Make, Neighbour, Path, Remote, Router};
+use metallb_lab::{Cluster, eventually};
 use serde_json::json;
 
-use crate::installation::{Installation, NAMESPACE};
+use crate::installation::{Installation, NAMESPACE, ROLLED_OUT};
 
 /// The router's AS.
 pub const ROUTER_AS: u32 = 64512;
@@ -59,7 +59,11 @@ pub async fn announce(metallb: &Installation) -> anyhow::Result<()> {
             "spec": { "ipAddressPools": ["routed"], "communities": ["64500:7"] },
         }),
     ] {
-        metallb.admin.apply_yaml(&object.to_string()).await?;
+        // A node that has just come back may hold one of the pods that validate it, and the API server may not know yet.
+        let applied = async || {
+            metallb.admin.apply_yaml(&object.to_string()).await.map_err(|error| format!("{error:#}"))
+        };
+        eventually(ROLLED_OUT, "the configuration for BGP is taken", applied).await;
     }
     Ok(())
 }

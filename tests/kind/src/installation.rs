@@ -17,7 +17,7 @@ use serde_json::json;
 /// Where the manifest installs everything.
 pub const NAMESPACE: &str = "metallb-system";
 /// Long beside what it takes, as the machine may be busy.
-const ROLLED_OUT: Duration = Duration::from_mins(2);
+pub const ROLLED_OUT: Duration = Duration::from_mins(2);
 
 /// The top of the source tree.
 fn tree() -> &'static Path {
@@ -195,6 +195,29 @@ impl Installation {
             json!({ "spec": { "template": { "metadata": { "annotations": { "restartedAt": now } } } } });
         api.patch(deployment, &PatchParams::default(), &Patch::Merge(patch)).await?;
         self.deployment_ready(deployment).await;
+        Ok(())
+    }
+
+    /// Restarts the speakers node by node, as `kubectl rollout restart daemonset speaker` does, and waits for it.
+    pub async fn roll_speakers_out(&self) -> anyhow::Result<()> {
+        let api: Api<DaemonSet> = self.api();
+        let now = format!("{:?}", std::time::SystemTime::now());
+        let patch =
+            json!({ "spec": { "template": { "metadata": { "annotations": { "restartedAt": now } } } } });
+        api.patch("speaker", &PatchParams::default(), &Patch::Merge(patch)).await?;
+        eventually(ROLLED_OUT, "the speakers are rolled out", async || {
+            let found = match api.get("speaker").await {
+                Ok(found) => found,
+                Err(error) => return Verdict::NotYet(error.to_string()),
+            };
+            let status = found.status.clone().unwrap_or_default();
+            let wanted = status.desired_number_scheduled;
+            let done = status.observed_generation >= found.metadata.generation
+                && status.updated_number_scheduled == Some(wanted)
+                && status.number_ready == wanted;
+            if done { Verdict::Yes(()) } else { Verdict::NotYet(format!("{status:?}")) }
+        })
+        .await;
         Ok(())
     }
 

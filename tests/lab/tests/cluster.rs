@@ -155,7 +155,9 @@ spec:
       capabilities: {drop: [ALL], add: [NET_RAW]}
       seccompProfile: {type: RuntimeDefault}
 ";
-    admin.apply_yaml(privileges).await?;
+    // A namespace is there a moment before the account of its pods.
+    let applied = async || admin.apply_yaml(privileges).await.map_err(|error| format!("{error:#}"));
+    eventually(SOON, "the pod is taken", applied).await;
     let node = cluster.host("n1");
     let answer =
         eventually(SOON, "the pod answers on its node", async || node.curl("http://127.0.0.1:9123/").await)

@@ -339,6 +339,9 @@ fn a_metallb_is_as_documented() {
         spec.frrk8sConfig.namespace string
         spec.frrk8sConfig.secretPassthrough boolean
         spec.image string
+        spec.layer2 object
+        spec.layer2.refreshSeconds int32 0..3600
+        spec.layer2.restartGraceSeconds int32 0..600
         spec.loadBalancerClass string ~^([a-z0-9A-Z]([\w.\-]*[a-z0-9A-Z])?/)?[a-z0-9A-Z]([\w.\-]*[a-z0-9A-Z])?$
         spec.logLevel string all|debug|info|warn|error|none
         spec.nodeLeaving object

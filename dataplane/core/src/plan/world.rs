@@ -301,6 +301,19 @@ impl World {
         names.map(|name| (name, self.nodes.get(name)))
     }
 
+    /// A node, if there is one of that name.
+    pub fn node_of(&self, name: &NodeName) -> Option<&Node> {
+        self.nodes.get(name)
+    }
+
+    /// Has the node a live speaker?
+    pub fn has_speaker(&self, node: &NodeName) -> bool {
+        match &self.speakers {
+            Speakers::EveryNode => self.nodes.contains_key(node),
+            Speakers::Alive(alive) => alive.contains(node),
+        }
+    }
+
     /// The Node that this world is seen from, once that is known.
     pub fn own_node(&self) -> Option<&Node> {
         self.nodes.get(&self.node)

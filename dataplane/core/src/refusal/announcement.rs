@@ -142,7 +142,7 @@ impl Refusal for AnnouncementRefusal {
                 "remove serviceSelectors from the L2Advertisement, or metallb.io/allow-shared-ip from the service".to_owned()
             }
             Self::NetworkUnavailable => "repair the node's network plugin".to_owned(),
-            Self::NodeExcluded => "remove the label, or set the speaker's --ignore-exclude-lb".to_owned(),
+            Self::NodeExcluded => "remove the label".to_owned(),
             Self::NodeLeaving { .. } => "nothing: other nodes announce it, and this one again when the sign is gone".to_owned(),
             Self::NoLocalEndpoint => "nothing, if other nodes have endpoints; else use policy Cluster".to_owned(),
             Self::NotOwner { .. } => "nothing needs to be done: one node announces an address on layer 2".to_owned(),

@@ -10,5 +10,5 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use responder::answer;
+pub use responder::{answer, question};
 pub use wire::{Announcement, FRAME_LENGTH, Malformed, Operation, Packet};

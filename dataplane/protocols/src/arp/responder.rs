@@ -1,7 +1,8 @@
 //! Who is answered, and with what.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
+use super::wire::FRAME_LENGTH;
 use super::{Malformed, Operation, Packet};
 use crate::ethernet::Mac;
 use crate::responder::{Answer, Host, Ignored};
@@ -26,6 +27,9 @@ pub fn answer(station: Mac, frame: &[u8], host: &impl Host) -> Answer<Malformed>
     }
     match packet.operation {
         Operation::Request => {}
+        Operation::Reply if host.asks_for(sender) => {
+            return Answer::Heard { address: sender, station: asker };
+        }
         Operation::Reply => return Answer::Ignore(Ignored::NotARequest),
     }
     if packet.destination != Mac::BROADCAST && packet.destination != station {
@@ -35,14 +39,32 @@ pub fn answer(station: Mac, frame: &[u8], host: &impl Host) -> Answer<Malformed>
     if !host.announces(address) {
         return Answer::Ignore(Ignored::NotAnnounced(address));
     }
+    let Some(told) = host.told(address, station) else {
+        return Answer::Ignore(Ignored::Undecided(address));
+    };
     let reply = Packet {
         destination: asker,
+        // Not who is told: switches would look for it here.
         source: station,
         operation: Operation::Reply,
-        sender_mac: station,
+        sender_mac: told,
         sender_ip: packet.target_ip,
         target_mac: asker,
         target_ip: packet.sender_ip,
     };
     Answer::Reply { address, frame: reply.emit().to_vec() }
+}
+
+/// "Who has this address?", asked by a station that claims none itself (RFC 5227 §2.1.1): nobody's table changes by it.
+pub fn question(station: Mac, address: Ipv4Addr) -> [u8; FRAME_LENGTH] {
+    let packet = Packet {
+        destination: Mac::BROADCAST,
+        source: station,
+        operation: Operation::Request,
+        sender_mac: station,
+        sender_ip: Ipv4Addr::UNSPECIFIED,
+        target_mac: Mac([0; 6]),
+        target_ip: address,
+    };
+    packet.emit()
 }

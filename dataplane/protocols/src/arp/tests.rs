@@ -106,7 +106,7 @@ fn only_requests_to_this_station_or_to_all_for_announced_addresses_are_answered(
         let ignored = match answer(STATION, &packet.emit(), &Announcing(announced)) {
             Answer::Reply { .. } => None,
             Answer::Ignore(why) => Some(why),
-            Answer::Contested { by, .. } => panic!("{by} contests nothing"),
+            Answer::Contested { .. } | Answer::Heard { .. } => panic!("nothing is contested or looked for"),
         };
         assert_eq!(ignored, expected, "{packet:?}");
     }
@@ -127,6 +127,63 @@ fn whoever_else_claims_an_announced_address_contests_it_in_whatever_words() {
         !matches!(answer(STATION, &own, &Announcing(true)), Answer::Contested { .. }),
         "an interface of our own"
     );
+}
+
+/// A host that answers in another's name, or does not know yet, and asks where that one is.
+struct StandingIn(Option<Mac>);
+
+const THEIRS: Mac = Mac([0x02, 0x77, 0, 0, 0, 0x12]);
+const NODE: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 12);
+
+impl Host for StandingIn {
+    fn announces(&self, address: IpAddr) -> bool {
+        address == VIP
+    }
+
+    fn told(&self, address: IpAddr, own: Mac) -> Option<Mac> {
+        assert_eq!((address, own), (IpAddr::V4(VIP), STATION));
+        self.0
+    }
+
+    fn asks_for(&self, address: IpAddr) -> bool {
+        address == NODE
+    }
+
+    fn has_station(&self, station: Mac) -> bool {
+        station == STATION
+    }
+}
+
+#[test]
+fn who_stands_in_tells_of_the_others_station_and_sends_from_its_own() {
+    let Answer::Reply { frame, .. } = answer(STATION, &CAPTURED, &StandingIn(Some(THEIRS))) else {
+        panic!("no reply")
+    };
+    let reply = Packet::parse(&frame).unwrap();
+    assert_eq!((reply.source, reply.sender_mac), (STATION, THEIRS));
+    let undecided = Answer::Ignore(Ignored::Undecided(IpAddr::V4(VIP)));
+    assert_eq!(answer(STATION, &CAPTURED, &StandingIn(None)), undecided);
+}
+
+#[test]
+fn a_question_claims_nothing_and_its_answer_is_heard() {
+    let question = Packet::parse(&super::question(STATION, NODE)).unwrap();
+    assert_eq!((question.sender_ip, question.target_ip), (Ipv4Addr::UNSPECIFIED, NODE));
+    assert_eq!((question.destination, question.source), (Mac::BROADCAST, STATION));
+    let reply = Packet {
+        destination: STATION,
+        source: THEIRS,
+        operation: Operation::Reply,
+        sender_mac: THEIRS,
+        sender_ip: NODE,
+        target_mac: STATION,
+        target_ip: Ipv4Addr::UNSPECIFIED,
+    };
+    let heard = Answer::Heard { address: IpAddr::V4(NODE), station: THEIRS };
+    assert_eq!(answer(STATION, &reply.emit(), &StandingIn(None)), heard);
+    let of_another = Packet { sender_ip: Ipv4Addr::new(10, 77, 0, 13), ..reply };
+    let ignored = Answer::Ignore(Ignored::NotARequest);
+    assert_eq!(answer(STATION, &of_another.emit(), &StandingIn(None)), ignored);
 }
 
 #[test]

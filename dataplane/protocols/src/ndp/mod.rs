@@ -3,7 +3,7 @@
 //! | room | holds |
 //! |---|---|
 //! | [`Discovery`] | one interface: when to speak, and who the neighbour is; start at [`Discovery::handle_input`] |
-//! | `responder` | [`answer`]: who is answered for the addresses of services, and with what; unasked: [`Announcement`] |
+//! | `responder` | [`answer`]: who is answered for the addresses of services, and with what; unasked: [`Announcement`]; asking: [`question`] |
 //! | [`wire`] | the bytes of both |
 //!
 //! [`Discovery`] is for unnumbered BGP sessions: a BGPPeer names an interface, and its router is whoever advertises itself there. The router
@@ -21,4 +21,4 @@ pub mod wire;
 mod tests;
 
 pub use discovery::{ALL_NODES, ALL_ROUTERS, Discovery, Ignored, Input, Output, Station};
-pub use responder::{Announcement, answer};
+pub use responder::{Announcement, answer, question};

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use super::ALL_NODES;
 use super::wire::Malformed;
-use super::wire::neighbour::{Advertisement, Message, Packet};
+use super::wire::neighbour::{Advertisement, Message, Packet, Solicitation, solicited_node};
 use crate::ethernet::Mac;
 use crate::responder::{Answer, Host, Ignored};
 
@@ -35,7 +35,12 @@ pub fn answer(station: Mac, frame: &[u8], host: &impl Host) -> Answer<Malformed>
     if host.announces(claimed) && !host.has_station(sender) {
         return Answer::Contested { address: claimed, by: sender };
     }
-    let Some(target) = target else { return Answer::Ignore(Ignored::NotARequest) };
+    let Some(target) = target else {
+        if host.asks_for(claimed) {
+            return Answer::Heard { address: claimed, station: sender };
+        }
+        return Answer::Ignore(Ignored::NotARequest);
+    };
     if !packet.destination.is_group() && packet.destination != station {
         return Answer::Ignore(Ignored::NotForThisStation);
     }
@@ -43,6 +48,9 @@ pub fn answer(station: Mac, frame: &[u8], host: &impl Host) -> Answer<Malformed>
     if !host.announces(address) {
         return Answer::Ignore(Ignored::NotAnnounced(address));
     }
+    let Some(told) = host.told(address, station) else {
+        return Answer::Ignore(Ignored::Undecided(address));
+    };
     let asker = Some(packet.from).filter(|from| !from.is_unspecified());
     let reply = Packet {
         destination: if asker.is_some() { sender } else { Mac::of_group(ALL_NODES) },
@@ -54,10 +62,24 @@ pub fn answer(station: Mac, frame: &[u8], host: &impl Host) -> Answer<Malformed>
             router: false,
             solicited: asker.is_some(),
             replaces: true,
-            station: Some(station),
+            station: Some(told),
         }),
     };
     Answer::Reply { address, frame: reply.emit() }
+}
+
+/// "Who has this address?", asked by a station that has no address itself (RFC 4862 §5.4.2): nobody's table changes by it, and
+/// the answer goes to all.
+pub fn question(station: Mac, address: Ipv6Addr) -> Vec<u8> {
+    let group = solicited_node(address);
+    let packet = Packet {
+        destination: Mac::of_group(group),
+        source: station,
+        from: Ipv6Addr::UNSPECIFIED,
+        to: group,
+        message: Message::Solicitation(Solicitation { target: address, source: None }),
+    };
+    packet.emit()
 }
 
 /// "This address is here now" (RFC 4861 §7.2.6).

@@ -204,7 +204,12 @@ impl Driver {
             Output::Ended(path) => {
                 self.sockets.close(&path);
                 self.mute.remove(&path);
-                self.metrics.forget(&path);
+                // A way that changed is there twice until the old one has taken its leave, under the same labels.
+                if self.sessions.expected().any(|(other, ..)| Metrics::are_one(other, &path)) {
+                    self.show(&path);
+                } else {
+                    self.metrics.forget(&path);
+                }
                 self.open_sockets(Instant::now()); // or rather closes those that nobody needs any more
             }
             Output::Dropped(why) => {
@@ -245,10 +250,7 @@ impl Driver {
 
     fn changed(&mut self, path: &Path, change: Change) {
         let Change { from, to, why } = change;
-        let up = i64::from(to == State::Up);
-        let labels = Metrics::labels(path);
-        let labels = labels.each_ref().map(String::as_str);
-        self.metrics.session_up.with_label_values(&labels).set(up);
+        self.show(path);
         match (from, to) {
             (State::AdminDown | State::Down | State::Init, State::Up) => {
                 tracing::info!(event = "bfdUp", session = %path, "the router answers");
@@ -266,6 +268,15 @@ impl Driver {
         }
         self.open_sockets(Instant::now()); // what is expected from the router has changed
         self.tell();
+    }
+
+    /// Whether the router answers on `path`, or on another that is counted with it.
+    fn show(&self, path: &Path) {
+        let mut counted = self.sessions.expected().filter(|(other, ..)| Metrics::are_one(other, path));
+        let is_up = counted.any(|(_, _, state)| state == State::Up);
+        let labels = Metrics::labels(path);
+        let labels = labels.each_ref().map(String::as_str);
+        self.metrics.session_up.with_label_values(&labels).set(i64::from(is_up));
     }
 
     fn tell(&mut self) {
@@ -292,5 +303,52 @@ const fn explanation(why: Why) -> &'static str {
         Why::NeighborAdminDown => "BFD was switched off on the router; this is no failure",
         Why::SwitchedOff => "it is no longer wanted",
         Why::Handshake | Why::SwitchedOn => "it begins anew",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use metallb_core::config::BfdProfile;
+    use metallb_protocols::bfd::Hops;
+    use nix::sys::eventfd::EfdFlags;
+    use prometheus::Registry;
+
+    use super::*;
+
+    /// The metrics that have a series for a session.
+    fn counted(registry: &Registry) -> Vec<String> {
+        let families = registry.gather();
+        let of_sessions = |family: &&prometheus::proto::MetricFamily| {
+            family.get_metric()[0].get_label().iter().any(|label| label.value() == "192.0.2.2")
+        };
+        families.iter().filter(of_sessions).map(|family| family.name().to_owned()).collect()
+    }
+
+    #[test]
+    fn a_session_whose_way_changed_is_counted_on_until_no_way_is_left() {
+        let registry = Registry::new();
+        let mut driver = Driver::new(
+            Arc::default(),
+            Arc::new(EventFd::from_flags(EfdFlags::EFD_NONBLOCK).unwrap()),
+            watch::channel(Seen::new()).0,
+            Metrics::register(&registry).unwrap(),
+            Chance::new(|| 4),
+            Box::new(|| 0),
+        );
+        let near = Path::to([192, 0, 2, 2].into(), Hops::Single);
+        let far = Path { hops: Hops::Multi, ..near.clone() };
+        let wanted = BTreeMap::from([(far.clone(), BfdProfile::default())]);
+        driver.input(Instant::now(), Input::Wanted(&wanted));
+        count(&driver.metrics.control_input, &far);
+
+        driver.act(Output::Ended(near.clone()));
+        let both = ["metallb_bfd_control_packet_input", "metallb_bfd_session_up"];
+        assert_eq!(counted(&registry), both, "the other way has the same labels");
+
+        driver.sessions = Sessions::new(Chance::new(|| 4));
+        driver.act(Output::Ended(near));
+        assert_eq!(counted(&registry), [""; 0], "that was the last");
     }
 }

@@ -88,11 +88,35 @@ impl Lane {
         Ok(Self { publisher: Publisher { tables, wake }, seen, thread })
     }
 
+    /// Waits until the lane has ended, by itself or by a panic.
+    pub async fn ended(&self) {
+        let mut seen = self.seen.clone();
+        while seen.changed().await.is_ok() {}
+    }
+
     /// Ends all sessions, and the thread.
     pub fn leave(self, ending: Ending) {
         self.publisher.store(Tables { wanted: BTreeMap::new(), ending: Some(ending) });
         if self.thread.join().is_err() {
             tracing::error!(event = "laneEnded", "the BFD thread had panicked");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures::FutureExt as _;
+    use prometheus::Registry;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn that_the_thread_has_ended_is_seen() {
+        let lane = Lane::start(Metrics::register(&Registry::new()).unwrap()).unwrap();
+        assert_eq!(lane.ended().now_or_never(), None);
+        lane.publisher.store(Tables { wanted: BTreeMap::new(), ending: Some(Ending::Silence) });
+        tokio::time::timeout(Duration::from_secs(10), lane.ended()).await.expect("it is seen soon");
     }
 }

@@ -54,6 +54,11 @@ impl Metrics {
         [path.peer.to_string(), vrf.to_owned()]
     }
 
+    /// Are both ways counted as one session?
+    pub(super) fn are_one(one: &Path, other: &Path) -> bool {
+        one.peer == other.peer && one.vrf == other.vrf
+    }
+
     /// The reason as a label.
     pub(super) const fn reason(dropped: Dropped) -> &'static str {
         match dropped {

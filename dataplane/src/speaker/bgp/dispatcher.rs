@@ -67,7 +67,8 @@ impl Dispatcher {
         }
     }
 
-    /// Runs until it is told to end.
+    /// Runs until it is told to end, or a task breaks. What has told that its session is up can take it back no more, and
+    /// its routes are nowhere else: the speaker has to start anew, as it does where a panic ends the process at once.
     pub async fn run(mut self) {
         loop {
             tokio::select! {
@@ -95,9 +96,10 @@ impl Dispatcher {
                         }
                     }
                 }
-                (stream, from) = accepted(self.listeners.as_ref()) => self.hand_over(stream, from),
+                (stream, from) = accepted(self.listeners.as_mut()) => self.hand_over(stream, from),
                 Some(ended) = self.tasks.join_next() => if let Err(error) = ended {
-                    tracing::error!(event = "peerTaskEnded", %error, "a peer's task broke; its session is gone until the speaker restarts");
+                    tracing::error!(event = "peerTaskEnded", %error, "a peer's task broke; the BGP lane ends");
+                    return;
                 },
             }
         }
@@ -129,6 +131,10 @@ impl Dispatcher {
         });
         let beginning = if self.first { Beginning::Process } else { Beginning::Peer };
         self.first = false;
+        if peers.is_empty() {
+            // No task will ever tell that; those that end now tell it again.
+            self.around.told.seen.send_if_modified(|_| true);
+        }
         for (name, wanted) in peers {
             match self.running.get_mut(&name) {
                 Some(running) if running.wanted == wanted => {}
@@ -164,6 +170,10 @@ impl Dispatcher {
             tracing::debug!(event = "strangerRefused", %from, "no BGPPeer of this node has that address");
             return;
         };
+        if self.listeners.as_ref().is_some_and(|listeners| !listeners.vouches_for(from)) {
+            tracing::debug!(event = "connectionRefused", %from, "its password could not be set");
+            return;
+        }
         if let Err(error) = super::listener::dress(&stream, &running.wanted.transport) {
             tracing::warn!(event = "connectionRefused", %from, %error, "its socket does not take the options of the BGPPeer");
             return;
@@ -173,9 +183,45 @@ impl Dispatcher {
     }
 }
 
-async fn accepted(listeners: Option<&Listeners>) -> (TcpStream, IpAddr) {
+async fn accepted(listeners: Option<&mut Listeners>) -> (TcpStream, IpAddr) {
     match listeners {
         Some(listeners) => listeners.accept().await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus::Registry;
+    use tokio::sync::watch;
+
+    use super::super::metrics::Metrics;
+    use super::super::peer::Told;
+    use super::super::seen::Seen;
+    use super::super::watched::Watched;
+    use super::*;
+    use crate::speaker::bfd;
+
+    /// Its last word would stand for ever: that its session is up.
+    #[tokio::test]
+    async fn a_task_that_breaks_ends_the_lane_and_nobody_says_any_more_how_sessions_stand() {
+        let registry = Registry::new();
+        let bfd = bfd::Lane::start(bfd::metrics::Metrics::register(&registry).unwrap()).unwrap();
+        let discovery = Discovery::start().await.unwrap();
+        let (telling, mut seen) = watch::channel(Seen::new());
+        let around = Around {
+            watched: Watched::new(bfd.publisher.clone()),
+            bfd: bfd.seen.clone(),
+            neighbours: discovery.seen.clone(),
+            missing: discovery.missing.clone(),
+            interfaces: discovery.interfaces.clone(),
+            told: Told { seen: Arc::new(telling), metrics: Metrics::register(&registry).unwrap() },
+        };
+        let mut dispatcher = Dispatcher::new(Orders::new(), around, discovery, None, 0);
+        dispatcher.tasks.spawn(async { panic!("of this test") });
+        let ended = tokio::time::timeout(Duration::from_secs(10), dispatcher.run());
+        ended.await.expect("the lane ends");
+        assert!(seen.changed().await.is_err(), "and it is seen");
+        bfd.leave(bfd::Ending::Silence);
     }
 }

@@ -39,7 +39,7 @@ pub struct Beside {
 /// The running lane.
 pub struct Lane {
     orders: Arc<Orders<OfLane>>,
-    /// How the sessions stand. Closes when the lane ends.
+    /// How the sessions stand. Changes, be it to the same, once it is known that there is none. Closes when the lane ends.
     pub seen: watch::Receiver<Seen>,
     thread: JoinHandle<()>,
 }
@@ -119,6 +119,7 @@ async fn begin(
         bfd: bfd_seen,
         neighbours: discovery.seen.clone(),
         missing: discovery.missing.clone(),
+        interfaces: discovery.interfaces.clone(),
         told: Told { seen: Arc::new(seen), metrics },
     };
     Ok(Dispatcher::new(orders, around, discovery, listeners, jitter))

@@ -4,6 +4,7 @@ use std::num::NonZeroU16;
 
 use metallb_core::config::Endpoint;
 use metallb_core::names::VrfName;
+use metallb_protocols::bgp::adverts::Adverts;
 use metallb_protocols::bgp::session::Counters;
 use metallb_protocols::bgp::wire::Kind;
 use prometheus::core::Collector;
@@ -38,7 +39,8 @@ impl Series {
 pub struct Metrics {
     session_up: IntGaugeVec,
     announced: IntGaugeVec,
-    pending: IntGaugeVec,
+    wanted: IntGaugeVec,
+    queued: IntGaugeVec,
     /// By kind of message.
     sent: Vec<(Kind, IntCounterVec)>,
     received: Vec<(Kind, IntCounterVec)>,
@@ -65,8 +67,13 @@ impl Metrics {
         Ok(Self {
             session_up: gauge("metallb_bgp_session_up", "1 while the BGP session is established")?,
             announced: gauge("metallb_bgp_announced_prefixes_total", "Routes that the router knows from us")?,
-            pending: gauge(
+            // Upstream's name, and upstream's meaning.
+            wanted: gauge(
                 "metallb_bgp_pending_prefixes_total",
+                "Routes that the router is to know from us, whether it does or not",
+            )?,
+            queued: gauge(
+                "metallb_bgp_queued_prefixes",
                 "Routes of which the router does not know yet what has become of them",
             )?,
             sent: vec![
@@ -112,14 +119,15 @@ impl Metrics {
     }
 
     /// How the session stands.
-    pub fn stand(&self, series: &Series, is_up: bool, announced: usize, pending: usize) {
+    pub fn stand(&self, series: &Series, is_up: bool, adverts: &Adverts) {
         let values = series.values();
         let set = |gauge: &IntGaugeVec, value: usize| {
             gauge.with_label_values(&values).set(i64::try_from(value).unwrap_or(i64::MAX));
         };
         set(&self.session_up, usize::from(is_up));
-        set(&self.announced, announced);
-        set(&self.pending, pending);
+        set(&self.announced, adverts.announced());
+        set(&self.wanted, adverts.wanted());
+        set(&self.queued, adverts.pending());
     }
 
     /// What was counted since `before`.
@@ -157,7 +165,7 @@ impl Metrics {
     pub fn forget(&self, series: &Series) {
         let values = series.values();
         // None of them may ever have been written: good.
-        for gauge in [&self.session_up, &self.announced, &self.pending] {
+        for gauge in [&self.session_up, &self.announced, &self.wanted, &self.queued] {
             let _ = gauge.remove_label_values(&values);
         }
         let Self { total_sent, total_received, routes_received, set_aside, ups, downs, .. } = self;

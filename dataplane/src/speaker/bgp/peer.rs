@@ -1,22 +1,21 @@
 //! One peer's task: between its session machine and its sockets, timers and orders. It waits for nothing else, and
 //! nothing else waits for it.
 
+mod path;
 mod telling;
 
-use std::net::{IpAddr, SocketAddr};
-use std::num::NonZeroU8;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use metallb_core::config::{Endpoint, RemoteAs};
+use metallb_core::config::Endpoint;
 use metallb_core::names::PeerName;
 use metallb_core::plan::PeerChanges;
 use metallb_protocols::bfd::{Hops, Path as Way, Status};
-use metallb_protocols::bgp::adverts::NextHops;
 use metallb_protocols::bgp::session::{
-    Beginning, Connection, Ending, Input, Jitter, Output, Path, Session, State, Unconnected,
+    Beginning, Connection, Ending, Input, Jitter, Output, Session, State, Unconnected,
 };
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
@@ -25,14 +24,19 @@ use super::orders::{OfPeer, Orders};
 use super::wanted::{Transport, Wanted};
 use super::watched::{Means, Watched, compare};
 use super::wires::{Ready, Wires};
-use crate::net::tcp::{Dial, Reach, Surroundings, is_on_link};
+use crate::net::interfaces::Interfaces;
+use crate::net::tcp::Dial;
 use crate::speaker::bfd;
 use crate::speaker::discovery::{self, Neighbour};
+use path::path;
 use telling::Telling;
 pub use telling::Told;
 
-/// Read at once. A router that sends all it knows is read in such pieces, with a turn for everything else in between.
-const CHUNK: usize = 64 * 1024;
+/// Read at once. A router that sends all it knows is read in such pieces, with a turn for everything else in between:
+/// for other peers' tasks, which share the thread. So much are 862 messages at most.
+const CHUNK: usize = 16 * 1024;
+/// Messages written at once, likewise.
+const TURN: usize = 256;
 
 /// What a peer's task has besides its orders.
 #[derive(Clone)]
@@ -45,6 +49,8 @@ pub struct Around {
     pub neighbours: watch::Receiver<discovery::Seen>,
     /// Why there is none.
     pub missing: watch::Receiver<discovery::Missing>,
+    /// The networks that this node is on.
+    pub interfaces: watch::Receiver<Interfaces>,
     /// Where it tells how the session stands.
     pub told: Told,
 }
@@ -90,7 +96,11 @@ pub struct Peer {
     way: Option<Way>,
     bfd: Option<Status>,
     telling: Telling,
+    /// There is more to write than was written in one turn.
+    more: bool,
     ended: bool,
+    /// It ends for a restart.
+    restarting: bool,
 }
 
 impl Peer {
@@ -119,7 +129,9 @@ impl Peer {
             way: None,
             bfd: None,
             telling,
+            more: false,
             ended: false,
+            restarting: false,
         }
     }
 
@@ -150,11 +162,15 @@ impl Peer {
                 (connection, result) = dialled(&mut self.dialling) => self.dialled(connection, result),
                 Some(stream) = self.accepted.recv() => self.accept(stream),
                 Ok(()) = self.around.neighbours.changed() => self.find_router(),
+                Ok(()) = self.around.interfaces.changed() => self.look_at_networks(),
                 () = until(due) => self.input(Input::Tick),
+                () = tokio::task::yield_now(), if self.more => self.write(),
             }
             self.wires.tidy();
         }
-        self.around.watched.set(&self.name, None);
+        if !self.restarting {
+            self.around.watched.set(&self.name, None);
+        }
         self.telling.forget();
         self.wires.finish().await;
     }
@@ -176,6 +192,9 @@ impl Peer {
             self.input(Input::Drain(draining));
         }
         if let Some(ending) = ending {
+            // What takes our place watches on. The router must not hear from BFD that somebody switched it off: it
+            // would take away what it keeps for us.
+            self.restarting = matches!(ending, Ending::Restarting);
             self.input(Input::Stop(ending));
             self.ended = true;
         }
@@ -184,6 +203,8 @@ impl Peer {
     fn change(&mut self, wanted: Wanted) {
         let before = std::mem::replace(&mut self.wanted, wanted);
         if before.transport != self.wanted.transport {
+            // What was accepted before was so by other rules: another password, say.
+            while self.accepted.try_recv().is_ok() {}
             let text = what_differs(&before.transport, &self.wanted.transport).to_owned();
             self.input(Input::Stop(Ending::Transport { text }));
         }
@@ -218,6 +239,15 @@ impl Peer {
         }
     }
 
+    /// Is the router next door by now, or not any more? A session that BFD watches over stays watched as it is: it is to
+    /// find out that an interface was lost, and not to be told to look elsewhere.
+    fn look_at_networks(&mut self) {
+        let is_watched = self.bfd.is_some_and(|bfd| bfd.ups > 0);
+        if self.session.up_since().is_none() || !is_watched {
+            self.watch();
+        }
+    }
+
     /// Has BFD watch the way to the router, if the peer asks for it.
     fn watch(&mut self) {
         let bfd = self.wanted.bfd.as_ref().zip(self.router.as_ref());
@@ -230,27 +260,22 @@ impl Peer {
         }
     }
 
-    /// BFD over several hops where the router need not be on the link: by `spec.ebgpMultiHop`, or inside our own system
-    /// if its address is on no network of this node.
     fn way_to(&self, router: &Router) -> Way {
-        let Transport { endpoint, port: _, source_address, vrf, password: _, reach } = &self.wanted.transport;
-        let internal = match self.wanted.settings.remote {
-            RemoteAs::Number(asn) => asn == self.wanted.settings.my_asn,
-            RemoteAs::Internal => true,
-            RemoteAs::External => false,
-        };
+        let Transport { endpoint, port: _, source_address, vrf, password: _, reach: _ } =
+            &self.wanted.transport;
         let address = router.address();
-        let next_door = || is_on_link(address).unwrap_or(true);
-        let hops = match (reach, internal) {
-            (Reach::Link | Reach::Within(NonZeroU8::MIN), _) => Hops::Single,
-            (Reach::Anywhere | Reach::Far | Reach::Within(_), _) if next_door() => Hops::Single,
-            (Reach::Anywhere | Reach::Far | Reach::Within(_), true | false) => Hops::Multi,
-        };
+        let by_network = || if self.is_next_door(address) { Hops::Single } else { Hops::Multi };
+        let hops = self.wanted.hops.unwrap_or_else(by_network);
         let interface = match endpoint {
             Endpoint::Address(_) => None,
             Endpoint::Interface(interface) => Some(interface.clone()),
         };
         Way { peer: address, hops, source: source(router, *source_address), interface, vrf: vrf.clone() }
+    }
+
+    fn is_next_door(&self, router: IpAddr) -> bool {
+        let interfaces = self.around.interfaces.borrow();
+        interfaces.values().flat_map(|interface| &interface.addresses).any(|net| net.contains(&router))
     }
 
     fn look_at_bfd(&mut self) {
@@ -279,7 +304,11 @@ impl Peer {
                     }
                     self.wires.close(connection, farewell);
                 }
-                Output::Up(negotiated) => self.telling.up(&negotiated),
+                Output::Up(negotiated) => {
+                    self.telling.up(&negotiated);
+                    // Networks may have come since it was looked for them.
+                    self.watch();
+                }
                 Output::Down(failure) => self.telling.down(&failure),
                 Output::Failed(failure) => self.telling.failed(&failure),
             }
@@ -291,8 +320,15 @@ impl Peer {
     /// Writes what the session has to say, as far as the sockets take it.
     fn write(&mut self) {
         let mut broken = None;
+        let mut left = TURN;
+        self.more = false;
         'all: for connection in self.wires.writable() {
             while self.session.has_transmit(connection) {
+                if left == 0 {
+                    self.more = true;
+                    break 'all;
+                }
+                left -= 1;
                 let Some(message) = self.session.poll_transmit(Instant::now(), connection) else { break };
                 if let Err(error) = self.wires.write(connection, message) {
                     broken = Some((connection, error));
@@ -368,7 +404,7 @@ impl Peer {
         self.dialling = None;
         match result {
             Ok(stream) => {
-                let path = path(&stream);
+                let path = path(&stream, &self.wanted.transport);
                 self.wires.add(connection, stream);
                 self.input(Input::Connected { connection, path });
             }
@@ -379,7 +415,7 @@ impl Peer {
     fn accept(&mut self, stream: TcpStream) {
         let connection = Connection::Accepted(self.counted);
         self.counted += 1;
-        let path = path(&stream);
+        let path = path(&stream, &self.wanted.transport);
         self.wires.add(connection, stream);
         self.input(Input::Accepted { connection, path });
     }
@@ -397,39 +433,6 @@ async fn until(due: Option<Instant>) {
     match due {
         Some(due) => tokio::time::sleep_until(due.into()).await,
         None => std::future::pending().await,
-    }
-}
-
-/// The addresses of this node that the router can send to (RFC 4271 §5.1.3, RFC 2545 §2).
-fn path(stream: &TcpStream) -> Path {
-    let address = |end: std::io::Result<SocketAddr>| end.ok().map(|end| end.ip().to_canonical());
-    let Some((local, peer)) = address(stream.local_addr()).zip(address(stream.peer_addr())) else {
-        return Path::default();
-    };
-    let Surroundings { addresses, on_link } = Surroundings::of(local, peer).unwrap_or_default();
-    Path { next_hops: next_hops(local, &addresses, on_link) }
-}
-
-/// The session's own address first; of the other family, what its interface has.
-fn next_hops(local: IpAddr, addresses: &[IpAddr], on_link: bool) -> NextHops {
-    let mut v4s = addresses.iter().filter_map(|address| match address {
-        IpAddr::V4(v4) => Some(*v4),
-        IpAddr::V6(_) => None,
-    });
-    let v6s = || {
-        addresses.iter().filter_map(|address| match address {
-            IpAddr::V6(v6) => Some(*v6),
-            IpAddr::V4(_) => None,
-        })
-    };
-    let link_local = v6s().find(std::net::Ipv6Addr::is_unicast_link_local).filter(|_| on_link);
-    let global = || v6s().find(|v6| !v6.is_unicast_link_local());
-    match local {
-        IpAddr::V4(own) => NextHops { v4: Some(own), v6: global(), link_local, over_ipv4: true },
-        IpAddr::V6(own) if own.is_unicast_link_local() => {
-            NextHops { v4: v4s.next(), v6: global(), link_local: Some(own), over_ipv4: false }
-        }
-        IpAddr::V6(own) => NextHops { v4: v4s.next(), v6: Some(own), link_local, over_ipv4: false },
     }
 }
 
@@ -453,28 +456,5 @@ fn what_differs(before: &Transport, now: &Transport) -> &'static str {
         "its VRF changed"
     } else {
         "its TTL changed"
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn next_hops_are_addresses_of_the_interface_that_the_session_leaves_by() {
-        let address = |text: &str| text.parse::<IpAddr>().unwrap();
-        let interface = ["192.0.2.7", "192.0.2.8", "2001:db8::7", "fe80::7"].map(address);
-        let shown = |local: &str, addresses: &[IpAddr], on_link| {
-            let NextHops { v4, v6, link_local, over_ipv4: _ } = next_hops(address(local), addresses, on_link);
-            [v4.map(|v4| v4.to_string()), v6.map(|v6| v6.to_string()), link_local.map(|ll| ll.to_string())]
-                .map(Option::unwrap_or_default)
-        };
-        assert_eq!(shown("192.0.2.8", &interface, true), ["192.0.2.8", "2001:db8::7", "fe80::7"]);
-        assert_eq!(shown("2001:db8::7", &interface, true), ["192.0.2.7", "2001:db8::7", "fe80::7"]);
-        // RFC 2545 §3: the link-local one is for who shares the link.
-        assert_eq!(shown("2001:db8::7", &interface, false), ["192.0.2.7", "2001:db8::7", ""]);
-        assert_eq!(shown("fe80::7", &interface, true), ["192.0.2.7", "2001:db8::7", "fe80::7"]);
-        assert_eq!(shown("fe80::7", &interface[3..], true), ["", "", "fe80::7"]);
-        assert_eq!(shown("192.0.2.7", &interface[..1], true), ["192.0.2.7", "", ""]);
     }
 }

@@ -1,7 +1,7 @@
 //! A BGPPeer as the lane needs it: what the user wrote, and for the rest what the installation it comes from did.
 
 use std::net::IpAddr;
-use std::num::{NonZeroU16, NonZeroU32};
+use std::num::{NonZeroU8, NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
 use metallb_core::address::Family;
@@ -9,6 +9,7 @@ use metallb_core::config::{
     Bfd, Endpoint, HoldTime, Password, Peer, RemoteAs, RouterId, SessionFamilies, Timers,
 };
 use metallb_core::names::{NodeName, VrfName};
+use metallb_protocols::bfd::Hops;
 use metallb_protocols::bgp::adverts::Defaults;
 use metallb_protocols::bgp::session::{Retry, Settings};
 
@@ -34,6 +35,9 @@ pub struct Wanted {
     pub transport: Transport,
     /// Watched over by BFD, like that.
     pub bfd: Option<Bfd>,
+    /// How far BFD goes, where the configuration says it. `None`: over one hop to a router on a network of this node,
+    /// over several to any other.
+    pub hops: Option<Hops>,
 }
 
 /// How to reach the router. What differs here needs a new connection.
@@ -95,7 +99,8 @@ impl Wanted {
             password,
             reach: peer.ttl_security.map_or_else(|| profile.reach(peer.multihop, internal), Reach::Within),
         };
-        Self { settings, transport, bfd: peer.bfd.clone() }
+        let hops = profile.hops(peer, internal);
+        Self { settings, transport, bfd: peer.bfd.clone(), hops }
     }
 }
 
@@ -134,6 +139,24 @@ impl Profile {
         }
     }
 
+    /// As routers decide it, FRR among them, since both ends have to (RFC 5883 has another port): by `spec.ebgpMultiHop`
+    /// between systems, also to a router that is next door all the same; inside one by where the router is.
+    fn hops(self, peer: &Peer, internal: bool) -> Option<Hops> {
+        let next_door = matches!(peer.endpoint, Endpoint::Interface(_))
+            || peer.ttl_security.is_some_and(|hops| hops == NonZeroU8::MIN);
+        if next_door {
+            return Some(Hops::Single);
+        }
+        if peer.multihop && !internal {
+            return Some(Hops::Multi);
+        }
+        match self {
+            // It may be anywhere.
+            Self::Native => None,
+            Self::Frr => (!internal && peer.ttl_security.is_none()).then_some(Hops::Single),
+        }
+    }
+
     const fn reach(self, multihop: bool, internal: bool) -> Reach {
         match (self, multihop || internal) {
             (Self::Native, _) => Reach::Anywhere,
@@ -158,8 +181,6 @@ fn router_id(node: &NodeName, addresses: &[IpAddr]) -> RouterId {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU8;
-
     use metallb_core::config::Asn;
 
     use super::*;
@@ -215,6 +236,36 @@ mod tests {
         let hops = NonZeroU8::new(1);
         let near = wanted(&Peer { ttl_security: hops, ..peer() }, Profile::Native).transport.reach;
         assert_eq!(Some(near), hops.map(Reach::Within));
+    }
+
+    #[test]
+    fn bfd_goes_as_far_as_the_configuration_says_and_where_it_does_not_as_the_network() {
+        let asn = |number| RemoteAs::Number(Asn::new(number).unwrap());
+        let (ours, theirs) = (asn(64_512), asn(64_513));
+        let interface = Endpoint::Interface("eth0".into());
+        let at = |endpoint: &Endpoint, remote, multihop, ttl: u8| Peer {
+            endpoint: endpoint.clone(),
+            remote,
+            multihop,
+            ttl_security: NonZeroU8::new(ttl),
+            ..peer()
+        };
+        let given = peer().endpoint;
+        let (single, multi) = (Some(Hops::Single), Some(Hops::Multi));
+        for (peer, native, frr) in [
+            (at(&given, theirs, false, 0), None, single),
+            (at(&given, theirs, true, 0), multi, multi),
+            (at(&given, RemoteAs::External, true, 0), multi, multi),
+            (at(&given, ours, false, 0), None, None),
+            (at(&given, RemoteAs::Internal, false, 0), None, None),
+            (at(&given, theirs, false, 1), single, single),
+            (at(&given, theirs, false, 2), None, None),
+            (at(&interface, theirs, false, 0), single, single),
+            (at(&interface, ours, false, 0), single, single),
+        ] {
+            let hops = [Profile::Native, Profile::Frr].map(|profile| wanted(&peer, profile).hops);
+            assert_eq!(hops, [native, frr], "{peer:?}");
+        }
     }
 
     #[test]

@@ -4,12 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::net::Shutdown;
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, select_all};
 use metallb_protocols::bgp::session::Connection;
-use tokio::io::AsyncWriteExt as _;
+use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
@@ -111,6 +112,9 @@ impl Wires {
             wire.unwritten = farewell.unwrap_or_default();
             let _ = wire.flush();
         }
+        // Now, and not when the lingering task gets its turn: who goes on at once (BFD falls silent next) must not
+        // overtake the end of the connection. What cannot be shut down is reset already.
+        let _ = SockRef::from(&wire.stream).shutdown(Shutdown::Write);
         self.lingering.spawn(async move {
             let _ = tokio::time::timeout(LINGER, wire.drain()).await;
         });
@@ -145,11 +149,8 @@ impl Wire {
         result
     }
 
-    /// Says that no more comes, and takes what comes until the other side says so too.
-    async fn drain(mut self) {
-        if self.stream.shutdown().await.is_err() {
-            return;
-        }
+    /// Takes what comes until the other side says too that no more does.
+    async fn drain(self) {
         let mut rest = [0; 4096];
         while self.stream.readable().await.is_ok() {
             match self.stream.try_read(&mut rest) {

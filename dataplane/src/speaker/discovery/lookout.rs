@@ -26,6 +26,8 @@ pub struct Discovery {
     pub seen: watch::Receiver<Seen>,
     /// Why nobody was found.
     pub missing: watch::Receiver<Missing>,
+    /// Where is looked.
+    pub interfaces: watch::Receiver<interfaces::Interfaces>,
 }
 
 impl Discovery {
@@ -36,8 +38,9 @@ impl Discovery {
         let (wanted, to_find) = watch::channel(BTreeSet::new());
         let (seen_sender, seen) = watch::channel(Seen::new());
         let (missing_sender, missing) = watch::channel(Missing::new());
+        let all = interfaces.clone();
         tokio::spawn(Driver::new(to_find, interfaces, seen_sender, missing_sender, generator).run());
-        Ok(Self { wanted, seen, missing })
+        Ok(Self { wanted, seen, missing, interfaces: all })
     }
 
     /// From now on, find the routers behind these interfaces and no others.

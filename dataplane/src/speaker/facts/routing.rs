@@ -17,7 +17,7 @@ use crate::speaker::bgp::wanted::{Profile, Wanted};
 /// What goes to the BGP lane.
 #[derive(Debug, Default, PartialEq)]
 pub struct Decided {
-    /// The routers, if they are different now.
+    /// The routers, when it is first known which they are, be there none, and whenever they are different.
     pub peers: Option<BTreeMap<PeerName, Wanted>>,
     /// Routes are announced as about to go, or no longer, if that is different now.
     pub draining: Option<bool>,
@@ -34,15 +34,19 @@ pub struct Routing {
     profile: Profile,
     planner: RoutePlanner,
     touched: Touched,
-    peers: BTreeMap<PeerName, Wanted>,
+    /// `None` until it is known.
+    peers: Option<BTreeMap<PeerName, Wanted>>,
     peers_stale: bool,
+    /// Wanted, and not told yet what they are to hear.
+    newcomers: BTreeSet<PeerName>,
     draining: bool,
     told: Told,
     /// Decided and not told yet.
     untold: BTreeSet<IpAddr>,
     /// Everything was decided anew: any service may be heard by others.
     all_untold: bool,
-    heard: Heard,
+    /// `None` until routes were decided, be there none.
+    heard: Option<Heard>,
 }
 
 impl Routing {
@@ -51,13 +55,14 @@ impl Routing {
             profile,
             planner: RoutePlanner::new(),
             touched: Touched::Everything,
-            peers: BTreeMap::new(),
+            peers: None,
             peers_stale: true,
+            newcomers: BTreeSet::new(),
             draining: false,
             told: Told::new(Protocol::Bgp),
             untold: BTreeSet::new(),
-            all_untold: true,
-            heard: Heard::new(),
+            all_untold: false,
+            heard: None,
         }
     }
 
@@ -87,8 +92,12 @@ impl Routing {
         if knows_peers && std::mem::take(&mut self.peers_stale) {
             let peers = self.wanted(world, configuration);
             if peers != self.peers {
+                let ran = |name: &PeerName| self.peers.iter().any(|peers| peers.contains_key(name));
+                let wanted = peers.iter().flatten().map(|(name, _)| name);
+                self.newcomers.retain(|name| peers.iter().any(|peers| peers.contains_key(name)));
+                self.newcomers.extend(wanted.filter(|name| !ran(name)).cloned());
                 self.peers.clone_from(&peers);
-                decided.peers = Some(peers);
+                decided.peers = peers;
             }
         }
         // Routes that are withdrawn keep the mark: telling them anew without it would be telling the opposite.
@@ -107,26 +116,36 @@ impl Routing {
             self.untold.extend(changes.addresses);
             decided.routes = changes.peers;
         }
+        if knows_routes {
+            // They may be known to the planner for long: what it said of them then, nobody was there to take up.
+            for name in std::mem::take(&mut self.newcomers) {
+                if let Some(routes) = self.planner.routes().get(&name) {
+                    let routes =
+                        routes.iter().map(|(prefix, route)| (*prefix, Some(route.clone()))).collect();
+                    decided.routes.insert(name, PeerChanges { complete: true, routes });
+                }
+            }
+        }
         decided
     }
 
-    fn wanted(&self, world: &World, configuration: &Configuration) -> BTreeMap<PeerName, Wanted> {
-        // Without its Node nobody knows which peers are this node's.
-        let Some(node) = world.own_node() else { return BTreeMap::new() };
+    /// `None` without the own Node: nobody knows then which peers are this node's.
+    fn wanted(&self, world: &World, configuration: &Configuration) -> Option<BTreeMap<PeerName, Wanted>> {
+        let node = world.own_node()?;
         let wanted = peers(world).filter_map(|(name, peer)| {
             let password = configuration.password(peer);
             let wanted = if peer.password.is_some() && password.is_none() {
                 // Its Secret is gone, and the peer is in force as it was: so is its password.
-                self.peers.get(name)?.clone()
+                self.peers.as_ref()?.get(name)?.clone()
             } else {
                 Wanted::of(peer, password, self.profile, world.node(), &node.addresses)
             };
             Some((name.clone(), wanted))
         });
-        wanted.collect()
+        Some(wanted.collect())
     }
 
-    /// What is new for services, and who hears of each, if that changed.
+    /// What is new for services, and who hears of each: when that is first known, and whenever it changed.
     pub fn tell(
         &mut self,
         world: &World,
@@ -141,28 +160,35 @@ impl Routing {
             verdicts.map(|(service, verdict)| (service.clone(), told(verdict))).collect()
         };
         let news = self.told.tell(world.node(), verdicts, &changed, reference);
-        let affected: BTreeSet<ServiceKey> = if std::mem::take(&mut self.all_untold) {
-            self.heard.keys().cloned().chain(world.services().map(|(service, _)| service.clone())).collect()
+        let all = std::mem::take(&mut self.all_untold);
+        // The first thing that is decided is everything. Before that nobody knows, which is not the same as nobody hears.
+        if self.heard.is_none() && !all {
+            return (news, None);
+        }
+        let affected: BTreeSet<ServiceKey> = if all {
+            let heard = self.heard.iter().flat_map(BTreeMap::keys);
+            heard.cloned().chain(world.services().map(|(service, _)| service.clone())).collect()
         } else {
             let gone = news.withdrawn.iter().map(|(service, _)| service);
             let services = changed.iter().flat_map(|address| world.services_on(*address));
             services.map(|(service, _)| service).chain(gone).cloned().collect()
         };
-        let mut differs = false;
+        let mut differs = self.heard.is_none();
+        let heard = self.heard.get_or_insert_default();
         for service in affected {
             let addresses = world.service(&service).map_or(&[][..], |service| &service.addresses);
             let now = self.planner.peers_of(world, &service, addresses);
-            if self.heard.get(&service).is_some_and(|before| *before == now) {
+            if heard.get(&service).is_some_and(|before| *before == now) {
                 continue;
             }
             if now.is_empty() {
-                differs |= self.heard.remove(&service).is_some();
+                differs |= heard.remove(&service).is_some();
             } else {
                 differs = true;
-                self.heard.insert(service, now);
+                heard.insert(service, now);
             }
         }
-        (news, differs.then(|| self.heard.clone()))
+        (news, differs.then(|| heard.clone()))
     }
 }
 

@@ -105,6 +105,20 @@ fn reasons(outcome: &Outcome) -> Vec<&'static str> {
     outcome.news.happenings.iter().map(|happening| happening.reason).collect()
 }
 
+/// What an earlier process said of its services stands until then.
+#[test]
+fn what_is_announced_here_is_said_when_it_is_known_be_it_nothing() {
+    let mut facts = Facts::new("node-c".into(), false, true, Profile::Native, PACE);
+    facts.set_links(links());
+    for input in inputs() {
+        facts.apply(input);
+        assert_eq!(round(&mut facts).statuses, None);
+    }
+    facts.set_speakers(Some(all_alive()));
+    assert_eq!(round(&mut facts).statuses, Some(Announced::new()), "another node has it");
+    assert_eq!(round(&mut facts).statuses, None, "and once");
+}
+
 #[test]
 fn until_every_list_is_in_nothing_is_announced_and_others_must_not_count_on_it() {
     for missing in 0..inputs().len() {
@@ -273,4 +287,59 @@ fn the_state_says_what_is_waited_for_and_why_an_address_is_not_announced_here() 
     assert_eq!((&address["address"], &address["owner"]), (&json!(VIP), &json!("node-b")));
     assert_eq!(address["announcedHere"], false);
     assert_eq!(address["services"][0]["refusal"]["code"], "not-owner");
+}
+
+fn alive(nodes: &[&str]) -> Speakers {
+    Speakers::Alive(nodes.iter().map(|node| (*node).into()).collect())
+}
+
+/// The nodes with an address each.
+fn addressed() -> Input {
+    let node = |last: u8| Node { addresses: vec![[10, 77, 0, last].into()], ..Node::default() };
+    Input::Node(listed(NODES.iter().zip(0..).map(|(name, last)| ((*name).into(), node(last)))))
+}
+
+fn inherited(facts: &Facts) -> Option<(String, IpAddr)> {
+    let predecessor = facts.tables.inherited.get(&vip())?;
+    Some((predecessor.node.to_string(), predecessor.address))
+}
+
+#[test]
+fn what_a_silent_speaker_announced_is_inherited_from_its_node_until_it_is_back() {
+    let (mut facts, _) = ready_on("node-a");
+    facts.apply(addressed());
+    round(&mut facts);
+    assert_eq!(inherited(&facts), None);
+    facts.set_speakers(Some(alive(&["node-a", "node-c"])));
+    let tables = round(&mut facts).tables.unwrap();
+    assert!(tables.announced.contains_key(&vip()));
+    assert_eq!(inherited(&facts), Some(("node-b".to_owned(), [10, 77, 0, 1].into())));
+    facts.set_speakers(Some(all_alive()));
+    let tables = round(&mut facts).tables.unwrap();
+    assert_eq!((tables.announced.len(), tables.inherited.len()), (0, 0));
+    assert!(tables.moved.contains(&vip()), "it went to another node");
+}
+
+#[test]
+fn what_a_living_node_gave_up_is_this_nodes_own_at_once() {
+    let (mut facts, _) = ready_on("node-a");
+    facts.apply(addressed());
+    let excluded = ("node.kubernetes.io/exclude-from-external-load-balancers".to_owned(), String::new());
+    let node = Node { labels: [excluded].into(), ..Node::default() };
+    facts.apply(Input::Node(Event::Applied("node-b".into(), node)));
+    let tables = round(&mut facts).tables.unwrap();
+    assert!(tables.announced.contains_key(&vip()));
+    assert_eq!(inherited(&facts), None, "its speaker lives");
+}
+
+#[test]
+fn an_address_moves_away_only_while_somebody_else_has_it() {
+    let (mut facts, _) = ready();
+    facts.set_speakers(Some(alive(&["node-a", "node-b", "node-c"])));
+    let excluded = ("node.kubernetes.io/exclude-from-external-load-balancers".to_owned(), String::new());
+    let node = Node { labels: [excluded].into(), ..Node::default() };
+    facts.apply(Input::Node(Event::Applied("node-b".into(), node)));
+    assert!(round(&mut facts).tables.unwrap().moved.contains(&vip()));
+    facts.apply(Input::Service(Event::Deleted(key("web"))));
+    assert!(round(&mut facts).tables.unwrap().moved.is_empty(), "the service is gone");
 }

@@ -1,6 +1,7 @@
 //! The loop of the lane: wait for packets, tables or time; then do what the protocols say.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,15 +9,19 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use metallb_core::plan::Speakers;
 use metallb_protocols::announcer::Announcer;
+use metallb_protocols::stand_in;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
 use tokio::sync::watch;
 
+use super::Pace;
 use super::groups::{self, Groups};
 use super::members::{Members, Told};
-use super::responders::Responders;
+use super::responders::{Claim, Responders};
+use super::succession::{LINGER, Succession};
 use super::tables::{Phase, Protocol, Station, Tables};
+use crate::speaker::metrics::Metrics;
 
 /// The longest frame or datagram that matters. A heartbeat has less than 1,500 bytes.
 const BUFFER: usize = 2048;
@@ -33,7 +38,10 @@ pub(super) struct Driver {
     responders: Responders,
     groups: Groups,
     announcer: Announcer,
+    succession: Succession,
     members: Option<Members>,
+    /// Set when the speaker leaves.
+    end: Option<Instant>,
 }
 
 impl Driver {
@@ -41,16 +49,28 @@ impl Driver {
         shared: Arc<ArcSwap<Tables>>,
         wake: Arc<EventFd>,
         speakers: watch::Sender<Option<Speakers>>,
-        responders: Responders,
         groups: Groups,
-        announcer: Announcer,
+        pace: Pace,
+        metrics: Metrics,
         members: Option<Members>,
     ) -> Self {
         let tables = shared.load_full();
-        Self { shared, wake, speakers, tables, responders, groups, announcer, members }
+        let Pace { refresh, restart_grace } = pace;
+        Self {
+            shared,
+            wake,
+            speakers,
+            tables,
+            responders: Responders::new(metrics),
+            groups,
+            announcer: Announcer::new(refresh),
+            succession: Succession::new(restart_grace),
+            members,
+            end: None,
+        }
     }
 
-    /// Runs until the tables say that the speaker leaves.
+    /// Runs until the tables say that the speaker leaves, and a little longer: others may not have heard of it yet.
     pub(super) fn run(mut self) {
         let mut buffer = [0; BUFFER];
         loop {
@@ -62,7 +82,7 @@ impl Driver {
             self.receive_frames(&mut buffer);
             self.receive_heartbeats(&mut buffer);
             self.pass_time();
-            if self.tables.phase == Phase::Leaving {
+            if self.end.is_some_and(|end| end <= Instant::now()) {
                 return;
             }
         }
@@ -70,9 +90,14 @@ impl Driver {
 
     /// Returns when something may be due: a packet, new tables, or a timer.
     fn wait(&self) -> nix::Result<()> {
-        let timers = [self.announcer.poll_timeout(), self.responders.poll_timeout()];
-        let heartbeats = self.members.as_ref().and_then(Members::due);
-        let due = timers.into_iter().flatten().chain(heartbeats).min();
+        let timers = [
+            self.announcer.poll_timeout(),
+            self.responders.poll_timeout(),
+            self.succession.poll_timeout(),
+            self.members.as_ref().and_then(Members::due),
+            self.end,
+        ];
+        let due = timers.into_iter().flatten().min();
         let timeout = match due.map(|due| due.saturating_duration_since(Instant::now())) {
             // A millisecond too late rather than one too early: the timer would not be due yet.
             Some(wait) => PollTimeout::try_from(wait + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX),
@@ -97,13 +122,20 @@ impl Driver {
         let new = self.shared.load_full();
         if !Arc::ptr_eq(&new, &self.tables) {
             let old = std::mem::replace(&mut self.tables, new.clone());
+            self.succession.change(now, &old, &new);
             self.announce_what_is_new(now, &old, &new);
             self.responders.change(now, &old, &new);
             if !Arc::ptr_eq(&old.announced, &new.announced) || !Arc::ptr_eq(&old.stations, &new.stations) {
-                self.groups.set(groups::wanted(&new));
+                self.groups.set(groups::wanted(&new, &self.succession));
             }
             let told = self.members.as_mut().map(|members| members.change(now, &old, &new));
             self.pass_on(now, told);
+            if new.phase == Phase::Leaving {
+                // Who follows has the word from now on.
+                self.announcer = Announcer::default();
+                self.end = Some(now + LINGER);
+            }
+            self.settle_succession(now);
         }
         let told = self.members.as_mut().map(|members| members.take_key(now, &new));
         self.pass_on(now, told);
@@ -128,15 +160,54 @@ impl Driver {
             let moved_here = old.announced.get(address) != Some(interfaces);
             let mut came_up = came_up.get(&Protocol::of(*address)).into_iter().flatten();
             if moved_here || came_up.any(|name| interfaces.contains(name)) {
-                self.announcer.start(now, *address);
+                self.announce(now, *address);
+            }
+        }
+    }
+
+    /// Begins a burst, unless the address may go back to where it was.
+    fn announce(&mut self, now: Instant, address: IpAddr) {
+        if !self.succession.is_waiting(&self.tables, address) {
+            self.announcer.start(now, address);
+        }
+    }
+
+    fn settle_succession(&mut self, now: Instant) {
+        while let Some(output) = self.succession.poll_output() {
+            match output {
+                stand_in::Output::Ask(address) => self.responders.ask(address),
+                stand_in::Output::Lives(node) => {
+                    tracing::info!(event = "standingIn", %node, "its speaker is silent, and it is not: answering in its name");
+                }
+                stand_in::Output::TakeOver(node) => {
+                    tracing::info!(event = "takeOver", %node, "its addresses are announced from here");
+                    let tables = Arc::clone(&self.tables);
+                    let its = tables.inherited.iter().filter(|(_, predecessor)| predecessor.node == node);
+                    for (address, _) in its {
+                        self.announcer.start(now, *address);
+                    }
+                }
             }
         }
     }
 
     fn receive_frames(&mut self, buffer: &mut [u8]) {
-        for address in self.responders.receive(&self.tables, buffer) {
-            self.announcer.contested(Instant::now(), address);
+        let now = Instant::now();
+        for claim in self.responders.receive(&self.tables, &self.succession, buffer) {
+            match claim {
+                Claim::Contested(address) if self.end.is_some() || !self.has(address) => {} // it is theirs
+                Claim::Contested(address) => self.announcer.contested(now, address),
+                Claim::Answered { interface, address, station } => {
+                    self.succession.heard(now, interface, address, station);
+                }
+            }
         }
+        self.settle_succession(now);
+    }
+
+    /// Is the address announced from here, in this node's own name?
+    fn has(&self, address: IpAddr) -> bool {
+        self.tables.announced.contains_key(&address) && !self.succession.is_waiting(&self.tables, address)
     }
 
     fn receive_heartbeats(&mut self, buffer: &mut [u8]) {
@@ -154,6 +225,10 @@ impl Driver {
         let told = self.members.as_mut().map(|members| members.pass_time(now));
         self.pass_on(now, told);
         self.responders.pass_time(now, &self.tables);
+        if self.succession.pass_time(now) {
+            self.groups.set(groups::wanted(&self.tables, &self.succession));
+        }
+        self.settle_succession(now);
         for _ in 0..TURN {
             let Some(address) = self.announcer.poll_output(now) else { break };
             self.responders.tell(&self.tables, address);
@@ -165,8 +240,9 @@ impl Driver {
         let Some(Told { speakers, paused }) = told else { return };
         if paused {
             tracing::warn!(event = "paused", "this process stood still; telling all addresses anew");
-            for address in self.tables.announced.keys() {
-                self.announcer.start(now, *address);
+            let tables = Arc::clone(&self.tables);
+            for address in tables.announced.keys() {
+                self.announce(now, *address);
             }
         }
         if let Some(speakers) = speakers {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use metallb_protocols::ndp::wire::neighbour::solicited_node;
 
+use super::succession::Succession;
 use super::tables::Tables;
 use crate::net::membership::{Joined, Memberships};
 
@@ -20,10 +21,11 @@ const RETRY: Duration = Duration::from_secs(1);
 pub(super) type Wanted = BTreeMap<u32, BTreeSet<Ipv6Addr>>;
 
 /// The groups that are asked for what is announced, on the interfaces that answer for it.
-pub(super) fn wanted(tables: &Tables) -> Wanted {
+pub(super) fn wanted(tables: &Tables, succession: &Succession) -> Wanted {
     let stations = tables.stations.iter().filter(|(_, station)| station.ndp.is_some());
     let groups = |(index, name)| {
-        let announced = tables.announced.iter().filter_map(|(address, interfaces)| match address {
+        let all = tables.announced.iter().chain(succession.lingering());
+        let announced = all.filter_map(|(address, interfaces)| match address {
             IpAddr::V6(address) if interfaces.contains(name) => Some(solicited_node(*address)),
             IpAddr::V4(_) | IpAddr::V6(_) => None,
         });

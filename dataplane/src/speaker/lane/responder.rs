@@ -12,6 +12,7 @@ use metallb_protocols::ethernet::Mac;
 use metallb_protocols::responder::{Answer, Host, Ignored};
 use metallb_protocols::{arp, ndp};
 
+use super::succession::Succession;
 use super::tables::{Protocol, Station, Tables};
 use crate::net::packet::PacketSocket;
 
@@ -19,6 +20,7 @@ use crate::net::packet::PacketSocket;
 pub(super) struct Responder {
     /// The interface.
     pub(super) name: InterfaceName,
+    index: u32,
     mac: Mac,
     socket: PacketSocket,
     protocol: Protocol,
@@ -30,6 +32,13 @@ pub(super) enum Outcome {
     Answered(IpAddr, io::Result<()>),
     /// Another station claims an address.
     Contested(IpAddr),
+    /// A station has the address that was asked for.
+    Heard {
+        /// The address.
+        address: IpAddr,
+        /// The station.
+        station: Mac,
+    },
     /// Nothing.
     Ignored,
 }
@@ -41,7 +50,7 @@ impl Responder {
             Protocol::Arp => PacketSocket::arp(index)?,
             Protocol::Ndp => PacketSocket::neighbours(index)?,
         };
-        Ok(Self { name, mac, socket, protocol })
+        Ok(Self { name, index, mac, socket, protocol })
     }
 
     /// The next frame, if one waits.
@@ -50,8 +59,8 @@ impl Responder {
     }
 
     /// Answers a frame, if it is to be answered.
-    pub(super) fn answer(&self, tables: &Tables, frame: &[u8]) -> Outcome {
-        let host = Seen { tables, name: &self.name };
+    pub(super) fn answer(&self, tables: &Tables, succession: &Succession, frame: &[u8]) -> Outcome {
+        let host = Seen { tables, succession, index: self.index, name: &self.name };
         match self.protocol {
             Protocol::Arp => self.act(arp::answer(self.mac, frame, &host)),
             Protocol::Ndp => self.act(ndp::answer(self.mac, frame, &host)),
@@ -64,6 +73,7 @@ impl Responder {
                 tracing::debug!(event = "contested", interface = %self.name, %address, %by, "another station claims it");
                 Outcome::Contested(address)
             }
+            Answer::Heard { address, station } => Outcome::Heard { address, station },
             Answer::Reply { address, frame } => Outcome::Answered(address, self.socket.send(&frame)),
             Answer::Ignore(Ignored::NotAnnounced(address)) => {
                 tracing::trace!(event = "ignored", interface = %self.name, %address, "not announced here");
@@ -73,7 +83,8 @@ impl Responder {
                 Ignored::Malformed(_)
                 | Ignored::NotARequest
                 | Ignored::NotForThisStation
-                | Ignored::FromAGroup(_),
+                | Ignored::FromAGroup(_)
+                | Ignored::Undecided(_),
             ) => Outcome::Ignored,
         }
     }
@@ -92,6 +103,15 @@ impl Responder {
             (Protocol::Arp, IpAddr::V6(_)) | (Protocol::Ndp, IpAddr::V4(_)) => Vec::new(),
         }
     }
+
+    /// Asks all neighbours who has an address.
+    pub(super) fn ask(&self, address: IpAddr) -> io::Result<()> {
+        match (self.protocol, address) {
+            (Protocol::Arp, IpAddr::V4(address)) => self.socket.send(&arp::question(self.mac, address)),
+            (Protocol::Ndp, IpAddr::V6(address)) => self.socket.send(&ndp::question(self.mac, address)),
+            (Protocol::Arp, IpAddr::V6(_)) | (Protocol::Ndp, IpAddr::V4(_)) => Ok(()),
+        }
+    }
 }
 
 impl AsFd for Responder {
@@ -103,12 +123,22 @@ impl AsFd for Responder {
 /// This host, as one of its interfaces sees it.
 struct Seen<'t> {
     tables: &'t Tables,
+    succession: &'t Succession,
+    index: u32,
     name: &'t InterfaceName,
 }
 
 impl Host for Seen<'_> {
     fn announces(&self, address: IpAddr) -> bool {
-        self.tables.announced.get(&address).is_some_and(|interfaces| interfaces.contains(self.name))
+        self.succession.answers(self.tables, address, self.name)
+    }
+
+    fn told(&self, address: IpAddr, own: Mac) -> Option<Mac> {
+        self.succession.told(self.tables, address, self.index, own)
+    }
+
+    fn asks_for(&self, address: IpAddr) -> bool {
+        self.succession.asks_for(address)
     }
 
     fn has_station(&self, mac: Mac) -> bool {

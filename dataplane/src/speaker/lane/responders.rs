@@ -5,7 +5,10 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::{Duration, Instant};
 
+use metallb_protocols::ethernet::Mac;
+
 use super::responder::{Outcome, Responder};
+use super::succession::Succession;
 use super::tables::{Protocol, Tables};
 use crate::speaker::metrics::Metrics;
 
@@ -14,6 +17,21 @@ use crate::speaker::metrics::Metrics;
 const TURN: usize = 64;
 /// After a socket could not be opened, try again this much later.
 const REOPEN: Duration = Duration::from_secs(1);
+
+/// What another station says of an address.
+pub(super) enum Claim {
+    /// It has one that is announced here.
+    Contested(IpAddr),
+    /// It has one that was asked for.
+    Answered {
+        /// By index.
+        interface: u32,
+        /// The address.
+        address: IpAddr,
+        /// The station.
+        station: Mac,
+    },
+}
 
 /// By interface and protocol.
 pub(super) struct Responders {
@@ -63,14 +81,22 @@ impl Responders {
         self.open.values().map(Responder::as_fd)
     }
 
-    /// Answers what waits, of each interface not too much at once. The addresses that others claim.
-    pub(super) fn receive(&mut self, tables: &Tables, buffer: &mut [u8]) -> Vec<IpAddr> {
+    /// Answers what waits, of each interface not too much at once. What others say of addresses.
+    pub(super) fn receive(
+        &mut self,
+        tables: &Tables,
+        succession: &Succession,
+        buffer: &mut [u8],
+    ) -> Vec<Claim> {
         let mut broken = Vec::new();
-        let mut contested = Vec::new();
+        let mut claims = Vec::new();
         for (place, responder) in &self.open {
             for _ in 0..TURN {
                 match responder.receive(buffer) {
-                    Ok(Some(frame)) => contested.extend(self.answer(responder, tables, frame)),
+                    Ok(Some(frame)) => {
+                        let outcome = responder.answer(tables, succession, frame);
+                        claims.extend(self.count(place.0, responder, outcome));
+                    }
                     Ok(None) => break,
                     Err(error) => {
                         tracing::warn!(event = "receiveFailed", interface = %responder.name, %error, "opening it anew");
@@ -84,7 +110,7 @@ impl Responders {
             self.open.remove(&place);
             self.reopen_at = Some(Instant::now() + REOPEN);
         }
-        contested
+        claims
     }
 
     /// Tells all neighbours, on the interfaces where it is announced, that an address is here.
@@ -102,9 +128,17 @@ impl Responders {
         }
     }
 
-    /// The address that the frame contests.
-    fn answer(&self, responder: &Responder, tables: &Tables, frame: &[u8]) -> Option<IpAddr> {
-        match responder.answer(tables, frame) {
+    /// Asks all neighbours, on all interfaces, who has an address.
+    pub(super) fn ask(&self, address: IpAddr) {
+        for responder in self.open.values() {
+            if let Err(error) = responder.ask(address) {
+                tracing::debug!(event = "questionFailed", interface = %responder.name, %error, "the next one follows");
+            }
+        }
+    }
+
+    fn count(&self, interface: u32, responder: &Responder, outcome: Outcome) -> Option<Claim> {
+        match outcome {
             Outcome::Answered(address, sent) => {
                 let label = address.to_string();
                 self.metrics.requests_received.with_label_values(&[&label]).inc();
@@ -116,7 +150,8 @@ impl Responders {
                 }
                 None
             }
-            Outcome::Contested(address) => Some(address),
+            Outcome::Contested(address) => Some(Claim::Contested(address)),
+            Outcome::Heard { address, station } => Some(Claim::Answered { interface, address, station }),
             Outcome::Ignored => None,
         }
     }

@@ -1,6 +1,6 @@
 //! What the brain tells the lane: complete, immutable, swapped whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -13,12 +13,25 @@ use metallb_protocols::ethernet::Mac;
 pub struct Tables {
     /// The addresses that this node announces, and on which interfaces.
     pub announced: Arc<BTreeMap<IpAddr, Interfaces>>,
+    /// Those of them that were another node's until its speaker fell silent.
+    pub inherited: Arc<BTreeMap<IpAddr, Predecessor>>,
+    /// Addresses that this node announced, and another one announces now.
+    pub moved: Arc<BTreeSet<IpAddr>>,
     /// The interfaces that answer, by index.
     pub stations: Arc<BTreeMap<u32, Station>>,
     /// The other nodes with a speaker; `None` until the API server has said so.
     pub peers: Option<Arc<BTreeMap<NodeName, IpAddr>>>,
     /// How far the speaker is.
     pub phase: Phase,
+}
+
+/// A node whose speaker fell silent.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Predecessor {
+    /// The node.
+    pub node: NodeName,
+    /// An address that its kernel answers for.
+    pub address: IpAddr,
 }
 
 /// An interface that answers.

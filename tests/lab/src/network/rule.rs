@@ -45,8 +45,15 @@ impl Rule {
         Ok(rule)
     }
 
-    fn nft(&self, text: &str) -> Result<()> {
-        run("ip", &["netns", "exec", self.host.namespace(), "nft", text]).map(drop)
+    /// Packets that came to the `counter` of its text.
+    pub fn packets(&self) -> Result<u64> {
+        let listed = self.nft(&format!("list table inet {}", self.table))?;
+        let counted = listed.split_once("counter packets ").and_then(|(_, rest)| rest.split(' ').next());
+        counted.and_then(|count| count.parse().ok()).context("the rule has no counter")
+    }
+
+    fn nft(&self, text: &str) -> Result<String> {
+        run("ip", &["netns", "exec", self.host.namespace(), "nft", text])
     }
 }
 

@@ -384,7 +384,8 @@ impl Refusal for PeerRefusal {
                 )
             }
             Self::DisableMp => {
-                "remove it: a session carries its own family unless dualStackAddressFamily is set".to_owned()
+                "remove it: the families of a session follow from bgpBackend and dualStackAddressFamily"
+                    .to_owned()
             }
         }
     }

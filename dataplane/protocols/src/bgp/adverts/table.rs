@@ -14,6 +14,8 @@ use crate::bgp::wire::{Demarcation, Prefixes, RouteRefresh, Update};
 #[derive(Debug, Default)]
 pub struct Adverts {
     entries: BTreeMap<IpNet, Entry>,
+    /// Entries that are wanted.
+    wanted: usize,
     /// Told, and no longer wanted.
     withdrawals: BTreeSet<IpNet>,
     /// Wanted, and not told like that. Equal routes are beside each other: they share messages.
@@ -46,7 +48,16 @@ struct Told {
 struct Progress {
     /// Has the first dump been closed?
     ended: bool,
+    /// A ROUTE-REFRESH waits for its answer. Further ones ask for no more than that.
+    asked: Option<Asked>,
     answer: Answer,
+}
+
+/// How a ROUTE-REFRESH wants to be answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Plainly,
+    WithMarks,
 }
 
 /// Where an answer to a ROUTE-REFRESH with marks stands (RFC 7313 §4).
@@ -65,7 +76,9 @@ impl Adverts {
         if attributes.is_none() && !self.entries.contains_key(&prefix) {
             return;
         }
-        self.entries.entry(prefix).or_default().wanted = attributes;
+        self.wanted += usize::from(attributes.is_some());
+        let before = std::mem::replace(&mut self.entries.entry(prefix).or_default().wanted, attributes);
+        self.wanted -= usize::from(before.is_some());
         self.settle(prefix);
     }
 
@@ -118,18 +131,12 @@ impl Adverts {
         }
     }
 
-    /// The router asks for all routes of `family` again (RFC 2918); `marked`: between marks (RFC 7313). `false` if the
-    /// session does not carry the family.
+    /// The router asks for all routes of `family` again (RFC 2918); `marked`: between marks (RFC 7313). It is told them
+    /// when it has read what waits already. `false` if the session does not carry the family.
     pub fn refresh(&mut self, family: Family, marked: bool) -> bool {
         let Some(progress) = self.families.get_mut(&family) else { return false };
-        if marked && progress.ended {
-            progress.answer = Answer::ToBegin;
-        }
-        let of_family = |prefix: &&IpNet| family_of(**prefix) == family;
-        let told: Vec<_> = self.entries.keys().filter(of_family).copied().collect();
-        for prefix in told {
-            self.queue(prefix);
-        }
+        // No more than a note: a router can send thousands of these at once.
+        progress.asked = Some(if marked { Asked::WithMarks } else { Asked::Plainly });
         true
     }
 
@@ -146,6 +153,11 @@ impl Adverts {
         self.announcements.values().map(BTreeSet::len).sum::<usize>() + self.withdrawals.len()
     }
 
+    /// Prefixes that the router is to know from us, whether it does or not.
+    pub const fn wanted(&self) -> usize {
+        self.wanted
+    }
+
     /// What is wanted and cannot be told to this router, and why.
     pub fn unsendable(&self) -> impl Iterator<Item = (&IpNet, &Unsendable)> {
         self.unsendable.iter()
@@ -154,18 +166,34 @@ impl Adverts {
     /// Does the router know all that it should, and that this is all?
     pub fn is_synchronised(&self) -> bool {
         let ended = |progress: &Progress| progress.ended && progress.answer == Answer::None;
-        !self.families.is_empty() && self.families.values().all(ended) && self.pending() == 0
+        !self.families.is_empty()
+            && self.families.values().all(ended)
+            && self.pending() == 0
+            && !self.is_asked()
     }
 
     /// Is there something to tell?
     pub fn has_message(&self) -> bool {
-        !self.families.is_empty() && (self.pending() > 0 || (self.loaded && !self.is_synchronised()))
+        !self.families.is_empty()
+            && (self.pending() > 0 || self.is_asked() || (self.loaded && !self.is_synchronised()))
+    }
+
+    fn is_asked(&self) -> bool {
+        self.families.values().any(|progress| progress.asked.is_some())
     }
 
     /// The next message, which from now on counts as told. Routes that go leave first: sending somebody to a place that
     /// is no more is worse than not sending him.
     pub fn next_message(&mut self, outlook: &Outlook) -> Option<Vec<u8>> {
         let outlook = &Outlook { draining: self.draining, ..*outlook };
+        self.next_owed(outlook).or_else(|| {
+            // One answer at a time: what it costs is paid for by a router that reads.
+            self.answer_requests();
+            self.next_owed(outlook)
+        })
+    }
+
+    fn next_owed(&mut self, outlook: &Outlook) -> Option<Vec<u8>> {
         self.next_withdrawal(outlook)
             .or_else(|| self.mark(Answer::ToBegin, Answer::Begun, Demarcation::Beginning))
             .or_else(|| self.next_announcement(outlook))
@@ -173,6 +201,27 @@ impl Adverts {
             .or_else(|| self.next_withdrawal(outlook))
             .or_else(|| self.end_of_rib(outlook))
             .or_else(|| self.mark(Answer::Begun, Answer::None, Demarcation::End))
+    }
+
+    /// Takes up what was asked for: from now on it is owed.
+    fn answer_requests(&mut self) {
+        let mut families = BTreeSet::new();
+        for (family, progress) in &mut self.families {
+            let Some(asked) = progress.asked.take() else { continue };
+            families.insert(*family);
+            match asked {
+                Asked::WithMarks if progress.ended => progress.answer = Answer::ToBegin,
+                Asked::WithMarks | Asked::Plainly => {}
+            }
+        }
+        if families.is_empty() {
+            return;
+        }
+        let of_families = |prefix: &&IpNet| families.contains(&family_of(**prefix));
+        let told: Vec<_> = self.entries.keys().filter(of_families).copied().collect();
+        for prefix in told {
+            self.queue(prefix);
+        }
     }
 
     fn next_withdrawal(&mut self, outlook: &Outlook) -> Option<Vec<u8>> {

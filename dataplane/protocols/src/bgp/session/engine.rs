@@ -20,8 +20,6 @@ use super::settings::Settings;
 use crate::bgp::adverts::{Adverts, Outlook, RouteAttributes};
 use crate::jitter::Jitter;
 
-/// An attempt to connect that takes longer is given up.
-const ATTEMPT: Duration = Duration::from_secs(10);
 /// Until their OPEN came (RFC 4271 §8.2.2).
 const OPEN_HOLD: Duration = Duration::from_mins(4);
 /// A router that reads nothing is given up after this, or twice the hold time if that is longer (RFC 9687).

@@ -1,7 +1,7 @@
 //! The state machine of RFC 4271 §8.2.2, for one connection: a table of what each event means in each state.
 //!
-//! Three things differ from the text, for reasons given at their place: a connection that cannot be made leads to
-//! Active, a NOTIFICATION is never answered with one, and the send hold timer (RFC 9687) is an event.
+//! Three things differ from the text, for reasons given at their place: a connection that cannot be made, or not in
+//! time, leads to Active, a NOTIFICATION is never answered with one, and the send hold timer (RFC 9687) is an event.
 
 /// Where a connection stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -172,7 +172,8 @@ const fn connect(event: Event) -> Step {
     match event {
         Event::Start => to(State::Connect, &[]),
         Event::Stop | Event::CollisionLost => to(State::Idle, &[Action::Close]),
-        Event::ConnectRetryExpires => to(State::Connect, &[Action::Close, Action::Dial]),
+        // The text connects again at once. But a router that does not answer is waited for as one that refuses is.
+        Event::ConnectRetryExpires => to(State::Active, &[Action::Close, Action::AwaitRetry]),
         Event::Connected => to(State::OpenSent, &[Action::SendOpen]),
         // The text has Idle here, whose wait is meant for peers that misbehave. Nobody did.
         Event::ConnectionFails => to(State::Active, &[Action::AwaitRetry]),

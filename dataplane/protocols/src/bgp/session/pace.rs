@@ -5,6 +5,8 @@ use std::time::Duration;
 use metallb_core::config::ConnectTime;
 
 const SECOND: Duration = Duration::from_secs(1);
+/// An attempt to connect that takes longer is given up.
+const ATTEMPT: Duration = Duration::from_secs(10);
 
 /// How long to wait between attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +28,12 @@ impl Retry {
         base.saturating_mul(1_u32.checked_shl(doublings).unwrap_or(u32::MAX)).min(self.longest)
     }
 
-    /// The same after an attempt to connect.
+    /// How long an attempt may take. Where attempts are to follow each other sooner, no longer than that.
+    pub fn attempt(&self) -> Duration {
+        self.connect_time.map_or(ATTEMPT, |connect_time| connect_time.get().min(ATTEMPT))
+    }
+
+    /// As [`Retry::after`], after an attempt to connect.
     pub fn after_connecting(&self, failures: u32) -> Duration {
         self.connect_time.map_or_else(|| self.after(failures), ConnectTime::get)
     }

@@ -196,10 +196,51 @@ fn a_refresh_tells_everything_of_its_family_again_between_marks() {
 }
 
 #[test]
+fn requests_that_come_while_an_answer_is_under_way_are_answered_once_and_after_it() {
+    let (mut adverts, mut router) = told(&hosts(1000, &plain()));
+    let begins_and_ends = [Demarcation::Beginning, Demarcation::End].map(|mark| (Family::V4, mark));
+    for _ in 0..1000 {
+        assert!(adverts.refresh(Family::V4, true));
+    }
+    // A request is a note; the work is done for who reads.
+    assert_eq!((adverts.pending(), adverts.has_message(), adverts.is_synchronised()), (0, true, false));
+    for _ in 0..2 {
+        let message = adverts.next_message(&external()).unwrap();
+        router.read(&message, sender(&external()));
+    }
+    let under_way = adverts.pending();
+    assert!(under_way > 0 && under_way < 1000, "{under_way}");
+    for _ in 0..1000 {
+        assert!(adverts.refresh(Family::V4, true));
+    }
+    assert_eq!(adverts.pending(), under_way);
+    router.read_all(&mut adverts, &external());
+    assert_eq!(router.marks, [begins_and_ends, begins_and_ends].concat());
+    assert!(adverts.is_synchronised() && !adverts.has_message());
+}
+
+#[test]
 fn a_refresh_of_what_the_session_does_not_carry_is_nothing() {
     let mut adverts = Adverts::default();
     adverts.begin(&[Family::V4].into());
     assert!(!adverts.refresh(Family::V6, true));
+}
+
+#[test]
+fn what_the_router_is_to_know_is_counted_whether_it_knows_it_or_not() {
+    let mut adverts = Adverts::default();
+    adverts.want_all(&hosts(3, &plain()));
+    assert_eq!((adverts.wanted(), adverts.announced()), (3, 0), "without a session");
+    adverts.begin(&BOTH.into());
+    Router::default().read_all(&mut adverts, &external());
+    assert_eq!((adverts.wanted(), adverts.announced()), (3, 3));
+    adverts.want(host(0), None);
+    adverts.want(host(0), None);
+    adverts.want(host(1), Some(marked(1)));
+    assert_eq!((adverts.wanted(), adverts.announced()), (2, 3), "before it is told");
+    adverts.want(host(0), Some(plain()));
+    adverts.end();
+    assert_eq!((adverts.wanted(), adverts.announced()), (3, 0));
 }
 
 #[test]

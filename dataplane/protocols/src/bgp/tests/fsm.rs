@@ -9,7 +9,7 @@ const TABLE: &str = "
                       Idle  Connect  Active  OpenSent  OpenConfirm  Established
 Start                 C:d   -        -       -         -            -
 Stop                  -     I:x      I:      I:n       I:n          I:n
-ConnectRetryExpires   -     C:xd     C:d     I:nb      I:nb         I:nb
+ConnectRetryExpires   -     A:xr     C:d     I:nb      I:nb         I:nb
 HoldExpires           -     I:xb     I:b     I:nb      I:nb         I:nb
 KeepaliveDue          -     I:xb     I:b     I:nb      F:k          E:k
 SendHoldExpires       -     I:xb     I:b     I:nb      I:nb         I:nb

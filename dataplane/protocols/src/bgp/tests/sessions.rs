@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use metallb_core::address::Family;
-use metallb_core::config::HoldTime;
+use metallb_core::config::{ConnectTime, HoldTime};
 
 use super::lab::{DELAY, Lab, ROUTER, US, route, routes, seconds, settings};
-use crate::bgp::session::{Ending, Failure, Input, Output, Settings, State, Unconnected};
+use crate::bgp::session::{Ending, Failure, Input, Output, Retry, Settings, State, Unconnected};
 use crate::bgp::wire::{Kind, Reason};
 
 fn with_restart(my_asn: u32, peer_asn: u32) -> Settings {
@@ -335,4 +335,43 @@ fn after_any_trouble_the_router_knows_what_is_wanted() {
         assert!(lab.table.routes.keys().eq(wanted.keys()), "seed {seed}");
         assert!(lab.nodes[US].session.adverts().is_synchronised(), "seed {seed}");
     }
+}
+
+/// The seconds at which a router that answers nothing is connected to.
+fn attempts_at(connect_time: Option<u64>, within: u64) -> Vec<u64> {
+    let connect_time = connect_time.and_then(|time| ConnectTime::new(seconds(time)));
+    let ours = settings(64_512, 64_513);
+    let retry = Retry { connect_time, ..ours.retry };
+    let mut lab = Lab::ready(Settings { retry, ..ours }, settings(64_513, 64_512));
+    lab.link = false;
+    lab.start();
+    let mut attempts = Vec::new();
+    for second in 0..within {
+        let dialled = lab.nodes[US].log.iter().filter(|output| matches!(output, Output::Connect(_))).count();
+        attempts.extend(std::iter::repeat_n(second, dialled));
+        lab.forget();
+        lab.run_for(seconds(1));
+    }
+    attempts
+}
+
+#[test]
+fn a_router_that_does_not_answer_is_tried_less_and_less_often() {
+    let attempts = attempts_at(None, 1000);
+    let waits: Vec<u64> = attempts.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    // Ten seconds each for the attempt, and then 1, 2, 4, … seconds to wait, less the jitter.
+    assert!(waits[0] <= 12 && waits.iter().any(|wait| *wait > 90), "{waits:?}");
+    assert!(waits.is_sorted_by(|a, b| *a <= *b || *a > 90), "{waits:?}");
+    assert!((10..=16).contains(&attempts.len()), "{attempts:?}");
+}
+
+#[test]
+fn a_connect_time_is_how_long_a_router_that_does_not_answer_is_waited_for_and_left_alone() {
+    let waits = |connect_time| {
+        let attempts = attempts_at(Some(connect_time), 600);
+        attempts.windows(2).map(|pair| pair[1] - pair[0]).collect::<Vec<_>>()
+    };
+    let (short, long) = (waits(2), waits(60));
+    assert!(short.iter().all(|wait| (2..=5).contains(wait)) && short.len() > 120, "{short:?}");
+    assert!(long.iter().all(|wait| (50..=71).contains(wait)), "{long:?}");
 }

@@ -26,6 +26,47 @@ impl Host for Announcing {
     }
 }
 
+/// A host that answers in another's name, and asks where that one is.
+struct StandingIn;
+
+const NODE: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 0x12);
+
+impl Host for StandingIn {
+    fn announces(&self, address: IpAddr) -> bool {
+        address == VIP
+    }
+
+    fn told(&self, _: IpAddr, _: Mac) -> Option<Mac> {
+        Some(ELSEWHERE)
+    }
+
+    fn asks_for(&self, address: IpAddr) -> bool {
+        address == NODE
+    }
+
+    fn has_station(&self, station: Mac) -> bool {
+        station == STATION
+    }
+}
+
+#[test]
+fn who_stands_in_tells_of_the_others_station_and_sends_from_its_own() {
+    let question = super::super::question(CLIENT, VIP);
+    let Answer::Reply { frame, .. } = answer(STATION, &question, &StandingIn) else { panic!("no reply") };
+    let reply = Packet::parse(&frame).unwrap();
+    let Message::Advertisement(advertisement) = reply.message else { panic!("{reply:?}") };
+    assert_eq!((reply.source, advertisement.station), (STATION, Some(ELSEWHERE)));
+}
+
+#[test]
+fn a_question_claims_nothing_and_its_answer_is_heard() {
+    let question = Packet::parse(&super::super::question(STATION, NODE)).unwrap();
+    assert_eq!((question.from, question.to), (Ipv6Addr::UNSPECIFIED, solicited_node(NODE)));
+    let answered = Announcement { address: NODE, station: ELSEWHERE }.frame();
+    let heard = Answer::Heard { address: IpAddr::V6(NODE), station: ELSEWHERE };
+    assert_eq!(answer(STATION, &answered, &StandingIn), heard);
+}
+
 fn asked(packet: Packet) -> Answer<Malformed> {
     answer(STATION, &packet.emit(), &Announcing(true))
 }

@@ -143,7 +143,7 @@ impl Telling {
         let adverts = session.adverts();
         let counters = session.counters();
         self.told.metrics.count(&self.series, &self.counted, counters);
-        self.told.metrics.stand(&self.series, self.is_up, adverts.announced(), adverts.pending());
+        self.told.metrics.stand(&self.series, self.is_up, adverts);
         if self.counted != *counters {
             self.counted = counters.clone();
         }

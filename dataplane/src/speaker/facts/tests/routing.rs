@@ -1,5 +1,6 @@
 //! What goes to the BGP lane, and when: peers as soon as they are known, routes when all are.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use metallb_core::config::Password;
@@ -140,7 +141,11 @@ fn a_password_follows_its_secret_and_outlives_it() {
         started.apply(input);
     }
     started.apply(no_secrets());
-    assert_eq!(started.decide_routes(Instant::now()).peers, None, "without its password it does not begin");
+    assert_eq!(
+        started.decide_routes(Instant::now()).peers,
+        Some([].into()),
+        "without its password none begins"
+    );
 }
 
 #[test]
@@ -162,6 +167,73 @@ fn a_peer_that_is_new_hears_everything_and_one_that_goes_is_forgotten() {
     let decided = facts.decide_routes(Instant::now());
     let PeerChanges { complete, routes } = &decided.routes[&lab()];
     assert_eq!((*complete, routes.len()), (true, 1));
+}
+
+/// What an earlier process said of its sessions is wrong then, and somebody has to know.
+#[test]
+fn that_there_is_no_peer_is_said_as_soon_as_it_is_known_and_once() {
+    let mut facts = empty();
+    for (position, input) in inputs(&spec()).into_iter().enumerate() {
+        facts.apply(if position == 7 { configured(Change::BgpPeer(Box::new(listed([])))) } else { input });
+        let known = (position == 7).then(BTreeMap::new);
+        assert_eq!(facts.decide_routes(Instant::now()).peers, known, "after input {position}");
+    }
+}
+
+/// What an earlier process said of its services stands until then.
+#[test]
+fn to_whom_services_are_announced_is_said_when_it_is_known_be_it_to_none() {
+    let mut facts = empty();
+    for (position, input) in inputs(&spec()).into_iter().enumerate() {
+        facts.apply(if position == 8 { Input::Service(listed([])) } else { input });
+        facts.decide_routes(Instant::now());
+        let known = (position == 9).then(Heard::new);
+        assert_eq!(facts.tell_routes().1, known, "after input {position}");
+    }
+    assert_eq!(facts.tell_routes().1, None, "and once");
+}
+
+/// Selected for this node while its password is missing, it is planned for and does not run: what was decided then must
+/// not be lost to it.
+#[test]
+fn a_peer_that_begins_later_than_it_was_planned_for_hears_everything() {
+    let labelled = |labels: &[&str]| {
+        let labels = labels.iter().map(|label| ((*label).to_owned(), String::new())).collect();
+        let addresses = vec!["192.0.2.7".parse().unwrap()];
+        Input::Node(Event::Applied("node-b".into(), Node { addresses, labels, ..Node::default() }))
+    };
+    let mut spec = spec();
+    spec["passwordSecret"] = json!({ "name": "key" });
+    spec["nodeSelectors"] = json!([{ "matchExpressions": [{ "key": "edge", "operator": "Exists" }] }]);
+    let (mut facts, _) = with(&spec);
+    facts.apply(labelled(&["edge"]));
+    assert!(facts.decide_routes(Instant::now()).peers.is_some());
+    for input in [no_secrets(), labelled(&[]), labelled(&["edge"])] {
+        facts.apply(input);
+        facts.decide_routes(Instant::now());
+    }
+    facts.apply(secret("again"));
+    let decided = facts.decide_routes(Instant::now());
+    assert_eq!(password(&decided).as_deref(), Some("again"));
+    assert!(decided.routes[&lab()].complete, "nothing reached it of what was decided before");
+    assert_eq!(heard(&decided), [("10.0.0.1/32".to_owned(), true)]);
+    assert_eq!(facts.decide_routes(Instant::now()), Decided::default(), "and nothing is said twice");
+}
+
+/// What a router keeps over a restart it gives up when it is told that this is all: by a peer that was told it.
+#[test]
+fn a_node_that_appears_late_is_told_all_routes_with_its_peers() {
+    let mut facts = empty();
+    for input in inputs(&spec()).into_iter().skip(1) {
+        facts.apply(input);
+    }
+    facts.apply(Input::Node(listed([])));
+    assert_eq!(facts.decide_routes(Instant::now()).peers, None, "nobody knows which are its peers");
+    facts.apply(inputs(&spec()).remove(0));
+    let decided = facts.decide_routes(Instant::now());
+    assert_eq!(decided.peers.as_ref().map(BTreeMap::len), Some(1));
+    assert!(decided.routes[&lab()].complete);
+    assert_eq!(heard(&decided), [("10.0.0.1/32".to_owned(), true)]);
 }
 
 /// Marked first, withdrawn later, and back as they were when the node stays after all.

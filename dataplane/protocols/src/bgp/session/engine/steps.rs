@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{ATTEMPT, DEFERRAL, OPEN_HOLD, Output, RESTART_WINDOW, SEND_HOLD, STABLE, Session};
+use super::{DEFERRAL, OPEN_HOLD, Output, RESTART_WINDOW, SEND_HOLD, STABLE, Session};
 use crate::bgp::session::engine::Beginning;
 use crate::bgp::session::failure::Failure;
 use crate::bgp::session::fsm::{Action, Event, State, Step, step};
@@ -119,9 +119,10 @@ impl Session {
     fn dial(&mut self, now: Instant, which: Which) {
         self.dialled += 1;
         let connection = Connection::Dialled(self.dialled);
+        let patience = self.settings.retry.attempt();
         if let Some(line) = self.line(which) {
             line.connection = Some(connection);
-            line.due.attempt = Some(now + ATTEMPT);
+            line.due.attempt = Some(now + patience);
             self.outputs.push_back(Output::Connect(connection));
         }
     }

@@ -1,0 +1,76 @@
+//! What the lane must know of who had an address before, and who has it now.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use metallb_core::names::NodeName;
+use metallb_core::plan::World;
+
+use crate::speaker::lane::{Predecessor, Tables};
+
+/// Who owned each address when it was last decided.
+#[derive(Debug, Default)]
+pub struct Succession {
+    owners: BTreeMap<IpAddr, NodeName>,
+}
+
+impl Succession {
+    /// From now on this node owns the address, or nobody. What follows from it is written into `tables`; did they change?
+    pub fn follow(
+        &mut self,
+        tables: &mut Tables,
+        world: &World,
+        address: IpAddr,
+        owner: Option<&NodeName>,
+    ) -> bool {
+        let before = match owner {
+            Some(owner) => self.owners.insert(address, owner.clone()),
+            None => self.owners.remove(&address),
+        };
+        if before.as_ref() == owner {
+            return false;
+        }
+        let own = Some(world.node());
+        let moved = before.as_ref() == own && owner.is_some();
+        let predecessor = before
+            .filter(|_| owner == own)
+            .filter(|before| !world.has_speaker(before))
+            .and_then(|node| Some(Predecessor { address: asked_at(world, &node)?, node }));
+        let mut changed = false;
+        if moved != tables.moved.contains(&address) {
+            changed = true;
+            let all = Arc::make_mut(&mut tables.moved);
+            if moved {
+                all.insert(address)
+            } else {
+                all.remove(&address)
+            };
+        }
+        if predecessor.as_ref() != tables.inherited.get(&address) {
+            changed = true;
+            let all = Arc::make_mut(&mut tables.inherited);
+            match predecessor {
+                Some(predecessor) => all.insert(address, predecessor),
+                None => all.remove(&address),
+            };
+        }
+        changed
+    }
+
+    /// Forgets what was inherited from nodes whose speaker is back: when it falls silent again, that is another story.
+    pub fn forget_living(tables: &mut Tables, world: &World) -> bool {
+        let is_back = |predecessor: &Predecessor| world.has_speaker(&predecessor.node);
+        let any = tables.inherited.values().any(is_back);
+        if any {
+            Arc::make_mut(&mut tables.inherited).retain(|_, predecessor| !is_back(predecessor));
+        }
+        any
+    }
+}
+
+/// The address by which it is asked whether a node lives. ARP is asked where it can be: it needs no address of one's own.
+fn asked_at(world: &World, node: &NodeName) -> Option<IpAddr> {
+    let addresses = &world.node_of(node)?.addresses;
+    addresses.iter().find(|address| address.is_ipv4()).or(addresses.first()).copied()
+}

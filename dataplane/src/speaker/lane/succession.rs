@@ -1,0 +1,200 @@
+//! Addresses between two nodes: those that were another's until its speaker fell silent, and those that are another's from
+//! now on. In whose name they are answered for, and for how long.
+//!
+//! Not here: who owns what (the brain decides that), and any byte.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use metallb_core::config::Interfaces;
+use metallb_core::names::InterfaceName;
+use metallb_protocols::ethernet::Mac;
+use metallb_protocols::stand_in::{Input, Name, Output, StandIns};
+
+use super::tables::{Predecessor, Tables};
+
+/// A node goes on to answer for this long after another one was given its address: that one may not have heard of it yet, and
+/// what arrives here until then is forwarded as before.
+pub(super) const LINGER: Duration = Duration::from_millis(500);
+
+pub(super) struct Succession {
+    stand_ins: StandIns,
+    /// Where they were announced, and until when they are answered for.
+    lingering: BTreeMap<IpAddr, (Interfaces, Instant)>,
+}
+
+impl Succession {
+    /// A silent speaker has `grace` to come back.
+    pub(super) const fn new(grace: Duration) -> Self {
+        Self { stand_ins: StandIns::new(grace), lingering: BTreeMap::new() }
+    }
+
+    /// Takes note of what is in `new` and was not in `old`, and the other way round.
+    pub(super) fn change(&mut self, now: Instant, old: &Tables, new: &Tables) {
+        self.lingering.retain(|address, _| new.moved.contains(address));
+        for address in new.moved.difference(&old.moved) {
+            let Some(interfaces) = old.announced.get(address) else { continue };
+            // What was answered for in the other's name needs no transition.
+            if !self.is_waiting(old, *address) {
+                self.lingering.insert(*address, (interfaces.clone(), now + LINGER));
+            }
+        }
+        let of = |tables: &Tables| tables.inherited.values().cloned().collect::<BTreeSet<Predecessor>>();
+        let (before, after) = (of(old), of(new));
+        for Predecessor { node, .. } in before.difference(&after) {
+            self.stand_ins.handle_input(now, Input::Over(node));
+        }
+        for Predecessor { node, address } in after.difference(&before) {
+            self.stand_ins.handle_input(now, Input::Silent { node, address: *address });
+        }
+    }
+
+    /// A station says that it has an address that was asked for.
+    pub(super) fn heard(&mut self, now: Instant, interface: u32, address: IpAddr, station: Mac) {
+        self.stand_ins.handle_input(now, Input::Heard { interface, address, station });
+    }
+
+    /// What time alone brings about. Are other addresses answered for now?
+    pub(super) fn pass_time(&mut self, now: Instant) -> bool {
+        self.stand_ins.handle_input(now, Input::Tick);
+        self.lingering.extract_if(.., |_, (_, until)| *until <= now).count() > 0
+    }
+
+    /// What follows, in order.
+    pub(super) fn poll_output(&mut self) -> Option<Output> {
+        self.stand_ins.poll_output()
+    }
+
+    /// When [`Self::pass_time`] has something to do.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let lingering = self.lingering.values().map(|(_, until)| *until);
+        lingering.chain(self.stand_ins.poll_timeout()).min()
+    }
+
+    /// Is the address announced here, and is nobody to be told unasked, because its node may come back?
+    pub(super) fn is_waiting(&self, tables: &Tables, address: IpAddr) -> bool {
+        let predecessor = tables.inherited.get(&address);
+        predecessor.is_some_and(|predecessor| self.stand_ins.is_for(&predecessor.node))
+    }
+
+    /// Is the address answered for on that interface?
+    pub(super) fn answers(&self, tables: &Tables, address: IpAddr, interface: &InterfaceName) -> bool {
+        let lingering = || self.lingering.get(&address).map(|(interfaces, _)| interfaces);
+        tables.announced.get(&address).or_else(lingering).is_some_and(|on| on.contains(interface))
+    }
+
+    /// What is answered for beside what is announced.
+    pub(super) fn lingering(&self) -> impl Iterator<Item = (&IpAddr, &Interfaces)> {
+        self.lingering.iter().map(|(address, (interfaces, _))| (address, interfaces))
+    }
+
+    /// The station that neighbours on an interface are told.
+    pub(super) fn told(&self, tables: &Tables, address: IpAddr, interface: u32, own: Mac) -> Option<Mac> {
+        let name = tables
+            .inherited
+            .get(&address)
+            .map_or(Name::Own, |predecessor| self.stand_ins.name(&predecessor.node, interface));
+        match name {
+            Name::Own => Some(own),
+            Name::Of(station) => Some(station),
+            Name::Undecided => None,
+        }
+    }
+
+    /// Is somebody asked for this address?
+    pub(super) fn asks_for(&self, address: IpAddr) -> bool {
+        self.stand_ins.asks_for(address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    const OWN: Mac = Mac([2, 0, 0, 0, 0, 1]);
+    const THEIRS: Mac = Mac([2, 0, 0, 0, 0, 2]);
+
+    fn vip() -> IpAddr {
+        "192.0.2.200".parse().unwrap()
+    }
+
+    fn announcing() -> Tables {
+        Tables { announced: Arc::new([(vip(), Interfaces::All)].into()), ..Tables::default() }
+    }
+
+    fn inheriting() -> Tables {
+        let predecessor = Predecessor { node: "old".into(), address: "192.0.2.1".parse().unwrap() };
+        Tables { inherited: Arc::new([(vip(), predecessor)].into()), ..announcing() }
+    }
+
+    fn moved() -> Tables {
+        Tables { moved: Arc::new([vip()].into()), ..Tables::default() }
+    }
+
+    fn begin(grace: u64) -> (Succession, Instant) {
+        (Succession::new(Duration::from_secs(grace)), Instant::now())
+    }
+
+    fn answers(succession: &Succession, tables: &Tables) -> bool {
+        succession.answers(tables, vip(), &"eth0".into())
+    }
+
+    #[test]
+    fn an_address_that_another_node_has_now_is_answered_for_a_little_longer() {
+        let (mut succession, now) = begin(3);
+        succession.change(now, &announcing(), &moved());
+        assert!(answers(&succession, &moved()));
+        assert_eq!(succession.told(&moved(), vip(), 1, OWN), Some(OWN));
+        assert_eq!(succession.poll_timeout(), Some(now + LINGER));
+        assert!(succession.pass_time(now + LINGER));
+        assert!(!answers(&succession, &moved()));
+        assert_eq!(succession.poll_timeout(), None);
+    }
+
+    #[test]
+    fn an_address_that_nobody_has_any_more_is_not() {
+        let (mut succession, now) = begin(3);
+        succession.change(now, &announcing(), &Tables::default());
+        assert!(!answers(&succession, &Tables::default()));
+        succession.change(now, &announcing(), &moved());
+        succession.change(now, &moved(), &Tables::default());
+        assert!(!answers(&succession, &Tables::default()), "its service went meanwhile");
+    }
+
+    #[test]
+    fn what_was_anothers_is_answered_in_its_name_until_its_time_is_over() {
+        let (mut succession, now) = begin(3);
+        succession.change(now, &Tables::default(), &inheriting());
+        assert_eq!(succession.told(&inheriting(), vip(), 1, OWN), None, "it may be dead");
+        succession.heard(now, 1, "192.0.2.1".parse().unwrap(), THEIRS);
+        assert_eq!(succession.told(&inheriting(), vip(), 1, OWN), Some(THEIRS));
+        assert!(succession.is_waiting(&inheriting(), vip()));
+        succession.pass_time(now + Duration::from_secs(3));
+        assert_eq!(succession.told(&inheriting(), vip(), 1, OWN), Some(OWN));
+        assert!(!succession.is_waiting(&inheriting(), vip()));
+    }
+
+    #[test]
+    fn what_goes_back_to_its_node_before_that_is_not_answered_for_any_longer() {
+        let (mut succession, now) = begin(3);
+        succession.change(now, &Tables::default(), &inheriting());
+        succession.change(now, &inheriting(), &moved());
+        assert!(!answers(&succession, &moved()));
+        assert!(!succession.asks_for("192.0.2.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_second_address_of_the_same_node_begins_nothing_anew() {
+        let (mut succession, now) = begin(3);
+        succession.change(now, &Tables::default(), &inheriting());
+        succession.pass_time(now + Duration::from_secs(1));
+        let mut more = inheriting();
+        let predecessor = more.inherited[&vip()].clone();
+        Arc::make_mut(&mut more.inherited).insert("192.0.2.201".parse().unwrap(), predecessor);
+        succession.change(now + Duration::from_secs(2), &inheriting(), &more);
+        assert!(!succession.is_waiting(&more, vip()), "its node did not answer within its time");
+    }
+}
