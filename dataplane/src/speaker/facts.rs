@@ -51,7 +51,7 @@ pub enum Input {
     Node(Event<NodeName, Node>),
     /// Of the configuration.
     Configuration(Box<Change>),
-    /// Of a speaker's Pod: its node and its address.
+    /// Of a speaker's Pod.
     Pod(Event<ObjectKey, Peer>),
 }
 
@@ -71,6 +71,8 @@ pub struct Peer {
     pub node: NodeName,
     /// Its address, which is the Pod's too.
     pub address: IpAddr,
+    /// The API server says that it is ready.
+    pub ready: bool,
 }
 
 impl Peer {
@@ -80,7 +82,9 @@ impl Peer {
         let ended = matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"));
         let address =
             status.pod_ip.as_deref().and_then(metallb_core::address::parse_address).filter(|_| !ended)?;
-        Some(Self { node: pod.spec.as_ref()?.node_name.as_deref()?.into(), address })
+        let mut conditions = status.conditions.iter().flatten();
+        let ready = conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True");
+        Some(Self { node: pod.spec.as_ref()?.node_name.as_deref()?.into(), address, ready })
     }
 }
 
@@ -190,6 +194,8 @@ impl Facts {
                 if !self.pods.reduce(event).is_empty() || self.tables.peers.is_none() {
                     let peers = self.pods.rows().values().map(|peer| (peer.node.clone(), peer.address));
                     self.tables.peers = self.pods.is_listed().then(|| Arc::new(peers.collect()));
+                    let ready = self.pods.rows().values().filter(|peer| peer.ready);
+                    self.tables.ready = Arc::new(ready.map(|peer| peer.node.clone()).collect());
                     self.tables_changed = true;
                 }
             }

@@ -16,6 +16,7 @@
 //! | [`reporting`] | how the sessions stand, for objects and events |
 //! | [`reports`] | the thread on which such objects are written |
 //! | [`excluded`] | the file that names interfaces to leave alone |
+//! | [`memberlist`] | upstream's settings of memberlist, and what becomes of them |
 //! | [`secret`] | the Secret that speakers share |
 //! | [`metrics`] | what is announced, asked and answered |
 //!
@@ -31,6 +32,7 @@ pub mod discovery;
 mod excluded;
 mod facts;
 pub mod lane;
+mod memberlist;
 pub mod metrics;
 mod outlet;
 mod reporting;

@@ -238,7 +238,7 @@ impl Driver {
     /// Passes on what the heartbeats said.
     fn pass_on(&mut self, now: Instant, told: Option<Told>) {
         let Some(Told { speakers, paused }) = told else { return };
-        if paused {
+        if paused && self.end.is_none() {
             tracing::warn!(event = "paused", "this process stood still; telling all addresses anew");
             let tables = Arc::clone(&self.tables);
             for address in tables.announced.keys() {

@@ -1,7 +1,7 @@
 //! The other speakers, as the lane meets them: the socket of the heartbeats, and what they say about who lives.
 //!
 //! Without a key a heartbeat would prove nothing, so there are none: then every node counts whose speaker is ready by what
-//! the API server says. A key that comes later turns them on.
+//! the API server says, and this one. A key that comes later turns them on.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
@@ -77,8 +77,14 @@ impl Members {
     /// The brain swapped its tables.
     pub(super) fn change(&mut self, now: Instant, old: &Tables, new: &Tables) -> Told {
         let mut told = Told::default();
-        if let Some(peers) = new.peers.as_ref().filter(|peers| old.peers.as_ref() != Some(*peers)) {
-            told = self.peers(now, peers);
+        if let Some(peers) = &new.peers {
+            if self.liveness.is_none() {
+                if old.peers.is_none() || old.ready != new.ready {
+                    told.speakers = Some(self.ready(new));
+                }
+            } else if old.peers.as_ref() != Some(peers) {
+                told = self.input(now, Input::Peers(BTreeMap::clone(peers)));
+            }
         }
         let input = match new.phase {
             Phase::Starting => None,
@@ -91,12 +97,8 @@ impl Members {
         told
     }
 
-    fn peers(&mut self, now: Instant, peers: &BTreeMap<NodeName, IpAddr>) -> Told {
-        if self.liveness.is_some() {
-            return self.input(now, Input::Peers(peers.clone()));
-        }
-        let alive = peers.keys().cloned().chain([self.node.clone()]).collect();
-        Told { speakers: Some(Speakers::Alive(alive)), paused: false }
+    fn ready(&self, tables: &Tables) -> Speakers {
+        Speakers::Alive(tables.ready.iter().cloned().chain([self.node.clone()]).collect())
     }
 
     /// The Secret is there, or is another one.

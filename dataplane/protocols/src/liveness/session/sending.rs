@@ -189,7 +189,8 @@ impl Liveness {
         let stance = match self.phase {
             Phase::Starting => Stance::Starting,
             Phase::Serving(_) => Stance::Serving,
-            Phase::Left => return,
+            // Whoever asks has not heard the goodbye, or could not place it.
+            Phase::Left => return self.send(now, node, Word::Leave),
         };
         self.send(now, node, Word::State { stance, asks, ballot });
     }
@@ -230,7 +231,7 @@ impl Liveness {
         self.outputs.push_back(Output::Send { to: peer.address, datagram: heartbeat.emit(key) });
     }
 
-    /// Tells all at once: there is no later.
+    /// Tells all at once.
     pub(super) fn leave(&mut self, now: Instant) {
         if self.phase == Phase::Left {
             return;

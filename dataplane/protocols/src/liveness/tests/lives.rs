@@ -32,6 +32,19 @@ fn who_says_goodbye_is_dead_at_once_and_returns_with_its_next_life() {
 }
 
 #[test]
+fn who_did_not_hear_a_goodbye_is_told_when_it_asks() {
+    let mut cluster = Cluster::settled(3, 1);
+    cluster.cut.extend([(2, 0), (2, 1)]);
+    cluster.input(2, Input::Leave);
+    cluster.run_for(ms(10));
+    assert_eq!(cluster.view(0), [0, 1, 2]);
+    cluster.cut.clear();
+    cluster.run_for(ms(250));
+    let left = |fact: &Output| *fact == Output::Dead(name(2), Why::Left);
+    assert_eq!(cluster.facts.iter().filter(|(_, _, fact)| left(fact)).count(), 2, "{:?}", cluster.facts);
+}
+
+#[test]
 fn who_starts_does_not_take_the_dead_for_alive() {
     for (count, dead) in [(3, vec![1]), (4, vec![1, 2]), (9, vec![1, 4, 5]), (9, vec![1, 2, 3, 4, 5, 6])] {
         let mut cluster = Cluster::settled(count, 5);
