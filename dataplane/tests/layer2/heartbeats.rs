@@ -29,13 +29,13 @@ struct Speaker {
 
 impl Speaker {
     /// On one of the nodes, with this Secret, if any. The API server knows both, and calls `ready` ready.
-    fn start(host: &Host, place: usize, secret: Option<&str>, ready: &[&str]) -> Self {
+    fn start(host: &Host, number: usize, secret: Option<&str>, ready: &[&str]) -> Self {
         let metrics = Metrics::register(&Registry::new()).unwrap();
-        let (name, address) = NODES[place];
+        let (name, address) = NODES[number];
         let heartbeats = Heartbeats {
             address: address.parse().unwrap(),
             port: PORT,
-            seed: u64::try_from(place).unwrap(),
+            seed: u64::try_from(number).unwrap(),
             timing: Timing::LAN,
         };
         let pace = Pace { refresh: None, restart_grace: GRACE };
