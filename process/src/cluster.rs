@@ -1,5 +1,7 @@
 //! Reaching the API server: the client, MetalLB's namespace, and the own Pod.
 
+mod connection;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -7,6 +9,7 @@ use anyhow::{Context as _, bail};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::PartialObjectMeta;
 use kube::{Api, Client, Config, Resource};
 
 /// A write that was not answered by then counts as failed, with its outcome unknown.
@@ -35,7 +38,7 @@ pub async fn client(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
     };
     config.connect_timeout = Some(REQUEST_TIMEOUT);
     config.read_timeout = Some(SILENCE);
-    Ok(Client::try_from(config)?)
+    Ok(connection::open(config)?)
 }
 
 /// Makes ring the TLS provider of the process. Harmless when called again.
@@ -63,11 +66,11 @@ pub fn owned_by<K: Resource<DynamicType = ()>>(owner: &K) -> anyhow::Result<Owne
     owner.owner_ref(&()).context("the owner has no name or no uid: it did not come from the API server")
 }
 
-/// The Pod this process runs in, for owner references.
-pub async fn own_pod(client: Client, namespace: &str, name: &str) -> anyhow::Result<Pod> {
+/// The metadata of the Pod this process runs in, for owner references.
+pub async fn own_pod(client: Client, namespace: &str, name: &str) -> anyhow::Result<PartialObjectMeta<Pod>> {
     if name.is_empty() {
         bail!("which pod is this? Set --pod-name or METALLB_POD_NAME");
     }
-    let pods: Api<Pod> = Api::namespaced(client, namespace);
+    let pods: Api<PartialObjectMeta<Pod>> = Api::namespaced(client, namespace);
     pods.get(name).await.with_context(|| format!("cannot read the own pod {namespace}/{name}"))
 }

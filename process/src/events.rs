@@ -7,6 +7,7 @@
 //! Not here: what deserves an event.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference};
@@ -74,8 +75,9 @@ impl Recorder {
     }
 }
 
-/// What makes two events the same: object (by uid), reason, message.
-type Identity = (String, &'static str, String);
+/// What makes two events the same: object (by uid), reason, message. Of all three only a digest is kept, which is a sixth
+/// of it; that two events share one is less likely than that one gets lost.
+type Identity = u64;
 
 struct Written {
     name: String,
@@ -94,7 +96,7 @@ async fn write_all(
         if written.len() >= REMEMBERED {
             written.retain(|_, event| event.last.elapsed() < REPEAT_WITHIN);
         }
-        let identity = identity(&happening);
+        let (identity, reason) = (identity(&happening), happening.reason);
         let namespace = happening.regarding.namespace.clone().unwrap_or_else(|| "default".to_owned());
         let events: Api<Event> = Api::namespaced(client.clone(), &namespace);
         let recent = written.get(&identity).filter(|event| event.last.elapsed() < REPEAT_WITHIN);
@@ -106,7 +108,6 @@ async fn write_all(
             }
             Ok(Err(error)) => {
                 written.remove(&identity);
-                let (_, reason, _) = identity;
                 tracing::warn!(
                     event = "eventFailed",
                     reason,
@@ -115,7 +116,7 @@ async fn write_all(
                 );
             }
             Err(_) => {
-                tracing::warn!(event = "eventFailed", reason = identity.1, "the API server did not answer")
+                tracing::warn!(event = "eventFailed", reason, "the API server did not answer")
             }
         }
     }
@@ -127,7 +128,9 @@ fn identity(happening: &Happening) -> Identity {
         let part = |text: &Option<String>| text.clone().unwrap_or_default();
         format!("{}/{}/{}", part(&object.kind), part(&object.namespace), part(&object.name))
     });
-    (uid, happening.reason, happening.message.clone())
+    let mut digest = DefaultHasher::new();
+    (uid, happening.reason, &happening.message).hash(&mut digest);
+    digest.finish()
 }
 
 /// Raises the count of `earlier`, or writes a new event. Its name, and its count now.

@@ -6,40 +6,79 @@
 //!
 //! Not here: what the objects mean.
 
+mod raw;
+
 use std::collections::BTreeMap;
-use std::fmt::Debug;
+use std::marker::PhantomData;
 
 use futures::{StreamExt, pin_mut};
-
+use kube::core::{ApiResource, NamespaceResourceScope};
 use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Resource, ResourceExt};
+use kube::{Api, Client, Resource};
 use metallb_core::table::Event;
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc;
 
+use raw::Raw;
+
+/// Objects asked for at once. They are in memory together, with all that they say, until each is read.
+const PAGE: u32 = 100;
+
 /// Namespace (empty for cluster-scoped kinds) and name.
 pub type ObjectKey = (String, String);
-
-/// An object of kind `K` that may fail to decode without failing the list it is in.
-pub use kube::core::DeserializeGuard as Guarded;
 
 /// What arrived: the object, or why it cannot be read.
 pub type Read<K> = Result<K, kube::core::error_boundary::InvalidObject>;
 
-/// Watches what `api` lists until the receiver is gone, and sends what `read` makes of them, wrapped by `wrap`.
+/// The objects of kind `K` to watch.
+#[derive(Debug)]
+pub struct Source<K> {
+    api: Api<Raw>,
+    kind: String,
+    read_as: PhantomData<fn() -> K>,
+}
+
+impl<K: Resource<DynamicType = ()>> Source<K> {
+    /// Those of all namespaces, or of a kind that is in none.
+    pub fn everywhere(client: Client) -> Self {
+        let resource = ApiResource::erase::<K>(&());
+        Self { api: Api::all_with(client, &resource), kind: resource.kind, read_as: PhantomData }
+    }
+
+    /// Those of a namespace.
+    pub fn within(client: Client, namespace: &str) -> Self
+    where
+        K: Resource<Scope = NamespaceResourceScope>,
+    {
+        let resource = ApiResource::erase::<K>(&());
+        let api = Api::namespaced_with(client, namespace, &resource);
+        Self { api, kind: resource.kind, read_as: PhantomData }
+    }
+}
+
+impl<K> Source<K> {
+    /// The same, and of what they say only this is read. A decoder of all that a Pod may say is half a megabyte of program.
+    pub fn read_as<R>(self) -> Source<R> {
+        let Self { api, kind, read_as: _ } = self;
+        Source { api, kind, read_as: PhantomData }
+    }
+}
+
+/// Watches the objects of `source` until the receiver is gone, and sends what `read` makes of them, wrapped by `wrap`.
 ///
 /// `read` returning `None` means "as if it were not there". A full queue makes the watch wait: the API server keeps
 /// the changes.
 pub async fn watch<K, V, E>(
-    api: Api<Guarded<K>>,
+    source: Source<K>,
     config: watcher::Config,
     sender: mpsc::Sender<E>,
     read: impl Fn(Read<K>) -> Option<V>,
     wrap: impl Fn(Event<ObjectKey, V>) -> E,
 ) where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+    K: DeserializeOwned,
 {
-    let stream = watcher(api, config).default_backoff();
+    let Source { api, kind, read_as: _ } = source;
+    let stream = watcher(api, config.page_size(PAGE)).default_backoff();
     pin_mut!(stream);
     let mut listing = BTreeMap::new();
     loop {
@@ -51,8 +90,12 @@ pub async fn watch<K, V, E>(
             None => return,
             Some(Ok(event)) => event,
             Some(Err(error)) => {
-                let kind = K::kind(&());
-                tracing::warn!(event = "watchInterrupted", %kind, error = &error as &dyn std::error::Error, "will retry");
+                tracing::warn!(
+                    event = "watchInterrupted",
+                    kind,
+                    error = &error as &dyn std::error::Error,
+                    "will retry"
+                );
                 continue;
             }
         };
@@ -62,28 +105,20 @@ pub async fn watch<K, V, E>(
                 continue;
             }
             watcher::Event::InitApply(object) => {
-                let key = key(&object);
-                if let Some(value) = read(object.0) {
-                    listing.insert(key, value);
+                if let Some(value) = read(object.read()) {
+                    listing.insert(object.key(), value);
                 }
                 continue;
             }
             watcher::Event::InitDone => Event::Listed(std::mem::take(&mut listing)),
-            watcher::Event::Apply(object) => {
-                let key = key(&object);
-                match read(object.0) {
-                    Some(value) => Event::Applied(key, value),
-                    None => Event::Deleted(key),
-                }
-            }
-            watcher::Event::Delete(object) => Event::Deleted(key(&object)),
+            watcher::Event::Apply(object) => match read(object.read()) {
+                Some(value) => Event::Applied(object.key(), value),
+                None => Event::Deleted(object.key()),
+            },
+            watcher::Event::Delete(object) => Event::Deleted(object.key()),
         };
         if sender.send(wrap(event)).await.is_err() {
             return;
         }
     }
-}
-
-fn key<K: Resource<DynamicType = ()>>(object: &Guarded<K>) -> ObjectKey {
-    (object.namespace().unwrap_or_default(), object.name_any())
 }

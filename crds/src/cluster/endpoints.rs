@@ -1,6 +1,6 @@
 //! Which endpoints of a service can serve, and on which nodes.
 
-use std::collections::BTreeSet;
+use metallb_core::few::FewSet;
 
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use metallb_core::names::{NodeName, ServiceKey};
@@ -33,7 +33,7 @@ pub fn read(slice: &EndpointSlice) -> Option<Slice> {
             })
         })
         .collect();
-    let nodes: BTreeSet<NodeName> =
+    let nodes: FewSet<NodeName> =
         usable.iter().filter_map(|endpoint| Some(endpoint.node_name.as_deref()?.into())).collect();
     Some(Slice {
         service: ServiceKey::new(namespace, service.as_str()),
@@ -43,11 +43,13 @@ pub fn read(slice: &EndpointSlice) -> Option<Slice> {
 
 /// What several slices of one service amount to: any usable copy of an endpoint suffices.
 pub fn merge<'s>(slices: impl IntoIterator<Item = &'s Slice>) -> Endpoints {
-    slices.into_iter().fold(Endpoints::default(), |mut all, slice| {
-        all.anywhere |= slice.usable.anywhere;
-        all.nodes.extend(slice.usable.nodes.iter().cloned());
-        all
-    })
+    let mut anywhere = false;
+    let nodes = slices.into_iter().flat_map(|slice| {
+        anywhere |= slice.usable.anywhere;
+        slice.usable.nodes.iter().cloned()
+    });
+    let nodes = nodes.collect();
+    Endpoints { anywhere, nodes }
 }
 
 #[cfg(test)]

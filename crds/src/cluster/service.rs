@@ -71,6 +71,17 @@ pub fn announced(service: &Service, class: &LoadBalancerClass) -> Option<Result<
     }))
 }
 
+/// For events about the service of that name, as far as the name goes.
+pub fn reference_to(service: &ServiceKey) -> ObjectReference {
+    ObjectReference {
+        api_version: Some("v1".to_owned()),
+        kind: Some("Service".to_owned()),
+        namespace: Some(service.namespace.to_string()),
+        name: Some(service.name.to_string()),
+        ..ObjectReference::default()
+    }
+}
+
 /// For events about it.
 pub fn reference(service: &Service) -> ObjectReference {
     service.object_ref(&())

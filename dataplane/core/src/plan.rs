@@ -25,6 +25,7 @@ pub use routes::{PeerChanges, RouteAttributes, RouteChanges, RoutePlanner, Verdi
 pub use world::{Departure, Endpoints, Leaving, Node, Service, Speakers, TrafficPolicy, World};
 
 use crate::config::Interfaces;
+use crate::few::FewMap;
 use crate::names::{NodeName, ServiceKey};
 use crate::refusal::AnnouncementRefusal;
 
@@ -69,7 +70,7 @@ pub struct AddressPlan {
     /// Where this node announces it; `None` where it does not.
     pub announce: Option<Interfaces>,
     /// The services that have the address, each with why this node does not announce it for them.
-    pub services: BTreeMap<ServiceKey, Result<(), AnnouncementRefusal>>,
+    pub services: FewMap<ServiceKey, Result<(), AnnouncementRefusal>>,
 }
 
 /// What was decided about every address that any service has.

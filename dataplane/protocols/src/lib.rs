@@ -11,6 +11,7 @@
 //! | [`announcer`] | when to tell neighbours that an address moved here, or is still here |
 //! | [`responder`] | what answering by ARP and by NDP have in common |
 //! | [`stand_in`] | answering in the name of a node whose speaker is silent |
+//! | [`conflict`] | RFC 5227: another station has an address that is announced here |
 //! | [`bfd`] | RFC 5880, 5881, 5883: is the router still there? |
 //! | [`bgp`] | RFC 4271 and what followed: telling routers which addresses are reached through this node |
 //! | [`ndp`] | RFC 4861: answering for IPv6 addresses; finding the router on a link, and being found by it |
@@ -22,6 +23,7 @@ pub mod announcer;
 pub mod arp;
 pub mod bfd;
 pub mod bgp;
+pub mod conflict;
 pub mod ethernet;
 pub mod jitter;
 pub mod liveness;

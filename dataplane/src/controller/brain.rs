@@ -5,8 +5,8 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Namespace, Service};
+use kube::Client;
 use kube::runtime::watcher;
-use kube::{Api, Client};
 use metallb_core::names::ServiceKey;
 use metallb_crds::IPAddressPool;
 use metallb_process::cluster::REQUEST_TIMEOUT;
@@ -174,14 +174,14 @@ fn start_watches(context: &Context, sender: mpsc::Sender<Input>, watches: &mut J
         watches,
     );
     watches.spawn(watch::watch(
-        Api::<watch::Guarded<Namespace>>::all(client.clone()),
+        watch::Source::<Namespace>::everywhere(client.clone()),
         watcher::Config::default(),
         sender.clone(),
         |read| Some(read.ok()?.metadata.labels.unwrap_or_default()),
         |event| Input::Namespace(event.map_keys(|(_, name)| name.into())),
     ));
     watches.spawn(watch::watch(
-        Api::<watch::Guarded<IPAddressPool>>::namespaced(client.clone(), &context.namespace),
+        watch::Source::<IPAddressPool>::within(client.clone(), &context.namespace),
         watcher::Config::default(),
         sender.clone(),
         |read| Some(PoolRow::of(&read)),
@@ -189,7 +189,7 @@ fn start_watches(context: &Context, sender: mpsc::Sender<Input>, watches: &mut J
     ));
     let class = context.class.clone();
     watches.spawn(watch::watch(
-        Api::<watch::Guarded<Service>>::all(client.clone()),
+        watch::Source::<Service>::everywhere(client.clone()),
         watcher::Config::default(),
         sender,
         move |read| Row::of(&read.ok()?, &class),

@@ -2,8 +2,8 @@
 //! whoever has one is told.
 
 use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Client;
 use kube::runtime::watcher;
-use kube::{Api, Client};
 use metallb_core::refusal::FrrRefusal;
 use metallb_core::table::Table;
 use metallb_crds::cluster::bgp_extras;
@@ -19,7 +19,7 @@ const INPUTS: usize = 4;
 pub async fn follow(client: Client, namespace: String, caveats: Caveats) {
     let (sender, mut inputs) = mpsc::channel(INPUTS);
     let watch = watch::watch(
-        Api::<watch::Guarded<ConfigMap>>::namespaced(client, &namespace),
+        watch::Source::<ConfigMap>::within(client, &namespace),
         // All of them is what a speaker may not see.
         watcher::Config::default().fields(&format!("metadata.name={}", bgp_extras::NAME)),
         sender,

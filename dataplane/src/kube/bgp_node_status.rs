@@ -76,7 +76,7 @@ pub async fn keep(
     let name = node.to_string();
     let api: Api<BGPNodeStatus> = Api::namespaced(client.clone(), &namespace);
     let watch = watch::watch(
-        Api::<watch::Guarded<BGPNodeStatus>>::namespaced(client, &namespace),
+        watch::Source::<BGPNodeStatus>::within(client, &namespace),
         watcher::Config::default().fields(&format!("metadata.name={name}")),
         sender,
         // One that cannot be read is there all the same, and says nothing that is right.

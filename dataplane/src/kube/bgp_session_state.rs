@@ -5,13 +5,13 @@
 //!
 //! Not here: the sessions ([`super::bgp_node_status::Sessions`]), and how objects are kept in line ([`super::reports`]).
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::{Client, CustomResource};
 use metallb_core::names::NodeName;
+use metallb_core::shared::SharedMap;
 use metallb_process::cluster::REQUEST_TIMEOUT;
 use metallb_protocols::{bfd, bgp};
 use serde::{Deserialize, Serialize};
@@ -74,7 +74,7 @@ pub struct Standing {
     bfd: Option<bfd::State>,
 }
 
-type Standings = BTreeMap<SessionKey, Standing>;
+type Standings = SharedMap<SessionKey, Standing>;
 
 /// Keeps the objects of `node` in `namespace` in line with `sessions` (`None`: not known yet) until their sender is
 /// gone, from the moment on that the cluster has the kind.
@@ -239,7 +239,7 @@ mod tests {
         session.address = Some("2001:db8::1".parse().unwrap());
         session.vrf = Some("red".into());
         let said = of([session]);
-        let (key, standing) = said.first_key_value().unwrap();
+        let (key, standing) = said.iter().next().unwrap();
         let labels = [
             ("frrk8s.metallb.io/peer", "2001-0db8-0000-0000-0000-0000-0000-0001".to_owned()),
             ("frrk8s.metallb.io/vrf", "red".to_owned()),
@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn without_bfd_it_is_not_applicable_and_the_default_vrf_has_no_name() {
         let said = of([failing()]);
-        let (key, standing) = said.first_key_value().unwrap();
+        let (key, standing) = said.iter().next().unwrap();
         let status = BGPSessionState::status(&"n1".into(), key, standing);
         assert_eq!((status.bfd_status.as_str(), status.vrf.as_str()), ("N/A", ""));
         assert_eq!(status.peer, "192.0.2.2");

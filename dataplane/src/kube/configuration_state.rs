@@ -157,7 +157,7 @@ pub async fn keep(
     let name = component.object_name();
     let api: Api<ConfigurationState> = Api::namespaced(client.clone(), &namespace);
     let watch = watch::watch(
-        Api::<watch::Guarded<ConfigurationState>>::namespaced(client.clone(), &namespace),
+        watch::Source::<ConfigurationState>::within(client.clone(), &namespace),
         watcher::Config::default().fields(&format!("metadata.name={name}")),
         sender,
         Result::ok,

@@ -6,8 +6,11 @@
 //!
 //! Not here: what the kinds say ([`super::service_l2_status`], [`super::service_bgp_status`]), and who decides it.
 
+mod due;
+
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::NamespaceResourceScope;
@@ -16,6 +19,7 @@ use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource, ResourceExt};
 use metallb_core::names::NodeName;
+use metallb_core::shared::SharedMap;
 use metallb_core::table::{Event, Table};
 use metallb_process::cluster::REQUEST_TIMEOUT;
 use metallb_process::watch;
@@ -25,11 +29,14 @@ use serde_json::json;
 use tokio::sync::{mpsc, watch as latest};
 use tokio::time::MissedTickBehavior;
 
+use due::Due;
+
 /// Changes that wait. When it is full the watch waits.
 const INPUTS: usize = 64;
 /// What changes within a round is brought in line together.
 const ROUND: Duration = Duration::from_millis(500);
-/// After a write failed, and against drift: look again this often.
+/// What the watch tells is set right in the next round. After a write failed, and should a change have been missed, all is
+/// looked at again this often.
 const SWEEP: Duration = Duration::from_secs(10);
 /// An object that was deleted by somebody else is not created again before.
 const RECREATE: Duration = Duration::from_secs(10);
@@ -57,7 +64,7 @@ pub trait Report:
     /// What it is about.
     type Subject: Clone + Debug + Ord + Send + Sync + 'static;
     /// What there is to say about it.
-    type Said: Clone + Debug + Send + Sync + 'static;
+    type Said: Clone + Debug + PartialEq + Send + Sync + 'static;
     /// How the object says it.
     type Status: Clone + Debug + PartialEq + Serialize + Send + Sync + 'static;
 
@@ -92,15 +99,15 @@ pub trait Report:
     fn object(metadata: ObjectMeta) -> Self;
 }
 
-/// What there is to say, by subject.
-pub type Saying<K> = BTreeMap<<K as Report>::Subject, <K as Report>::Said>;
+/// What there is to say, by subject. Who decides it changes it while it is being written about.
+pub type Saying<K> = SharedMap<<K as Report>::Subject, <K as Report>::Said>;
 
 /// An object as it is: whose it is, and what it says.
 #[derive(Clone, Debug, PartialEq)]
 struct Row<Subject, Status> {
     node: NodeName,
     subject: Subject,
-    owners: Vec<OwnerReference>,
+    owners: Arc<[OwnerReference]>,
     status: Option<Status>,
 }
 
@@ -134,43 +141,49 @@ pub async fn keep<K: Report>(
 ) {
     let (sender, mut inputs) = mpsc::channel(INPUTS);
     let api: Api<K> = Api::namespaced(client.clone(), &namespace);
+    let (me, owners) = (Voice { node, owner }, Owners::default());
     let watch = watch::watch(
-        Api::<watch::Guarded<K>>::namespaced(client, &namespace),
+        watch::Source::<K>::within(client, &namespace),
         match K::VOICES {
             Voices::One => watcher::Config::default(),
-            Voices::EachNode => watcher::Config::default().labels(&format!("{}={node}", K::NODE_LABEL)),
+            Voices::EachNode => watcher::Config::default().labels(&format!("{}={}", K::NODE_LABEL, me.node)),
         },
         sender,
-        |read| row(&read.ok()?),
+        |read| row(&read.ok()?, &owners),
         |event| event.map_keys(|(_, name)| name),
     );
-    let me = Voice { node, owner };
     let mut objects: Table<String, Row<K::Subject, K::Status>> = Table::default();
     let mut created: BTreeMap<K::Subject, Instant> = BTreeMap::new();
     let work = async {
         let mut rounds = tokio::time::interval(ROUND);
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut due = true;
+        let mut due = Due::Everything;
+        let mut last: Option<Saying<K>> = None;
         let mut last_sweep = Instant::now();
         loop {
             tokio::select! {
-                changed = wanted.changed() => match changed {
-                    Ok(()) => due = true,
-                    Err(_) => return,
-                },
-                Some(event) = inputs.recv() => due |= !objects.reduce(event).is_empty(),
+                changed = wanted.changed() => if changed.is_err() { return },
+                Some(event) = inputs.recv() => take_in::<K>(event, &mut objects, &mut due),
                 _ = rounds.tick() => {
                     if last_sweep.elapsed() >= SWEEP {
                         last_sweep = Instant::now();
-                        due = true;
+                        due = Due::Everything;
                     }
-                    let saying = wanted.borrow_and_update().clone().filter(|_| due && objects.is_listed());
-                    if let Some(saying) = saying {
-                        due = false;
-                        for action in actions::<K>(objects.rows(), &saying, &me) {
-                            if !is_premature::<K>(&action, &mut created) {
-                                perform(&api, &me, action, &mut objects).await;
-                            }
+                    let saying = wanted.borrow_and_update().clone().filter(|_| objects.is_listed());
+                    let Some(saying) = saying else { continue };
+                    match &last {
+                        Some(last) => saying.changed_since(last).into_iter().for_each(|subject| due.add(subject)),
+                        None => due = Due::Everything,
+                    }
+                    let about = std::mem::take(&mut due);
+                    last = Some(saying.clone());
+                    if about.is_nothing() {
+                        continue;
+                    }
+                    for action in actions::<K>(objects.rows(), &saying, &me, &about) {
+                        match premature::<K>(&action, &mut created) {
+                            Some(subject) => due.add(subject),
+                            None => perform(&api, &me, action, &mut objects, &owners).await,
                         }
                     }
                 }
@@ -183,25 +196,74 @@ pub async fn keep<K: Report>(
     }
 }
 
-/// Somebody else may delete what this speaker creates: another one that does not hear it, and thinks that it speaks.
-/// Then creating it again at once would keep the API server busy and help nobody.
-fn is_premature<K: Report>(action: &ActionOf<K>, created: &mut BTreeMap<K::Subject, Instant>) -> bool {
-    let Action::Create(subject, _) = action else { return false };
-    created.retain(|_, at| at.elapsed() < RECREATE);
-    if created.contains_key(subject) {
-        return true;
+/// The owners of the object that was read last: mostly all have the same.
+#[derive(Debug, Default)]
+struct Owners(Mutex<Arc<[OwnerReference]>>);
+
+impl Owners {
+    fn share(&self, owners: &[OwnerReference]) -> Arc<[OwnerReference]> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if **last != *owners {
+            *last = owners.into();
+        }
+        last.clone()
     }
-    created.insert(subject.clone(), Instant::now());
-    false
 }
 
-/// What is to do so that every subject has one object of this node, which says what there is to say, and no other
-/// subject has one.
-fn actions<K: Report>(objects: &Rows<K>, saying: &Saying<K>, me: &Voice) -> Vec<ActionOf<K>> {
-    let saying: BTreeMap<_, _> = saying.iter().filter(|(_, said)| !K::is_nothing(said)).collect();
+/// An object is different now: what it said and what it says is looked at.
+fn take_in<K: Report>(
+    event: Event<String, Row<K::Subject, K::Status>>,
+    objects: &mut Table<String, Row<K::Subject, K::Status>>,
+    due: &mut Due<K::Subject>,
+) {
+    match &event {
+        Event::Listed(_) => *due = Due::Everything,
+        Event::Applied(name, _) | Event::Deleted(name) => {
+            if let Some(row) = objects.get(name) {
+                due.add(&row.subject);
+            }
+        }
+    }
+    for name in objects.reduce(event) {
+        if let Some(row) = objects.get(&name) {
+            due.add(&row.subject);
+        }
+    }
+}
+
+/// Somebody else may delete what this speaker creates: another one that does not hear it, and thinks that it speaks.
+/// Then creating it again at once would keep the API server busy and help nobody. The subject that has to wait, if so.
+fn premature<'a, K: Report>(
+    action: &'a ActionOf<K>,
+    created: &mut BTreeMap<K::Subject, Instant>,
+) -> Option<&'a K::Subject> {
+    let Action::Create(subject, _) = action else { return None };
+    created.retain(|_, at| at.elapsed() < RECREATE);
+    if created.contains_key(subject) {
+        return Some(subject);
+    }
+    created.insert(subject.clone(), Instant::now());
+    None
+}
+
+/// What is to do so that every subject that is `due` has one object of this node, which says what there is to say, and no
+/// other subject has one.
+fn actions<K: Report>(
+    objects: &Rows<K>,
+    saying: &Saying<K>,
+    me: &Voice,
+    due: &Due<K::Subject>,
+) -> Vec<ActionOf<K>> {
+    let saying: BTreeMap<&K::Subject, &K::Said> = match due {
+        Due::Everything => saying.iter().collect(),
+        Due::These(subjects) => {
+            subjects.iter().filter_map(|subject| Some((subject, saying.get(subject)?))).collect()
+        }
+    };
+    let saying: BTreeMap<_, _> = saying.into_iter().filter(|(_, said)| !K::is_nothing(said)).collect();
     let mut actions = Vec::new();
     let mut mine: BTreeMap<&K::Subject, &str> = BTreeMap::new();
-    for (name, row) in objects {
+    for (name, row) in objects.iter().filter(|(_, row)| due.concerns(&row.subject)) {
         let is_mine = row.node == me.node;
         let is_said = saying.contains_key(&row.subject);
         let is_first = is_mine && is_said && !mine.contains_key(&row.subject);
@@ -242,9 +304,10 @@ async fn perform<K: Report>(
     me: &Voice,
     action: ActionOf<K>,
     objects: &mut Table<String, Row<K::Subject, K::Status>>,
+    owners: &Owners,
 ) {
     let kind = K::kind(&());
-    match tokio::time::timeout(REQUEST_TIMEOUT, act(api, me, action.clone())).await {
+    match tokio::time::timeout(REQUEST_TIMEOUT, act(api, me, action.clone(), owners)).await {
         Ok(Ok(event)) => drop(objects.reduce(event)),
         Ok(Err(error)) => {
             let error = &error as &dyn std::error::Error;
@@ -258,6 +321,7 @@ async fn act<K: Report>(
     api: &Api<K>,
     me: &Voice,
     action: ActionOf<K>,
+    owners: &Owners,
 ) -> kube::Result<Event<String, Row<K::Subject, K::Status>>> {
     let gone = |name| Ok(Event::Deleted(name));
     let written = match action {
@@ -267,8 +331,8 @@ async fn act<K: Report>(
         }
         Action::Write(name, status) => write(api, &name, &status).await?,
         // By merge: applied, it would take away what the same manager has applied in the name of another Pod.
-        Action::Own(name, owners) => {
-            let owned = json!({ "metadata": { "ownerReferences": owners } });
+        Action::Own(name, joined) => {
+            let owned = json!({ "metadata": { "ownerReferences": joined } });
             api.patch(&name, &PatchParams::default(), &Patch::Merge(owned)).await?
         }
         Action::Delete(name) => {
@@ -280,7 +344,7 @@ async fn act<K: Report>(
         }
     };
     let name = written.name_any();
-    Ok(match row(&written) {
+    Ok(match row(&written, owners) {
         Some(row) => Event::Applied(name, row),
         None => Event::Deleted(name), // somebody took its labels meanwhile
     })
@@ -310,12 +374,12 @@ fn object<K: Report>(me: &Voice, subject: &K::Subject) -> K {
 }
 
 /// Objects without all of the labels are nobody's, and left alone.
-fn row<K: Report>(object: &K) -> Option<Row<K::Subject, K::Status>> {
+fn row<K: Report>(object: &K, owners: &Owners) -> Option<Row<K::Subject, K::Status>> {
     let label = |key: &str| object.labels().get(key).cloned();
     Some(Row {
         node: label(K::NODE_LABEL)?.into(),
         subject: K::subject(label)?,
-        owners: object.owner_references().to_vec(),
+        owners: owners.share(object.owner_references()),
         status: object.found().cloned(),
     })
 }

@@ -5,11 +5,11 @@
 //!
 //! Not here: to whom, and how objects are kept in line ([`super::reports`]).
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::Client;
+use metallb_core::few::FewSet;
 use metallb_core::names::{NodeName, PeerName, ServiceKey};
+use metallb_core::shared::SharedMap;
 use metallb_crds::{ServiceBGPStatus, ServiceBGPStatusStatus};
 use tokio::sync::watch;
 
@@ -17,7 +17,7 @@ use super::reports::{self, Report, Voices};
 use super::service_labels;
 
 /// The services that this node announces over BGP, and to whom. One without peers is not announced, and has no object.
-pub type Announced = BTreeMap<ServiceKey, BTreeSet<PeerName>>;
+pub type Announced = SharedMap<ServiceKey, FewSet<PeerName>>;
 
 /// Keeps the objects of `node` in `namespace` in line with `wanted` (`None`: not known yet) until its sender is gone.
 pub async fn keep(
@@ -32,7 +32,7 @@ pub async fn keep(
 
 impl Report for ServiceBGPStatus {
     type Subject = ServiceKey;
-    type Said = BTreeSet<PeerName>;
+    type Said = FewSet<PeerName>;
     type Status = ServiceBGPStatusStatus;
 
     const FIELD_MANAGER: &'static str = "metallb-speaker-bgpstatus";
@@ -51,11 +51,11 @@ impl Report for ServiceBGPStatus {
         service_labels::read(label)
     }
 
-    fn is_nothing(peers: &BTreeSet<PeerName>) -> bool {
+    fn is_nothing(peers: &FewSet<PeerName>) -> bool {
         peers.is_empty()
     }
 
-    fn status(node: &NodeName, service: &ServiceKey, peers: &BTreeSet<PeerName>) -> ServiceBGPStatusStatus {
+    fn status(node: &NodeName, service: &ServiceKey, peers: &FewSet<PeerName>) -> ServiceBGPStatusStatus {
         ServiceBGPStatusStatus {
             node: Some(node.to_string()),
             service_name: Some(service.name.to_string()),

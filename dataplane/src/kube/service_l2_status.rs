@@ -4,12 +4,11 @@
 //!
 //! Not here: who announces, and how objects are kept in line ([`super::reports`]).
 
-use std::collections::BTreeMap;
-
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::Client;
 use metallb_core::config::Interfaces;
 use metallb_core::names::{InterfaceName, NodeName, ServiceKey};
+use metallb_core::shared::SharedMap;
 use metallb_crds::{AnnouncingInterface, ServiceL2Status, ServiceL2StatusStatus};
 use tokio::sync::watch;
 
@@ -17,7 +16,7 @@ use super::reports::{self, Report, Voices};
 use super::service_labels;
 
 /// The services that this node announces, and where.
-pub type Announced = BTreeMap<ServiceKey, Interfaces>;
+pub type Announced = SharedMap<ServiceKey, Interfaces>;
 
 /// Keeps the objects in `namespace` in line with `wanted` (`None`: not known yet) until its sender is gone.
 pub async fn keep(

@@ -2,13 +2,14 @@
 //! lane, the events, the statuses and the metrics.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Instant;
 
 use k8s_openapi::api::core::v1::{Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::Client;
 use kube::runtime::watcher;
-use kube::{Api, Client};
-use metallb_core::names::{NodeName, ServiceKey};
+use metallb_core::names::ServiceKey;
 use metallb_core::refusal::Refusal as _;
 use metallb_process::events::Recorder;
 use metallb_process::serve::debug::Question;
@@ -28,7 +29,7 @@ use crate::kube::configuration_state::{Verdict, publish};
 use crate::kube::service_l2_status::Announced;
 use crate::net::links::Links;
 use metallb_crds::cluster::node::LeavingSigns;
-use metallb_crds::cluster::service::{LoadBalancerClass, key, reference};
+use metallb_crds::cluster::service::{LoadBalancerClass, key};
 use metallb_crds::cluster::{endpoints, node, service};
 
 /// Changes that wait for the brain. When it is full the watches wait, and the API server keeps the changes.
@@ -161,9 +162,9 @@ async fn until(due: Option<Instant>) {
 
 fn tell(context: &Context, facts: &mut Facts) {
     let (news, statuses) = facts.tell();
-    pass_on(context, facts.node(), news);
+    pass_on(context, news);
     let (news, heard) = facts.tell_routes();
-    pass_on(context, facts.node(), news);
+    pass_on(context, news);
     let metrics = &context.metrics;
     if facts.is_ready() {
         metrics.client.config_loaded.set(1);
@@ -181,21 +182,13 @@ fn tell(context: &Context, facts: &mut Facts) {
     }
 }
 
-fn pass_on(context: &Context, node: &NodeName, news: News) {
+fn pass_on(context: &Context, news: News) {
     let News { protocol, happenings, announced, withdrawn } = news;
     for happening in happenings {
         context.recorder.record(happening);
     }
-    let gauge = &context.metrics.announced;
-    let labels = |(service, ip): &(ServiceKey, std::net::IpAddr)| {
-        [service.to_string(), protocol.label().to_owned(), node.to_string(), ip.to_string()]
-    };
-    for labels in withdrawn.iter().map(labels) {
-        let _ = gauge.remove_label_values(&labels.each_ref().map(String::as_str)); // gone already: good
-    }
-    for labels in announced.iter().map(labels) {
-        gauge.with_label_values(&labels.each_ref().map(String::as_str)).set(1);
-    }
+    context.metrics.announced.remove(protocol, withdrawn);
+    context.metrics.announced.add(protocol, announced);
 }
 
 fn start_watches(context: &Context, facts: &Facts, sender: mpsc::Sender<Input>, watches: &mut JoinSet<()>) {
@@ -204,14 +197,14 @@ fn start_watches(context: &Context, facts: &Facts, sender: mpsc::Sender<Input>, 
     Configuration::watch(&facts.scope(), client, &context.namespace, &sender, wrap, watches);
     let class = context.class.clone();
     watches.spawn(watch::watch(
-        Api::<watch::Guarded<Service>>::all(client.clone()),
+        watch::Source::<Service>::everywhere(client.clone()),
         watcher::Config::default(),
         sender.clone(),
         move |read| read_service(&read.ok()?, &class),
         |event| Input::Service(event.map_keys(|(namespace, name)| ServiceKey::new(namespace, name))),
     ));
     watches.spawn(watch::watch(
-        Api::<watch::Guarded<EndpointSlice>>::all(client.clone()),
+        watch::Source::<EndpointSlice>::everywhere(client.clone()),
         watcher::Config::default(),
         sender.clone(),
         |read| endpoints::read(&read.ok()?),
@@ -219,7 +212,7 @@ fn start_watches(context: &Context, facts: &Facts, sender: mpsc::Sender<Input>, 
     ));
     let signs = context.signs.clone();
     watches.spawn(watch::watch(
-        Api::<watch::Guarded<Node>>::all(client.clone()),
+        watch::Source::<Node>::everywhere(client.clone()),
         watcher::Config::default(),
         sender.clone(),
         move |read| Some(node::read(&read.ok()?, &signs)),
@@ -227,7 +220,7 @@ fn start_watches(context: &Context, facts: &Facts, sender: mpsc::Sender<Input>, 
     ));
     if let Some(labels) = &context.speaker_labels {
         watches.spawn(watch::watch(
-            Api::<watch::Guarded<Pod>>::namespaced(client.clone(), &context.namespace),
+            watch::Source::<Pod>::within(client.clone(), &context.namespace).read_as(),
             watcher::Config::default().labels(labels),
             sender,
             |read| Peer::of(&read.ok()?),
@@ -243,5 +236,5 @@ fn read_service(object: &Service, class: &LoadBalancerClass) -> Option<Row> {
             tracing::warn!(event = "invalidIP", service = %key(object), problem, "not announced");
         })
         .ok()?;
-    Some(Row { service, reference: reference(object) })
+    Some(Row { service: Arc::new(service), uid: object.metadata.uid.as_deref().map(Box::from) })
 }

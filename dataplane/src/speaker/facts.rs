@@ -2,6 +2,7 @@
 //!
 //! Start at [`Facts::decide`].
 
+mod peer;
 mod routing;
 mod slices;
 mod state;
@@ -16,7 +17,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use k8s_openapi::api::core::v1::{ObjectReference, Pod};
+use k8s_openapi::api::core::v1::ObjectReference;
 use metallb_core::config::Interfaces;
 use metallb_core::names::{InterfaceName, NodeName, PeerName, ServiceKey};
 use metallb_core::plan::{Leaving, Node, Planner, Service, Speakers, Touched, World};
@@ -33,6 +34,8 @@ use crate::speaker::bgp::wanted::Profile;
 use crate::speaker::departure::{Pace, Progress};
 use crate::speaker::lane::{Phase, Station, Tables};
 use metallb_crds::cluster::endpoints::Slice;
+use metallb_crds::cluster::service::reference_to;
+pub use peer::Peer;
 use routing::Routing;
 pub use routing::{Decided, Heard};
 use slices::Slices;
@@ -59,32 +62,16 @@ pub enum Input {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     /// What decides where it is announced.
-    pub service: Service,
-    /// For events.
-    pub reference: ObjectReference,
+    pub service: Arc<Service>,
+    /// For events. All else that they say of it is in its key.
+    pub uid: Option<Box<str>>,
 }
 
-/// Where a speaker runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Peer {
-    /// The node.
-    pub node: NodeName,
-    /// Its address, which is the Pod's too.
-    pub address: IpAddr,
-    /// The API server says that it is ready.
-    pub ready: bool,
-}
-
-impl Peer {
-    /// Reads a speaker's Pod; `None` while it has no node or no address, and once it has ended.
-    pub fn of(pod: &Pod) -> Option<Self> {
-        let status = pod.status.as_ref()?;
-        let ended = matches!(status.phase.as_deref(), Some("Succeeded" | "Failed"));
-        let address =
-            status.pod_ip.as_deref().and_then(metallb_core::address::parse_address).filter(|_| !ended)?;
-        let mut conditions = status.conditions.iter().flatten();
-        let ready = conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True");
-        Some(Self { node: pod.spec.as_ref()?.node_name.as_deref()?.into(), address, ready })
+impl Row {
+    /// The service, for an event about it.
+    fn reference(&self, service: &ServiceKey) -> ObjectReference {
+        let uid = self.uid.as_deref().map(str::to_owned);
+        ObjectReference { uid, ..reference_to(service) }
     }
 }
 
@@ -158,7 +145,7 @@ impl Facts {
                 for key in self.services.reduce(event) {
                     self.unreported.insert(key.clone());
                     let service = self.services.get(&key).map(|row| row.service.clone());
-                    let touched = self.world.set_service(key, service);
+                    let touched = self.world.set_shared_service(key, service);
                     self.touch(touched);
                 }
             }
@@ -345,7 +332,7 @@ impl Facts {
     /// known, be it to none, and whenever it changed.
     pub fn tell_routes(&mut self) -> (News, Option<Heard>) {
         let (services, world) = (&self.services, &self.world);
-        self.routing.tell(world, |service| services.get(service).map(|row| row.reference.clone()))
+        self.routing.tell(world, |service| services.get(service).map(|row| row.reference(service)))
     }
 
     /// What is new for services since the last time, and which services this node is the announcer of: when that is
@@ -355,7 +342,7 @@ impl Facts {
     pub fn tell(&mut self) -> (News, Option<Announced>) {
         let changed = std::mem::take(&mut self.untold);
         let services = &self.services;
-        let reference = |service: &ServiceKey| services.get(service).map(|row| row.reference.clone());
+        let reference = |service: &ServiceKey| services.get(service).map(|row| row.reference(service));
         let mut affected = std::mem::take(&mut self.unreported);
         for address in &changed {
             affected.extend(self.world.services_on(*address).map(|(service, _)| service.clone()));

@@ -1,6 +1,11 @@
 //! What is announced, asked and answered.
 
-use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
+mod announced;
+
+use metallb_core::names::NodeName;
+use prometheus::{IntCounterVec, Opts, Registry};
+
+pub use announced::Announced;
 
 use crate::observe::ClientMetrics;
 
@@ -10,7 +15,7 @@ pub struct Metrics {
     /// Those that every process has.
     pub client: ClientMetrics,
     /// 1 for every service, protocol and address that this node announces.
-    pub announced: IntGaugeVec,
+    pub announced: Announced,
     /// Requests for addresses that are announced here.
     pub requests_received: IntCounterVec,
     /// Answers to them.
@@ -22,17 +27,15 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Registers them.
-    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
+    /// Registers those of `node`.
+    pub fn register(registry: &Registry, node: NodeName) -> prometheus::Result<Self> {
         let counter_of = |name: &str, help: &str, label: &str| {
             let counter = IntCounterVec::new(Opts::new(name, help), &[label])?;
             registry.register(Box::new(counter.clone()))?;
             Ok::<_, prometheus::Error>(counter)
         };
         let counter = |name: &str, help: &str| counter_of(name, help, "ip");
-        let announced =
-            Opts::new("metallb_speaker_announced", "1 for every address that this node announces");
-        let announced = IntGaugeVec::new(announced, &["service", "protocol", "node", "ip"])?;
+        let announced = Announced::new(node)?;
         registry.register(Box::new(announced.clone()))?;
         Ok(Self {
             client: ClientMetrics::register(registry)?,

@@ -63,7 +63,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     }
 
     let registry = Registry::new();
-    let metrics = Metrics::register(&registry)?;
+    let metrics = Metrics::register(&registry, node.clone())?;
     let bfd_metrics = bfd::metrics::Metrics::register(&registry)?;
     let bgp_metrics = bgp::metrics::Metrics::register(&registry)?;
     http::serve(On::Loopback(args.health_probe_port), http::probes(), shutdown.clone())?;

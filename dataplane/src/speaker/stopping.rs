@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::Api;
+use kube::core::PartialObjectMeta;
 use metallb_core::table::Event;
 use metallb_crds::cluster::node;
 
@@ -21,7 +22,7 @@ const MARGIN: Duration = Duration::from_secs(2);
 pub async fn look(context: &Context, facts: &mut Facts) {
     let asked = Instant::now();
     let nodes = Api::<Node>::all(context.client.clone());
-    let pods = Api::<Pod>::namespaced(context.client.clone(), &context.namespace);
+    let pods = Api::<PartialObjectMeta<Pod>>::namespaced(context.client.clone(), &context.namespace);
     let name = facts.node().clone();
     let both = async { tokio::join!(nodes.get_opt(name.as_str()), pods.get_opt(&context.pod)) };
     let Ok((node, pod)) = tokio::time::timeout(PATIENCE, both).await else {

@@ -14,6 +14,10 @@ use super::site::{NODE, ROUTER, Site, VIP, neighbour, with_each};
 
 /// Three times 300 ms: shorter ones fail on a machine with other work, and the benchmark measures those.
 const DETECTION: Duration = Duration::from_millis(900);
+/// How often a router stands still in a row.
+const ROUNDS: u64 = 6;
+/// It takes one to three seconds.
+const BACK: Duration = Duration::from_secs(15);
 /// What a machine may take that does other work too.
 const SLACK: Duration = Duration::from_millis(1500);
 
@@ -61,6 +65,28 @@ async fn a_router_that_stands_still_loses_its_session_within_the_detection_time_
         node.is_up("tor").await;
         tor.route(VIP, |paths| paths.len() == 1).await;
     }))
+    .await;
+}
+
+/// Sessions that fail again and again wait longer each time. Not those that BFD brings back: it knows when to try.
+#[tokio::test]
+async fn a_router_that_stands_still_time_and_again_is_back_soon_each_time() {
+    with_each([Make::Frr, Make::Bird], async |make| {
+        let site = Site::new();
+        let ours = Peer { bfd: Some(bfd_every(300)), ..peer(ROUTER) };
+        let (tor, node) = watched(&site, make, every_300_ms(), ours).await;
+        for round in 1..=ROUNDS {
+            tor.freeze();
+            node.until("tor", "is lost", |seen| seen.flaps >= round).await;
+            let thawed = Instant::now();
+            tor.thaw();
+            node.is_up("tor").await;
+            tor.route(VIP, |paths| paths.len() == 1).await;
+            let took = thawed.elapsed();
+            assert!(took < BACK, "{make}, round {round}: {took:?}");
+            node.is_watched("tor").await;
+        }
+    })
     .await;
 }
 

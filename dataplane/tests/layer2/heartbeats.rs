@@ -30,7 +30,7 @@ struct Speaker {
 impl Speaker {
     /// On one of the nodes, with this Secret, if any. The API server knows both, and calls `ready` ready.
     fn start(host: &Host, number: usize, secret: Option<&str>, ready: &[&str]) -> Self {
-        let metrics = Metrics::register(&Registry::new()).unwrap();
+        let metrics = Metrics::register(&Registry::new(), "node".into()).unwrap();
         let (name, address) = NODES[number];
         let heartbeats = Heartbeats {
             address: address.parse().unwrap(),

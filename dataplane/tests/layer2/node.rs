@@ -33,7 +33,7 @@ impl Node {
     /// The same, and tells neighbours of its addresses so often.
     pub fn refreshing(host: &Host, interval: Option<Duration>) -> Self {
         let registry = Registry::new();
-        let metrics = Metrics::register(&registry).unwrap();
+        let metrics = Metrics::register(&registry, "node".into()).unwrap();
         let refresh = interval.map(|interval| Refresh { interval, jitter: Jitter::new(7) });
         let pace = Pace { refresh, restart_grace: GRACE };
         let lane = host.inside(|| Lane::start("node".into(), None, pace, metrics).unwrap()).unwrap();

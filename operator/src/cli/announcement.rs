@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use kube::ResourceExt;
 use metallb_core::config::{Config, Interfaces};
+use metallb_core::few::FewSet;
 use metallb_core::names::{InterfaceName, NodeName, PeerName, ServiceKey};
 use metallb_core::plan::{AddressPlan, Endpoints, Planner, RoutePlanner, Speakers, Touched, World};
 use metallb_core::refusal::AnnouncementRefusal;
@@ -104,10 +105,24 @@ impl<'i> Announcements<'i> {
 
     /// The node elected to announce each address.
     pub(super) fn owners(&self) -> BTreeMap<IpAddr, NodeName> {
-        let Some(any) = self.nodes().next() else { return BTreeMap::new() };
-        let mut planner = Planner::default();
-        planner.replan(&self.seen_from(any), &Touched::Everything);
+        let planner = self.planner();
         planner.plan().iter().filter_map(|(address, plan)| Some((*address, plan.owner.clone()?))).collect()
+    }
+
+    /// The nodes that may announce each address on layer 2, in the order in which they would: the first does.
+    pub(super) fn candidates(&self) -> BTreeMap<IpAddr, Vec<NodeName>> {
+        let planner = self.planner();
+        let of = |address: &IpAddr| planner.candidates(*address).into_iter().cloned().collect();
+        planner.plan().keys().map(|address| (*address, of(address))).collect()
+    }
+
+    /// What is the same for all nodes, decided by any of them.
+    fn planner(&self) -> Planner {
+        let mut planner = Planner::default();
+        if let Some(any) = self.nodes().next() {
+            planner.replan(&self.seen_from(any), &Touched::Everything);
+        }
+        planner
     }
 
     /// What each node decides about `address`. One world is shown to all of them, and only this address is planned: a
@@ -131,7 +146,7 @@ impl<'i> Announcements<'i> {
         &self,
         address: IpAddr,
         service: &ServiceKey,
-    ) -> Vec<(NodeName, Result<BTreeSet<PeerName>, AnnouncementRefusal>)> {
+    ) -> Vec<(NodeName, Result<FewSet<PeerName>, AnnouncementRefusal>)> {
         let Some(first) = self.nodes().next().filter(|_| !self.config.bgp_advertisements.is_empty()) else {
             return Vec::new();
         };

@@ -101,6 +101,27 @@ Not a BGPPeer that selects no node, and not a node without a speaker's pod as lo
         #[arg(short, long = "filename")]
         filename: Vec<PathBuf>,
     },
+    /// Say which node announces each address on layer 2, since when, and who follows when it is gone
+    ///
+    /// OWNER is the node that the rules elect among those with a ready speaker; SINCE is how long it has reported so itself (in
+    /// its ServiceL2Status), and NEXT the node that would take over. NOTE tells where speakers report otherwise: an address that
+    /// is just moving, or nodes that do not hear each other.
+    #[command(after_help = "\
+Examples:
+  kubectl metallb owners                   all addresses
+  kubectl metallb owners 192.0.2.10        one, and why each of the other nodes does not announce it
+  kubectl metallb owners -o wide           all that may announce, in the order in which they would
+  kubectl metallb owners --check           for scripts: exit status 1 if speakers report other owners than the rules elect")]
+    Owners {
+        /// Only this address, with the reasons of the nodes that do not announce it
+        address: Option<String>,
+        /// Exit with status 1 if speakers report other owners than the rules elect
+        #[arg(long)]
+        check: bool,
+        /// Take everything from these files, and not from a cluster
+        #[arg(short, long = "filename")]
+        filename: Vec<PathBuf>,
+    },
     /// Tell the whole story of one object
     Explain {
         /// Which object

@@ -83,7 +83,7 @@ pub(super) struct FromNode {
 }
 
 /// What a node does about an address.
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Serialize)]
 pub(super) struct OnNode {
     /// The node.
     pub node: String,
@@ -92,7 +92,7 @@ pub(super) struct OnNode {
 }
 
 impl Why {
-    fn of(refusal: &impl Refusal) -> Self {
+    pub(super) fn of(refusal: &impl Refusal) -> Self {
         Self { code: refusal.code().to_owned(), sentence: refusal.sentence(), fix: refusal.fix() }
     }
 }

@@ -9,7 +9,7 @@
 //! | [`validate`] | what admission would refuse |
 //! | [`allocation`] | who holds which address, once all is settled |
 //! | [`announcement`] | which node announces an address, and why the others do not |
-//! | [`plan`], [`explain`], [`peers`] | the answers, for people and for programs |
+//! | [`plan`], [`explain`], [`owners`], [`peers`] | the answers, for people and for programs |
 //!
 //! Not here: rules. Every verdict comes from `metallb-crds` and `metallb-core`.
 
@@ -21,6 +21,7 @@ mod explain;
 mod inventory;
 mod live;
 mod output;
+mod owners;
 mod peers;
 mod plan;
 mod run;

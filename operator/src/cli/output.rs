@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use k8s_openapi::jiff::Timestamp;
 use serde::Serialize;
 
 use super::args::Format;
@@ -54,4 +55,30 @@ pub(super) fn table<const N: usize>(
         text.push('\n');
     }
     text
+}
+
+/// As kubectl tells ages. What is in the future, by another clock, is now.
+pub(super) fn age(since: Timestamp, now: Timestamp) -> String {
+    let seconds = now.as_second().saturating_sub(since.as_second()).max(0);
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
+    if seconds < 120 {
+        format!("{seconds}s")
+    } else if minutes < 10 {
+        format!("{minutes}m{}s", seconds % 60)
+    } else if hours < 3 {
+        format!("{minutes}m")
+    } else if hours < 8 {
+        format!("{hours}h{}m", minutes % 60)
+    } else if hours < 48 {
+        format!("{hours}h")
+    } else if days < 8 {
+        format!("{days}d{}h", hours % 24)
+    } else {
+        format!("{days}d")
+    }
+}
+
+/// Text for a column: a dash where there is none.
+pub(super) fn or_dash(text: Option<String>) -> String {
+    text.filter(|text| !text.is_empty()).unwrap_or_else(|| "-".to_owned())
 }

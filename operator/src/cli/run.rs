@@ -11,7 +11,7 @@ use super::args::{Cli, Command, Common, Explain};
 use super::documents;
 use super::inventory::Inventory;
 use super::output::{Answer, render};
-use super::{explain, live, peers, plan, validate};
+use super::{explain, live, owners, peers, plan, validate};
 
 /// Does what `cli` asks for, and prints the answer.
 pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
@@ -37,6 +37,13 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             let mut peers = peers::peers(&inventory, &filter, &common.namespace, Timestamp::now())?;
             peers.check = check;
             answer(&peers, &common)
+        }
+        Command::Owners { address, check, filename } => {
+            let address = address.as_deref().map(owners::address).transpose()?;
+            let inventory = inventory(&filename, filename.is_empty(), &common).await?;
+            let mut owners = owners::owners(&inventory, address, &class, Timestamp::now())?;
+            owners.check = check;
+            answer(&owners, &common)
         }
         Command::Explain { what: Explain::Service { service, filename } } => {
             let inventory = inventory(&filename, filename.is_empty(), &common).await?;

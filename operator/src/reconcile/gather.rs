@@ -14,10 +14,10 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, OwnerReference};
 use kube::core::NamespaceResourceScope;
 use kube::runtime::watcher;
-use kube::{Api, Client, Resource};
+use kube::{Client, Resource};
 use metallb_core::table::{Event, Table};
 use metallb_crds::{GROUP, MetalLB, MetalLBSpec};
-use metallb_process::watch::{self, Guarded, ObjectKey, Read};
+use metallb_process::watch::{self, ObjectKey, Read};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -269,7 +269,7 @@ pub fn start_watches(
     watches: &mut JoinSet<()>,
 ) {
     watches.spawn(watch::watch(
-        Api::<Guarded<MetalLB>>::all(client.clone()),
+        watch::Source::<MetalLB>::everywhere(client.clone()),
         watcher::Config::default(),
         sender.clone(),
         |read| Some(Row::of(read)),
@@ -285,7 +285,7 @@ pub fn start_watches(
 }
 
 async fn watch_installed<K: Installed>(client: Client, namespace: String, sender: mpsc::Sender<Input>) {
-    let api = Api::<Guarded<K>>::namespaced(client, &namespace);
+    let api = watch::Source::<K>::within(client, &namespace);
     let read = |read: Read<K>| Live::of(read.ok()?);
     let wrap = |event: Event<ObjectKey, Live>| Input::Installed(K::KIND, event.map_keys(|(_, name)| name));
     watch::watch(api, watcher::Config::default(), sender, read, wrap).await;

@@ -68,6 +68,15 @@ pub async fn announce(metallb: &Installation) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Waits until the router watches that many nodes by BFD: before that it finds out by BGP's own timers.
+pub async fn watched(router: &Router, count: usize) {
+    router
+        .eventually(ROLLED_OUT, "it watches all nodes by BFD", async || {
+            router.bfd().await.is_ok_and(|all| all.iter().filter(|session| session.up).count() == count)
+        })
+        .await;
+}
+
 /// Waits until the router spreads what goes to `address` over that many nodes.
 pub async fn paths(router: &Router, address: IpAddr, count: usize) -> Vec<Path> {
     let prefix = IpNet::from(address).to_string();

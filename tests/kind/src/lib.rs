@@ -3,18 +3,22 @@
 //! | room | holds |
 //! |---|---|
 //! | [`installation`] | installing the operator and MetalLB, pools and advertisements, as a user does |
-//! | [`outage`] | what a client notices: requests one after the other, and the longest time without an answer |
+//! | [`fault`] | what can go wrong with the node that announces an address |
+//! | [`outage`] | what a client notices: requests that fail, connections that break, and for how long |
 //! | [`bgp`] | what a router sees: FRR with the nodes as its neighbours |
 //! | [`layer2`] | what the LAN sees: who answers for an address |
 //! | [`speaker`] | one speaker among routers, measured by what passes its node's interfaces |
+//! | [`trial`] | one fault, and what a client noticed of it |
 //! | [`memory`] | what the processes of a node need |
 //!
 //! `src/bin/demo.rs` tells the story with times, `src/bin/bench*.rs` measure, `tests/` holds the promises. Not here: the
 //! cluster (`tests/lab`).
 
 pub mod bgp;
+pub mod fault;
 pub mod installation;
 pub mod layer2;
 pub mod memory;
 pub mod outage;
 pub mod speaker;
+pub mod trial;

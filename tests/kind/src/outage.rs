@@ -1,74 +1,185 @@
-//! What a client notices: requests one after the other, and the longest time without an answer.
+//! What a client notices: requests on connections of their own, started at a steady pace whether or not the ones before were
+//! answered; and connections that stay open, with a request now and then.
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
-use metallb_lab::Host;
+use anyhow::{Context as _, ensure};
+use metallb_lab::{Host, eventually};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
-/// How long a request may take. Short, so that the end of an outage is seen soon.
-const PATIENCE: Duration = Duration::from_millis(200);
-/// Between two requests.
-const PAUSE: Duration = Duration::from_millis(5);
+/// How long a connection may take to open. Shorter than the second after which TCP tries again: a connection that is not
+/// taken at once counts as refused.
+const PATIENCE: Duration = Duration::from_millis(300);
+/// How long the answer may take: machines are busy.
+const ANSWER: Duration = Duration::from_secs(1);
+/// Between two requests on a connection that stays open.
+const PAUSE: Duration = Duration::from_millis(50);
+/// A connection that stays open may stall: TCP repeats what was lost. After so long it is broken.
+const STALLED: Duration = Duration::from_secs(15);
+
+/// What the client does.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// New connections per second, with one request each.
+    pub rate: u32,
+    /// Connections that stay open.
+    pub long_lived: usize,
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Self { rate: 200, long_lived: 0 }
+    }
+}
 
 /// Requests that go on in the background until [`Watch::finish`].
 pub struct Watch {
     stop: Arc<AtomicBool>,
-    thread: std::thread::JoinHandle<anyhow::Result<(Vec<Answer>, usize)>>,
+    done: Arc<AtomicUsize>,
+    thread: std::thread::JoinHandle<anyhow::Result<(Vec<Request>, Vec<bool>)>>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Answer {
+struct Request {
     asked: Instant,
-    answered: Instant,
+    answered: Option<Instant>,
 }
 
 /// What was noticed.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Noticed {
     /// Requests that were answered.
     pub answered: usize,
     /// Requests that were not.
     pub failed: usize,
-    /// The longest time from one answer to the next request that was answered.
+    /// The longest time from one request that was answered to the answer of the next one that was.
     pub longest_gap: Duration,
+    /// Connections that stayed open.
+    pub kept: usize,
+    /// Connections that were to stay open and broke.
+    pub broken: usize,
+    requests: Vec<Request>,
+}
+
+impl Noticed {
+    /// How long after `fault` the first request that began after it was answered.
+    pub fn first_answer_after(&self, fault: Instant) -> Option<Duration> {
+        let after = self.requests.iter().filter(|request| request.asked >= fault);
+        after.filter_map(|request| request.answered).min().map(|answered| answered - fault)
+    }
 }
 
 impl Watch {
     /// Starts asking `address` for its page, from `client`, on a new connection each time.
     pub fn start(client: &Host, address: IpAddr) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let (client, until) = (client.clone(), stop.clone());
-        let thread = std::thread::spawn(move || client.inside(|| ask_until(address, &until)));
-        Self { stop, thread }
+        Self::with(client, address, Load::default())
+    }
+
+    /// The same, with so much of it.
+    pub fn with(client: &Host, address: IpAddr, load: Load) -> Self {
+        let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (client, until, count) = (client.clone(), stop.clone(), done.clone());
+        let thread = std::thread::spawn(move || {
+            client.inside(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+                runtime.block_on(ask_until(address, load, &until, &count))
+            })?
+        });
+        Self { stop, done, thread }
+    }
+
+    /// Waits until so many more requests are answered, or given up.
+    pub async fn goes_on(&self, requests: usize) {
+        let enough = self.done.load(Ordering::Relaxed) + requests;
+        let reached = async || self.done.load(Ordering::Relaxed) >= enough;
+        eventually(Duration::from_mins(1), "the client goes on asking", reached).await;
     }
 
     /// Stops asking.
     pub fn finish(self) -> anyhow::Result<Noticed> {
         self.stop.store(true, Ordering::Relaxed);
-        let (answers, failed) =
+        let (mut requests, long_lived) =
             self.thread.join().map_err(|_| anyhow::anyhow!("the thread that asked has panicked"))??;
-        let gaps = answers.windows(2).map(|pair| pair[1].answered.saturating_duration_since(pair[0].asked));
+        requests.sort_by_key(|request| request.asked);
+        let answers: Vec<_> =
+            requests.iter().filter_map(|request| Some((request.asked, request.answered?))).collect();
+        let gaps = answers.windows(2).map(|pair| pair[1].1.saturating_duration_since(pair[0].0));
         let longest_gap = gaps.max().context("fewer than two requests were answered")?;
-        Ok(Noticed { answered: answers.len(), failed, longest_gap })
+        Ok(Noticed {
+            answered: answers.len(),
+            failed: requests.len() - answers.len(),
+            longest_gap,
+            kept: long_lived.iter().filter(|kept| **kept).count(),
+            broken: long_lived.iter().filter(|kept| !**kept).count(),
+            requests,
+        })
     }
 }
 
-fn ask_until(address: IpAddr, stop: &AtomicBool) -> (Vec<Answer>, usize) {
-    let (mut answers, mut failed) = (Vec::new(), 0);
-    while !stop.load(Ordering::Relaxed) {
-        let asked = Instant::now();
-        if ask(address).is_ok() {
-            answers.push(Answer { asked, answered: Instant::now() });
-        } else {
-            failed += 1;
-        }
-        std::thread::park_timeout(PAUSE);
+async fn ask_until(
+    address: IpAddr,
+    load: Load,
+    stop: &Arc<AtomicBool>,
+    count: &AtomicUsize,
+) -> anyhow::Result<(Vec<Request>, Vec<bool>)> {
+    let to = SocketAddr::new(address, 80);
+    let mut long_lived = JoinSet::new();
+    for _ in 0..load.long_lived {
+        let mut stream = tokio::net::TcpStream::connect(to).await.context("no connection to keep open")?;
+        let stop = stop.clone();
+        long_lived.spawn(async move { keep(&mut stream, &stop).await.is_ok() });
     }
-    (answers, failed)
+    let mut pace = tokio::time::interval(Duration::from_secs(1) / load.rate.max(1));
+    pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut under_way = JoinSet::new();
+    let mut requests = Vec::new();
+    while !stop.load(Ordering::Relaxed) {
+        pace.tick().await;
+        under_way.spawn(async move {
+            let asked = Instant::now();
+            let answered = one_request(to).await.ok().map(|()| Instant::now());
+            Request { asked, answered }
+        });
+        while let Some(done) = under_way.try_join_next() {
+            requests.push(done?);
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    requests.extend(under_way.join_all().await);
+    Ok((requests, long_lived.join_all().await))
+}
+
+async fn one_request(to: SocketAddr) -> anyhow::Result<()> {
+    let mut stream = timeout(PATIENCE, tokio::net::TcpStream::connect(to)).await??;
+    // Ended by a reset: a port that waits for a minute could not be used again, and there are not so many.
+    stream.set_zero_linger()?;
+    stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
+    let mut answer = Vec::new();
+    timeout(ANSWER, stream.read_to_end(&mut answer)).await??;
+    ensure!(answer.starts_with(b"HTTP/1."), "not HTTP");
+    Ok(())
+}
+
+/// A request now and then on a connection, until `stop`. An error: it broke.
+async fn keep(stream: &mut tokio::net::TcpStream, stop: &AtomicBool) -> anyhow::Result<()> {
+    let mut answer = [0; 1024];
+    let mut pace = tokio::time::interval(PAUSE);
+    loop {
+        pace.tick().await;
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: hello\r\n\r\n").await?;
+        // Its answers are shorter than a segment.
+        let length = timeout(STALLED, stream.read(&mut answer)).await??;
+        ensure!(length > 0, "closed");
+        if stop.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+    }
 }
 
 /// One request on a new connection, from the network of the calling thread.

@@ -136,6 +136,7 @@ impl Scenario<'_> {
 
     async fn a_node_without_power_is_taken_out_by_bfd(&self) {
         let all = self.cluster.nodes();
+        bgp::watched(self.router, all.len()).await;
         let watch = Watch::start(&self.cluster.host("remote"), self.address);
         let gone = Instant::now();
         self.cluster.power_off(&all[2]).await.unwrap();

@@ -148,14 +148,17 @@ fn can_announce(world: &World, node: Option<&Node>) -> bool {
     node.is_none_or(|node| !node.network_unavailable && !world.excludes(node))
 }
 
-/// How much the advertisements that cover the node prefer it; `None` when none covers it.
+/// How much the node is preferred; `None` when no advertisement covers it.
 fn preference(
     advertisements: &BTreeMap<&AdvertisementName, &L2Advertisement>,
     node: Option<&Node>,
 ) -> Option<Preference> {
     let labels = labels_of(node);
     let covered = advertisements.values().any(|advertisement| advertisement.covers_node(labels));
-    covered.then(|| advertisements.values().map(|advertisement| advertisement.preference(labels)).sum())
+    covered.then(|| Preference {
+        stays: node.is_some_and(|node| node.leaving.is_none()),
+        weight: advertisements.values().map(|advertisement| advertisement.preference(labels)).sum(),
+    })
 }
 
 pub(super) fn labels_of(node: Option<&Node>) -> &Labels {

@@ -132,7 +132,11 @@ impl<'w> Offer<'w> {
         if local && !self.world.endpoints(self.key).nodes.contains(self.world.node()) {
             return Refused::NoLocalEndpoint;
         }
-        owner.map_or(Refused::NobodyEligible, |owner| Refused::NotOwner { owner: owner.clone() })
+        let Some(owner) = owner else { return Refused::NobodyEligible };
+        match node.and_then(|node| node.leaving) {
+            Some(why) => Refused::NodeLeaving { why },
+            None => Refused::NotOwner { owner: owner.clone() },
+        }
     }
 
     /// The interfaces that its advertisements name for this node.

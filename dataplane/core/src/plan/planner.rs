@@ -6,6 +6,8 @@ use std::net::IpAddr;
 use super::candidates::{Registry, Shared};
 use super::layer2::{self, Offers};
 use super::{AddressPlan, Plan, Touched, World};
+use crate::election;
+use crate::names::NodeName;
 
 /// The plan of a world, and what helps to bring it up to date.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +42,11 @@ impl Planner {
     /// What was decided.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// The nodes that may announce an address, in the order in which they would: the first does.
+    pub fn candidates(&self, address: IpAddr) -> Vec<&NodeName> {
+        self.elected_from.get(&address).map(|from| election::order(address, from.get())).unwrap_or_default()
     }
 
     /// Did it come out different?

@@ -15,6 +15,7 @@ use super::candidates::labels_of;
 use super::{Departure, Service, Touched, TrafficPolicy, World};
 use crate::address::Family;
 use crate::config::{BgpAdvertisement, Community, Peer};
+use crate::few::{FewMap, FewSet};
 use crate::names::{AdvertisementName, PeerName, ServiceKey};
 use crate::refusal::{AnnouncementRefusal as Refused, Kind};
 
@@ -28,7 +29,7 @@ pub struct RouteAttributes {
 }
 
 /// The advertisements by which this node announces an address for a service, or why it does not.
-pub type Verdict = Result<BTreeSet<AdvertisementName>, Refused>;
+pub type Verdict = Result<FewSet<AdvertisementName>, Refused>;
 
 /// What a peer is to hear from now on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,11 +52,11 @@ pub struct RouteChanges {
 /// The routes of a world, and what helps to bring them up to date.
 #[derive(Clone, Debug, Default)]
 pub struct RoutePlanner {
-    verdicts: BTreeMap<IpAddr, BTreeMap<ServiceKey, Verdict>>,
+    verdicts: BTreeMap<IpAddr, FewMap<ServiceKey, Verdict>>,
     /// The addresses that a route stands for.
-    holders: BTreeMap<IpNet, BTreeSet<IpAddr>>,
+    holders: BTreeMap<IpNet, FewSet<IpAddr>>,
     /// The routes that an address is announced in.
-    held: BTreeMap<IpAddr, BTreeSet<IpNet>>,
+    held: BTreeMap<IpAddr, FewSet<IpNet>>,
     /// What each peer of this node hears.
     routes: BTreeMap<PeerName, BTreeMap<IpNet, Arc<RouteAttributes>>>,
     /// Attributes that were used before: most routes have the same.
@@ -110,7 +111,7 @@ impl RoutePlanner {
     }
 
     /// What was decided about every address that a service has.
-    pub fn verdicts(&self) -> &BTreeMap<IpAddr, BTreeMap<ServiceKey, Verdict>> {
+    pub fn verdicts(&self) -> &BTreeMap<IpAddr, FewMap<ServiceKey, Verdict>> {
         &self.verdicts
     }
 
@@ -120,15 +121,15 @@ impl RoutePlanner {
     }
 
     /// The peers of this node that hear of `service`.
-    pub fn peers_of(&self, world: &World, service: &ServiceKey, addresses: &[IpAddr]) -> BTreeSet<PeerName> {
+    pub fn peers_of(&self, world: &World, service: &ServiceKey, addresses: &[IpAddr]) -> FewSet<PeerName> {
         let verdicts = addresses.iter().filter_map(|address| self.verdicts.get(address)?.get(service));
         let names = verdicts.flatten().flatten();
         let advertisements = names.filter_map(|name| world.config().bgp_advertisements.get(name));
-        let mut peers = BTreeSet::new();
-        for advertisement in advertisements {
-            peers.extend(self.routes.keys().filter(|peer| advertisement.covers_peer(peer)).cloned());
-        }
-        peers
+        let peers_of = |advertisement: &'_ BgpAdvertisement| {
+            let peers = self.routes.keys().filter(|peer| advertisement.covers_peer(peer));
+            peers.cloned().collect::<Vec<_>>()
+        };
+        advertisements.flat_map(peers_of).collect()
     }
 
     fn set_peers(&mut self, world: &World, changes: &mut RouteChanges) {
@@ -146,19 +147,19 @@ impl RoutePlanner {
     /// Did a verdict come out different? The routes that may look different now are added to `dirty`.
     fn decide(&mut self, world: &World, address: IpAddr, dirty: &mut BTreeSet<IpNet>) -> bool {
         let services = world.services_on(address);
-        let verdicts: BTreeMap<_, _> = services
+        let verdicts: FewMap<_, _> = services
             .map(|(key, service)| {
                 let verdict = Offer { world, address, key, service }.verdict(&self.routes);
                 (key.clone(), verdict)
             })
             .collect();
         let advertisements = verdicts.values().flatten().flatten();
-        let prefixes: BTreeSet<IpNet> = advertisements
+        let prefixes: FewSet<IpNet> = advertisements
             .filter_map(|name| world.config().bgp_advertisements.get(name))
             .map(|advertisement| advertisement.aggregation.route(address))
             .collect();
         let before = self.held.remove(&address).unwrap_or_default();
-        for prefix in before.difference(&prefixes) {
+        for prefix in before.iter().filter(|prefix| !prefixes.contains(*prefix)) {
             if let Some(holders) = self.holders.get_mut(prefix) {
                 holders.remove(&address);
                 if holders.is_empty() {

@@ -151,6 +151,28 @@ fn a_node_that_cannot_take_traffic_is_passed_over_and_says_why() {
 }
 
 #[test]
+fn a_node_that_is_about_to_go_leaves_its_addresses_to_those_that_stay() {
+    for why in [Leaving::Deleted, Leaving::ShuttingDown, Leaving::Tainted, Leaving::Annotated] {
+        let going = Node { leaving: Some(why), ..Node::default() };
+        assert_eq!(decided(with_node_b(going.clone())), (Some("node-a"), "node-leaving"), "{why:?}");
+        let alone = |world: &mut World| {
+            with_node_b(going.clone())(world);
+            world.set_speakers(alive(&["node-b"]));
+        };
+        assert_eq!(decided(alone), (Some("node-b"), ""), "{why:?}: better than nobody");
+        let the_only_one_with_endpoints = |world: &mut World| {
+            with_node_b(going.clone())(world);
+            world
+                .set_service(key("web"), Some(Service { traffic_policy: TrafficPolicy::Local, ..service() }));
+            world.set_endpoints(key("web"), endpoints_on(&["node-b"]));
+        };
+        assert_eq!(decided(the_only_one_with_endpoints), (Some("node-b"), ""), "{why:?}");
+    }
+    let deleted = |world: &mut World| drop(world.set_node("node-b".into(), None));
+    assert_eq!(decided(deleted).0, Some("node-a"), "a Node that is not there is about to go");
+}
+
+#[test]
 fn the_exclude_label_is_ignored_when_the_flag_says_so() {
     let mut world = World::new("node-b".into(), true);
     let labels = label("node.kubernetes.io/exclude-from-external-load-balancers");
@@ -332,11 +354,13 @@ fn any_change() -> impl Strategy<Value = Change> {
         anywhere: !nodes.is_empty(),
         nodes: nodes.into_iter().map(|n| NODES[n].into()).collect(),
     });
-    let any_node = (any::<bool>(), any::<bool>()).prop_map(|(network_unavailable, edge)| Node {
-        network_unavailable,
-        labels: if edge { label("edge") } else { Labels::new() },
-        ..Node::default()
-    });
+    let any_node =
+        (any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(unavailable, edge, leaving)| Node {
+            network_unavailable: unavailable,
+            leaving: leaving.then_some(Leaving::Tainted),
+            labels: if edge { label("edge") } else { Labels::new() },
+            ..Node::default()
+        });
     prop_oneof![
         4 => (0_usize..3, prop::option::of(any_service)).prop_map(|(n, service)| Change::Service(n, service)),
         3 => (0_usize..3, any_endpoints).prop_map(|(n, endpoints)| Change::Endpoints(n, endpoints)),

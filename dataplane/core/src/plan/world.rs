@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::Touched;
 use crate::config::Config;
+use crate::few::FewSet;
 use crate::labels::Labels;
 use crate::names::{InterfaceName, NodeName, PoolName, ServiceKey};
 use crate::refusal::AnnouncementRefusal;
@@ -40,7 +42,7 @@ pub struct Endpoints {
     /// There is at least one, on a node or elsewhere.
     pub anywhere: bool,
     /// The nodes that have one.
-    pub nodes: BTreeSet<NodeName>,
+    pub nodes: FewSet<NodeName>,
 }
 
 /// A Node, as far as announcing from it goes.
@@ -115,8 +117,8 @@ pub struct World {
     node: NodeName,
     ignore_exclude_label: bool,
     config: Config,
-    services: BTreeMap<ServiceKey, Service>,
-    on_address: BTreeMap<IpAddr, BTreeSet<ServiceKey>>,
+    services: BTreeMap<ServiceKey, Arc<Service>>,
+    on_address: BTreeMap<IpAddr, FewSet<ServiceKey>>,
     endpoints: BTreeMap<ServiceKey, Endpoints>,
     nodes: BTreeMap<NodeName, Node>,
     speakers: Speakers,
@@ -143,12 +145,17 @@ impl World {
 
     /// The service is this; `None` when it is gone, or no load balancer of ours.
     pub fn set_service(&mut self, key: ServiceKey, service: Option<Service>) -> Touched {
+        self.set_shared_service(key, service.map(Arc::new))
+    }
+
+    /// The same of one that somebody else has too.
+    pub fn set_shared_service(&mut self, key: ServiceKey, service: Option<Arc<Service>>) -> Touched {
         if self.services.get(&key) == service.as_ref() {
             return Touched::nothing();
         }
         let mut touched = BTreeSet::new();
         if let Some(old) = self.services.remove(&key) {
-            for address in old.addresses {
+            for address in old.addresses.iter().copied() {
                 if let Some(services) = self.on_address.get_mut(&address) {
                     services.remove(&key);
                     if services.is_empty() {
@@ -254,17 +261,17 @@ impl World {
     /// The services that have `address`.
     pub fn services_on(&self, address: IpAddr) -> impl Iterator<Item = (&ServiceKey, &Service)> {
         let keys = self.on_address.get(&address).into_iter().flatten();
-        keys.filter_map(|key| Some((key, self.services.get(key)?)))
+        keys.filter_map(|key| Some((key, self.services.get(key)?.as_ref())))
     }
 
     /// Every service.
     pub fn services(&self) -> impl Iterator<Item = (&ServiceKey, &Service)> {
-        self.services.iter()
+        self.services.iter().map(|(key, service)| (key, service.as_ref()))
     }
 
     /// The service of that name.
     pub fn service(&self, key: &ServiceKey) -> Option<&Service> {
-        self.services.get(key)
+        self.services.get(key).map(Arc::as_ref)
     }
 
     /// The interfaces of this node.
@@ -287,7 +294,7 @@ impl World {
     }
 
     pub(super) fn endpoints(&self, service: &ServiceKey) -> &Endpoints {
-        static NONE: Endpoints = Endpoints { anywhere: false, nodes: BTreeSet::new() };
+        static NONE: Endpoints = Endpoints { anywhere: false, nodes: FewSet::new() };
         self.endpoints.get(service).unwrap_or(&NONE)
     }
 

@@ -1,7 +1,7 @@
 //! The watches of the configuration: one a kind, all alike.
 
 use kube::runtime::watcher;
-use kube::{Api, Client, Resource};
+use kube::{Client, Resource};
 use metallb_core::config::Password;
 use metallb_core::refusal::PeerRefusal;
 use metallb_core::table::Event;
@@ -34,7 +34,7 @@ impl Configuration {
         match scope {
             Scope::Allocation => {}
             Scope::Announcement(_) => drop(tasks.spawn(watch::watch(
-                Api::namespaced(client.clone(), namespace),
+                watch::Source::within(client.clone(), namespace),
                 watcher::Config::default(),
                 sender.clone(),
                 |read| Some(keyed(&read.ok()?)),
@@ -56,7 +56,7 @@ fn follow<K, E>(
     E: Send + 'static,
 {
     tasks.spawn(watch::watch(
-        Api::<watch::Guarded<K>>::namespaced(client.clone(), namespace),
+        watch::Source::<K>::within(client.clone(), namespace),
         watcher::Config::default(),
         sender.clone(),
         |read| Some(without_noise(read.into())),

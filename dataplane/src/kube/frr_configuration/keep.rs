@@ -60,7 +60,7 @@ pub async fn keep(client: Client, target: Target, inbox: Inbox, caveats: Caveats
     until_served(&api, &only, Place { namespace: &target.namespace, name: &name }, &caveats).await;
     let (sender, mut inputs) = mpsc::channel(INPUTS);
     let watch = watch::watch(
-        Api::<watch::Guarded<FRRConfiguration>>::namespaced(client.clone(), &target.namespace),
+        watch::Source::<FRRConfiguration>::within(client.clone(), &target.namespace),
         watcher::Config::default().fields(&only),
         sender,
         |read| read.ok().map(without_noise),

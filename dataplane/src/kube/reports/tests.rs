@@ -1,8 +1,7 @@
 //! What is done so that objects say what is, by both rules of who may speak.
 
-use std::collections::BTreeSet;
-
 use metallb_core::config::Interfaces;
+use metallb_core::few::FewSet;
 use metallb_core::names::{PeerName, ServiceKey};
 use metallb_crds::{ServiceBGPStatus, ServiceL2Status};
 
@@ -20,7 +19,7 @@ fn me() -> Voice {
     Voice { node: "n1".into(), owner: pod("mine") }
 }
 
-fn peers(names: &[&str]) -> BTreeSet<PeerName> {
+fn peers(names: &[&str]) -> FewSet<PeerName> {
     names.iter().map(|name| PeerName::from(*name)).collect()
 }
 
@@ -29,7 +28,7 @@ fn objects<K: Report<Subject = ServiceKey>>(rows: &[(&str, &str, &str, K::Said)]
     let row = |node: &str, name: &str, said: &K::Said| {
         let (node, subject) = (NodeName::from(node), service(name));
         let status = Some(K::status(&node, &subject, said));
-        let owners = vec![pod(if node == me().node { "mine" } else { "another" })];
+        let owners = [pod(if node == me().node { "mine" } else { "another" })].into();
         Row { node, subject, owners, status }
     };
     rows.iter().map(|(name, node, service, said)| ((*name).to_owned(), row(node, service, said))).collect()
@@ -42,7 +41,7 @@ fn l2(rows: &[(&str, &str, &str)]) -> Rows<ServiceL2Status> {
 
 fn done_on_layer2(found: &Rows<ServiceL2Status>, announced: &[&str]) -> Vec<ActionOf<ServiceL2Status>> {
     let saying = announced.iter().map(|name| (service(name), Interfaces::All)).collect();
-    actions::<ServiceL2Status>(found, &saying, &me())
+    actions::<ServiceL2Status>(found, &saying, &me(), &Due::Everything)
 }
 
 #[test]
@@ -69,7 +68,10 @@ fn where_each_node_speaks_for_itself_only_own_duplicates_are_deleted() {
         ("bgp-c", "n2", "web", said.clone()),
     ]);
     let saying = [(service("web"), said)].into();
-    assert_eq!(actions::<ServiceBGPStatus>(&found, &saying, &me()), [Action::Delete("bgp-b".into())]);
+    assert_eq!(
+        actions::<ServiceBGPStatus>(&found, &saying, &me(), &Due::Everything),
+        [Action::Delete("bgp-b".into())]
+    );
 }
 
 #[test]
@@ -82,7 +84,10 @@ fn who_announces_no_more_deletes_only_its_own() {
 fn a_service_announced_to_nobody_has_no_object() {
     let found = objects::<ServiceBGPStatus>(&[("bgp-a", "n1", "web", peers(&["tor"]))]);
     let saying = [(service("web"), peers(&[])), (service("other"), peers(&[]))].into();
-    assert_eq!(actions::<ServiceBGPStatus>(&found, &saying, &me()), [Action::Delete("bgp-a".into())]);
+    assert_eq!(
+        actions::<ServiceBGPStatus>(&found, &saying, &me(), &Due::Everything),
+        [Action::Delete("bgp-a".into())]
+    );
 }
 
 #[test]
@@ -91,23 +96,61 @@ fn what_changes_is_written_to_the_object_that_is_there() {
     let eth1 = Interfaces::Only(["eth1".into()].into());
     let status = ServiceL2Status::status(&me().node, &service("web"), &eth1);
     let written = [Action::Write("l2-a".into(), status)];
-    assert_eq!(actions::<ServiceL2Status>(&found, &[(service("web"), eth1)].into(), &me()), written);
+    assert_eq!(
+        actions::<ServiceL2Status>(&found, &[(service("web"), eth1)].into(), &me(), &Due::Everything),
+        written
+    );
 
     let found = objects::<ServiceBGPStatus>(&[("bgp-a", "n1", "web", peers(&["tor-1"]))]);
     let both = peers(&["tor-2", "tor-1"]);
     let status = ServiceBGPStatus::status(&me().node, &service("web"), &both);
     assert_eq!(status.peers, ["tor-1", "tor-2"], "in alphabetical order");
     let written = [Action::Write("bgp-a".into(), status)];
-    assert_eq!(actions::<ServiceBGPStatus>(&found, &[(service("web"), both)].into(), &me()), written);
+    assert_eq!(
+        actions::<ServiceBGPStatus>(&found, &[(service("web"), both)].into(), &me(), &Due::Everything),
+        written
+    );
+}
+
+#[test]
+fn only_what_is_due_is_looked_at() {
+    let found = l2(&[("l2-a", "n1", "gone"), ("l2-b", "n1", "gone-too"), ("l2-c", "n1", "stays")]);
+    let saying = ["new", "new-too", "stays"].map(|name| (service(name), Interfaces::All)).into();
+    let about = |due: &Due<ServiceKey>| actions::<ServiceL2Status>(&found, &saying, &me(), due);
+    let status = ServiceL2Status::status(&me().node, &service("new"), &Interfaces::All);
+    let mut due = Due::default();
+    assert_eq!((about(&due), due.is_nothing()), (vec![], true));
+    for name in ["gone", "new", "stays", "never-was"] {
+        due.add(&service(name));
+    }
+    let done = [Action::Delete("l2-a".into()), Action::Create(service("new"), status)];
+    assert_eq!((about(&due), due.is_nothing()), (done.into(), false));
+    assert_eq!(about(&Due::Everything).len(), 4);
+}
+
+#[test]
+fn an_object_that_changes_is_due_with_what_it_was_about_and_what_it_is_about() {
+    let mut objects: Table<_, Row<ServiceKey, _>> = Table::default();
+    let mut due = Due::default();
+    let mut happen = |event| {
+        take_in::<ServiceL2Status>(event, &mut objects, &mut due);
+        std::mem::take(&mut due)
+    };
+    let these = |names: &[&str]| Due::These(names.iter().map(|name| service(name)).collect());
+    let one = |subject| l2(&[("l2-a", "n1", subject)]).remove("l2-a").unwrap();
+    assert_eq!(happen(Event::Listed(l2(&[]))), Due::Everything);
+    assert_eq!(happen(Event::Applied("l2-a".into(), one("web"))), these(&["web"]));
+    assert_eq!(happen(Event::Applied("l2-a".into(), one("dns"))), these(&["web", "dns"]));
+    assert_eq!(happen(Event::Deleted("l2-a".into())), these(&["dns"]));
 }
 
 #[test]
 fn what_an_earlier_speaker_of_the_node_left_is_taken_over_and_not_made_anew() {
     let mut found = l2(&[("l2-a", "n1", "web")]);
-    found.get_mut("l2-a").unwrap().owners = vec![pod("before")];
+    found.get_mut("l2-a").unwrap().owners = [pod("before")].into();
     let owners = vec![pod("before"), pod("mine")];
     assert_eq!(done_on_layer2(&found, &["web"]), [Action::Own("l2-a".into(), owners.clone())]);
-    found.get_mut("l2-a").unwrap().owners = owners;
+    found.get_mut("l2-a").unwrap().owners = owners.into();
     assert_eq!(done_on_layer2(&found, &["web"]), [], "two pods that overlap do not fight over it");
 }
 
@@ -131,21 +174,21 @@ fn an_object_is_made_with_labels_owner_and_a_name_of_its_kind() {
 #[test]
 fn an_object_without_all_labels_is_nobodys() {
     let mut made: ServiceBGPStatus = object(&me(), &service("web"));
-    assert!(row(&made).is_some());
+    assert!(row(&made, &Owners::default()).is_some());
     for missing in ["metallb.io/node", "metallb.io/service-name", "metallb.io/service-namespace"] {
         let mut without = made.clone();
         without.labels_mut().remove(missing);
-        assert!(row(&without).is_none(), "{missing}");
+        assert!(row(&without, &Owners::default()).is_none(), "{missing}");
     }
     made.metadata.labels = None;
-    assert!(row(&made).is_none());
+    assert!(row(&made, &Owners::default()).is_none());
 }
 
 #[test]
 fn what_somebody_deletes_is_not_made_again_at_once() {
     let create = Action::Create(service("web"), ServiceBGPStatus::default().status.unwrap_or_default());
     let mut created = BTreeMap::new();
-    assert!(!is_premature::<ServiceBGPStatus>(&create, &mut created));
-    assert!(is_premature::<ServiceBGPStatus>(&create, &mut created));
-    assert!(!is_premature::<ServiceBGPStatus>(&Action::Delete("bgp-a".into()), &mut created));
+    assert_eq!(premature::<ServiceBGPStatus>(&create, &mut created), None);
+    assert_eq!(premature::<ServiceBGPStatus>(&create, &mut created), Some(&service("web")));
+    assert_eq!(premature::<ServiceBGPStatus>(&Action::Delete("bgp-a".into()), &mut created), None);
 }

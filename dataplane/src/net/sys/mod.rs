@@ -1,6 +1,7 @@
 //! System calls that no library wraps safely. Each unsafe block says why it is sound.
 #![allow(unsafe_code)]
 
+pub mod heap;
 pub mod packet;
 pub mod tcp;
 

@@ -5,9 +5,11 @@ use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use metallb_core::config::Peer;
+use metallb_core::few::{FewMap, FewSet};
 use metallb_core::names::{PeerName, ServiceKey};
 use metallb_core::plan::{Departure, PeerChanges, RoutePlanner, Touched, World, peers};
 use metallb_core::refusal::HOSTNAME;
+use metallb_core::shared::SharedMap;
 
 use super::told::{News, Protocol, Told, Verdicts};
 use crate::kube::configuration::Configuration;
@@ -26,7 +28,7 @@ pub struct Decided {
 }
 
 /// The peers that hear of a service from this node.
-pub type Heard = BTreeMap<ServiceKey, BTreeSet<PeerName>>;
+pub type Heard = SharedMap<ServiceKey, FewSet<PeerName>>;
 
 /// The routes of this node, and what was said of them.
 #[derive(Debug)]
@@ -154,7 +156,7 @@ impl Routing {
         let changed = std::mem::take(&mut self.untold);
         let planner = &self.planner;
         let verdicts = |address: IpAddr| -> Verdicts {
-            let verdicts = planner.verdicts().get(&address).into_iter().flatten();
+            let verdicts = planner.verdicts().get(&address).into_iter().flat_map(FewMap::iter);
             let told =
                 |verdict: &metallb_core::plan::Verdict| verdict.as_ref().map(|_| ()).map_err(Clone::clone);
             verdicts.map(|(service, verdict)| (service.clone(), told(verdict))).collect()
@@ -166,7 +168,7 @@ impl Routing {
             return (news, None);
         }
         let affected: BTreeSet<ServiceKey> = if all {
-            let heard = self.heard.iter().flat_map(BTreeMap::keys);
+            let heard = self.heard.iter().flat_map(SharedMap::keys);
             heard.cloned().chain(world.services().map(|(service, _)| service.clone())).collect()
         } else {
             let gone = news.withdrawn.iter().map(|(service, _)| service);

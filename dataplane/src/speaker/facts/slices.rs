@@ -1,7 +1,9 @@
 //! The EndpointSlices, by the service they belong to: a service has several, and a slice can change hands.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use metallb_core::few::FewSet;
 use metallb_core::names::ServiceKey;
 use metallb_core::plan::Endpoints;
 use metallb_core::table::{Event, Table};
@@ -9,19 +11,22 @@ use metallb_process::watch::ObjectKey;
 
 use metallb_crds::cluster::endpoints::{Slice, merge};
 
+/// Shared by all that is known of a slice: there may be more of them than services.
+type SliceKey = Arc<ObjectKey>;
+
 /// All slices, indexed by service.
 #[derive(Debug, Default)]
 pub struct Slices {
-    all: Table<ObjectKey, Slice>,
-    owner: BTreeMap<ObjectKey, ServiceKey>,
-    of: BTreeMap<ServiceKey, BTreeSet<ObjectKey>>,
+    all: Table<SliceKey, Slice>,
+    owner: BTreeMap<SliceKey, ServiceKey>,
+    of: BTreeMap<ServiceKey, FewSet<SliceKey>>,
 }
 
 impl Slices {
     /// Takes in a change. The services whose endpoints may now be different.
     pub fn reduce(&mut self, event: Event<ObjectKey, Slice>) -> BTreeSet<ServiceKey> {
         let mut services = BTreeSet::new();
-        for key in self.all.reduce(event) {
+        for key in self.all.reduce(event.map_keys(Arc::new)) {
             if let Some(service) = self.owner.remove(&key) {
                 if let Some(slices) = self.of.get_mut(&service) {
                     slices.remove(&key);

@@ -29,7 +29,7 @@ fn vip() -> IpAddr {
 
 fn row(addresses: &[&str]) -> Row {
     let addresses = addresses.iter().map(|text| text.parse().unwrap()).collect();
-    Row { service: Service { addresses, ..Service::default() }, reference: ObjectReference::default() }
+    Row { service: Service { addresses, ..Service::default() }.into(), uid: None }
 }
 
 fn slice(service: &str) -> Slice {

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::ObjectReference;
+use metallb_core::few::{FewMap, FewSet};
 use metallb_core::names::{NodeName, ServiceKey};
 use metallb_core::refusal::{AnnouncementRefusal, Refusal};
 use metallb_process::events::{Happening, Severity};
 
 /// Why each service that has an address is not announced at it, or that it is.
-pub type Verdicts = BTreeMap<ServiceKey, Result<(), AnnouncementRefusal>>;
+pub type Verdicts = FewMap<ServiceKey, Result<(), AnnouncementRefusal>>;
 
 /// How an address is announced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,7 +50,7 @@ pub struct Told {
     protocol: Protocol,
     verdicts: BTreeMap<IpAddr, Verdicts>,
     /// The addresses of each service that are announced from here.
-    served: BTreeMap<ServiceKey, BTreeSet<IpAddr>>,
+    served: BTreeMap<ServiceKey, FewSet<IpAddr>>,
 }
 
 impl Told {

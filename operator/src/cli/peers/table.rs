@@ -3,7 +3,7 @@
 use k8s_openapi::jiff::Timestamp;
 use metallb_crds::{BFDSession, BFDState, BGPFamily, BGPPrefixes, BGPSession, BGPSessionError, BGPState};
 
-use super::super::output::table;
+use super::super::output::{age, or_dash, table};
 use super::{Peers, Row};
 
 /// Room for an error where nothing is to wrap on a common screen.
@@ -94,10 +94,6 @@ fn summary(peers: &Peers) -> String {
     format!("sessions that should be up: {}, up: {up}\n", expected.count())
 }
 
-fn or_dash(text: Option<String>) -> String {
-    text.filter(|text| !text.is_empty()).unwrap_or_else(|| "-".to_owned())
-}
-
 fn address(row: &Row) -> String {
     let Some(session) = &row.session else { return or_dash(row.configured_address.clone()) };
     let host = match (&session.address, &session.interface) {
@@ -183,25 +179,4 @@ fn cut(message: &str) -> String {
     }
     let kept: String = message.chars().take(SHORT - 1).collect();
     format!("{}…", kept.trim_end())
-}
-
-/// As kubectl tells ages. What is in the future, by another clock, is now.
-fn age(since: Timestamp, now: Timestamp) -> String {
-    let seconds = now.as_second().saturating_sub(since.as_second()).max(0);
-    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
-    if seconds < 120 {
-        format!("{seconds}s")
-    } else if minutes < 10 {
-        format!("{minutes}m{}s", seconds % 60)
-    } else if hours < 3 {
-        format!("{minutes}m")
-    } else if hours < 8 {
-        format!("{hours}h{}m", minutes % 60)
-    } else if hours < 48 {
-        format!("{hours}h")
-    } else if days < 8 {
-        format!("{days}d{}h", hours % 24)
-    } else {
-        format!("{days}d")
-    }
 }

@@ -99,7 +99,7 @@ async fn main() -> anyhow::Result<()> {
         report["baseline"] = Value::from(makes);
     }
     if [Part::Memory, Part::Silence, Part::Load].iter().any(|part| parts.contains(part)) {
-        let mut paths = Paths::start(&site, &args.speaker, COMPARED, log).await?;
+        let paths = Paths::start(&site, &args.speaker, COMPARED, log).await?;
         if parts.contains(&Part::Memory) {
             report["memory"] = paths.memory().await?;
         }

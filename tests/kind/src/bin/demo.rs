@@ -144,6 +144,7 @@ async fn bgp_act(story: &Story, cluster: &Cluster, metallb: &Installation) -> an
     let address = metallb.address(&service).await;
     let nodes = cluster.nodes();
     bgp::paths(&router, address, nodes.len()).await;
+    bgp::watched(&router, nodes.len()).await;
     story.tell(&format!(
         "Service routed has {address}, and the router a path to it over each of {} nodes",
         nodes.len()

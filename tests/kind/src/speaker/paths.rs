@@ -37,20 +37,13 @@ pub struct Paths<'s> {
     tap: Tap,
     prefixes: usize,
     _passage: Passage,
-    world: World,
-    site: &'s Site,
-    program: &'s Path,
-    log: Option<&'s Path>,
+    _world: World,
+    _site: &'s Site,
 }
 
 impl<'s> Paths<'s> {
     /// Starts it all with that many prefixes.
-    pub async fn start(
-        site: &'s Site,
-        program: &'s Path,
-        prefixes: usize,
-        log: Option<&'s Path>,
-    ) -> Result<Self> {
+    pub async fn start(site: &'s Site, program: &Path, prefixes: usize, log: Option<&Path>) -> Result<Self> {
         eprintln!("bench: BFD: preparing {prefixes} services and four routers");
         let world = World::with(prefixes, Some(INTERVALS)).await?;
         let passage = Passage::open(&site.node, &world.url())?;
@@ -66,7 +59,7 @@ impl<'s> Paths<'s> {
             routers.push(Router::start(make, host, config).await?);
         }
         let speaker = Speaker::start(program, &site.node, &world, log)?;
-        let paths = Self { routers, speaker, tap, prefixes, _passage: passage, world, site, program, log };
+        let paths = Self { routers, speaker, tap, prefixes, _passage: passage, _world: world, _site: site };
         paths.until_whole().await;
         Ok(paths)
     }
@@ -84,7 +77,7 @@ impl<'s> Paths<'s> {
 
     /// Silences all routers at once, and then the speaker, `rounds` times each. Times are from the last BFD packet of who
     /// was silenced to the first packet that shows that the other end knows: BFD's, or BGP's farewell.
-    pub async fn silence(&mut self, rounds: usize) -> Result<Value> {
+    pub async fn silence(&self, rounds: usize) -> Result<Value> {
         let (mut ours, mut theirs) = (vec![Vec::new(); 4], vec![Vec::new(); 4]);
         for round in 1..=rounds {
             eprintln!("bench: BFD: silence, round {round} of {rounds}");
@@ -94,7 +87,7 @@ impl<'s> Paths<'s> {
             let noticed = self.noticed(mark, routers).await;
             self.routers.iter().for_each(Router::thaw);
             ours.iter_mut().zip(noticed).for_each(|(all, one)| all.push(one));
-            self.begin_anew().await?;
+            self.until_whole().await;
 
             let speaker = |router| Ends { from: NODE, to: router };
             let mark = self.heard(speaker).await;
@@ -102,7 +95,7 @@ impl<'s> Paths<'s> {
             let noticed = self.noticed(mark, speaker).await;
             self.speaker.thaw()?;
             theirs.iter_mut().zip(noticed).for_each(|(all, one)| all.push(one));
-            self.begin_anew().await?;
+            self.until_whole().await;
         }
         let each = self.routers.iter().zip(INTERVALS).zip(ours).zip(theirs);
         let each = each.map(|(((router, interval), ours), theirs)| {
@@ -121,17 +114,6 @@ impl<'s> Paths<'s> {
         const QUIET: Duration = Duration::from_secs(1);
         let idle = "the speaker has nothing left to do";
         eventually(PATIENCE, idle, async || self.tap.quiet(What::Api, QUIET)).await;
-    }
-
-    /// Another speaker takes the place of this one. The same one, its sessions broken five or six times in a row, had one
-    /// of them still down after three minutes. Its growing waits between attempts are a likely cause, and not a proven one:
-    /// how sessions come back is not measured here.
-    async fn begin_anew(&mut self) -> Result<()> {
-        self.speaker.end();
-        self.speaker = Speaker::start(self.program, &self.site.node, &self.world, self.log)?;
-        self.until_whole().await;
-        self.idle().await;
-        Ok(())
     }
 
     /// A mark after which everybody who is about to be silenced has been heard: the last packet before the silence is

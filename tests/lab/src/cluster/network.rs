@@ -86,6 +86,12 @@ pub(super) async fn plug(layout: &Layout, host: &str) -> Result<()> {
     ip(Some((layout, LAN)), &format!("link set dev p-{host} master br0 up\n")).await
 }
 
+/// The far end of a host's cable goes dead or comes back: the host sees it lose its carrier.
+pub(super) async fn set_carrier(layout: &Layout, host: &str, on: bool) -> Result<()> {
+    let state = if on { "up" } else { "down" };
+    ip(Some((layout, LAN)), &format!("link set dev p-{host} {state}\n")).await
+}
+
 /// Whether a host's cable is in the bridge.
 pub(super) async fn is_plugged(layout: &Layout, host: &str) -> Result<bool> {
     let port = format!("p-{host}");

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use futures::future::try_join_all;
+use nix::sys::signal::Signal;
 
 use super::state::Progress;
 use super::{Cluster, layout, network, node, up};
@@ -62,5 +63,26 @@ impl Cluster {
     pub async fn plug(&self, host: &str) -> Result<()> {
         self.site.layout.check_host(host)?;
         network::plug(&self.site.layout, host).await
+    }
+
+    /// The far end of a host's cable goes dead: the host sees that it has no carrier.
+    pub async fn lose_carrier(&self, host: &str) -> Result<()> {
+        self.site.layout.check_host(host)?;
+        network::set_carrier(&self.site.layout, host, false).await
+    }
+
+    /// It comes back.
+    pub async fn regain_carrier(&self, host: &str) -> Result<()> {
+        self.site.layout.check_host(host)?;
+        network::set_carrier(&self.site.layout, host, true).await
+    }
+
+    /// A server of the control plane (`kube-apiserver`, `etcd`, …) stands still, or goes on.
+    pub fn freeze(&self, server: &str, still: bool) -> Result<()> {
+        let state = self.site.ledger()?.read();
+        let process = state.processes.get(server);
+        let process = process.with_context(|| format!("{server} is no server of the control plane"))?;
+        process.signal(if still { Signal::SIGSTOP } else { Signal::SIGCONT });
+        Ok(())
     }
 }

@@ -1,6 +1,8 @@
-//! The session: inputs to outputs. The steps of the state machine are in `steps`, messages in `messages`.
+//! The session: inputs to outputs. The steps of the state machine are in `steps`, messages in `messages`, and what a way
+//! that is there again means in `path`.
 
 mod messages;
+mod path;
 mod steps;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -87,7 +89,7 @@ pub enum Input<'a> {
         /// What the system says of it, where that is more than "closed".
         text: Option<String>,
     },
-    /// BFD, or the link, says that the router can be reached again: connect at once.
+    /// BFD, or the link, says that the router can be reached again: connect at once, and do not give up soon.
     PathUp,
     /// These are all routes that are wanted. Until this was said once no End-of-RIB is sent: a router would drop what it
     /// kept over a restart.
@@ -133,6 +135,8 @@ pub struct Session {
     dialled: u64,
     /// In a row.
     failures: u32,
+    /// The path came up a while ago.
+    eager_until: Option<Instant>,
     up_since: Option<Instant>,
     ever_up: bool,
     /// Send the next OPEN without capabilities: the router refused one that had some.
@@ -157,6 +161,7 @@ impl Session {
             rival: None,
             dialled: 0,
             failures: 0,
+            eager_until: None,
             up_since: None,
             ever_up: false,
             bare: false,
@@ -196,11 +201,7 @@ impl Session {
                     self.fails(now, connection, failure);
                 }
             }
-            Input::PathUp => {
-                if matches!(self.main.state, State::Idle | State::Active) && self.main.due.attempt.is_some() {
-                    self.main.due.attempt = Some(now);
-                }
-            }
+            Input::PathUp => self.path_up(now),
             Input::Routes(routes) => self.adverts.want_all(&routes),
             Input::Changes(changes) => {
                 for (prefix, attributes) in changes {

@@ -130,6 +130,67 @@ fn when_the_path_is_there_again_nobody_waits() {
     assert_eq!(lab.states(), [State::Established; 2]);
 }
 
+/// BFD is back before BGP is: what the first attempt meets is still busy with the session before.
+#[test]
+fn when_the_path_is_there_again_and_the_router_is_not_ready_it_is_asked_again_soon() {
+    for connect_time in [None, ConnectTime::new(seconds(120))] {
+        let mut ours = settings(64_512, 64_513);
+        ours.retry.connect_time = connect_time;
+        let mut lab = Lab::ready(ours, settings(64_513, 64_512));
+        lab.nodes[ROUTER].listens = false;
+        lab.input(US, Input::Start);
+        lab.run_for(seconds(300));
+        lab.input(US, Input::PathUp);
+        lab.run_for(seconds(1) / 2);
+        lab.nodes[ROUTER].listens = true;
+        lab.input(ROUTER, Input::Start);
+        lab.run_for(seconds(2));
+        assert_eq!(lab.states(), [State::Established; 2], "{connect_time:?}");
+    }
+}
+
+#[test]
+fn when_the_path_is_there_again_a_connection_that_was_asked_for_before_is_asked_for_anew() {
+    let mut lab = Lab::ready(settings(64_512, 64_513), settings(64_513, 64_512));
+    lab.link = false;
+    lab.input(US, Input::Start);
+    lab.run_for(seconds(3));
+    lab.link = true;
+    lab.input(ROUTER, Input::Start);
+    lab.run_for(DELAY);
+    lab.input(US, Input::PathUp);
+    lab.run_for(seconds(2));
+    assert_eq!(lab.states(), [State::Established; 2]);
+}
+
+#[test]
+fn when_the_path_is_there_again_a_connection_that_was_just_asked_for_is_waited_for() {
+    let mut lab = Lab::ready(settings(64_512, 64_513), settings(64_513, 64_512));
+    lab.start();
+    lab.input(US, Input::PathUp);
+    lab.run_for(seconds(1));
+    assert_eq!(lab.states(), [State::Established; 2]);
+    assert_eq!(lab.failures(US), []);
+}
+
+/// The kernel of a router that hung took the connection, and the router began anew without it.
+#[test]
+fn when_the_path_is_there_again_a_connection_on_which_nobody_answers_is_soon_given_up() {
+    let mut lab = Lab::ready(settings(64_512, 64_513), settings(64_513, 64_512));
+    lab.input(US, Input::Start);
+    lab.link = false;
+    lab.pretend(US);
+    lab.run_for(seconds(60));
+    assert_eq!(lab.states()[US], State::OpenSent, "for that alone it may take long");
+    lab.link = true;
+    lab.input(ROUTER, Input::Start);
+    lab.run_for(DELAY);
+    lab.input(US, Input::PathUp);
+    lab.run_for(seconds(12));
+    assert_eq!(codes(&lab.failures(US)), ["hold-timer-expired"]);
+    assert_eq!(lab.states(), [State::Established; 2]);
+}
+
 #[test]
 fn of_two_connections_at_once_both_sides_keep_the_same() {
     for (ours, theirs) in [(64_512, 64_513), (64_513, 64_512), (64_512, 64_512)] {

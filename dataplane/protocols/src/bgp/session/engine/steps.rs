@@ -86,7 +86,10 @@ impl Session {
         match action {
             Action::Dial => self.dial(now, which),
             Action::AwaitRetry => {
-                let wait = self.settings.retry.after_connecting(self.failures);
+                let retry = &self.settings.retry;
+                let eager = self.eager_until.is_some_and(|until| now < until);
+                let patient = retry.after_connecting(self.failures);
+                let wait = if eager { patient.min(retry.after(self.failures)) } else { patient };
                 self.wait(now, which, wait);
             }
             Action::BackOff => {

@@ -1,0 +1,322 @@
+//! Address conflicts (RFC 5227): another station has an address that is announced here. It is looked for when an address moved
+//! here, beside announcing it and never before, and whoever claims it later is noticed too.
+//!
+//! Stations of the cluster's own nodes are no conflict: while an address moves, the node that had it still answers for it. Nobody
+//! knows their stations, so when an unknown one claims an address, all nodes are asked for theirs; a station that is
+//! none of theirs is a conflict.
+//!
+//! Under [`Policy::ProbeFirst`] an address that no node of the cluster had before is only announced once nobody answered for
+//! it ([`Conflicts::is_held`]).
+//!
+//! Not here: how it is asked ([`crate::arp`], [`crate::ndp`]), and what people are told. Start at [`Conflicts::handle_input`].
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use crate::ethernet::Mac;
+
+#[cfg(test)]
+mod tests;
+
+/// How often it is asked whether somebody has an address (RFC 5227 §1.1, `PROBE_NUM`).
+pub const PROBES: u8 = 3;
+/// Between two of those questions (between `PROBE_MIN` and `PROBE_MAX`).
+pub const PROBE_INTERVAL: Duration = Duration::from_millis(1100);
+/// How long the answer to the last one may take.
+pub const ANNOUNCE_WAIT: Duration = Duration::from_secs(1);
+/// While there is a conflict, it is asked this often whether there still is.
+pub const RECHECK: Duration = Duration::from_secs(30);
+/// Without a claim for so long it is over: three questions have had no answer.
+pub const OVER_AFTER: Duration = Duration::from_secs(95);
+/// Between two rounds of asking all nodes: who invents stations must not make this one shout.
+pub const ROUND_INTERVAL: Duration = Duration::from_secs(5);
+/// Questions asked in one go, and how long after that the next go of a round is.
+const GO: usize = 16;
+const GO_INTERVAL: Duration = Duration::from_millis(5);
+/// How long nodes may take to answer, once the last one was asked. They are asked twice.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// A node keeps its station that long. Cards are replaced, addresses of nodes are used again.
+const KNOWN_FOR: Duration = Duration::from_mins(10);
+/// Unknown stations that are remembered until the next round. Who invents more is passed over.
+const SUSPECTS: usize = 64;
+/// Addresses with a conflict. Beyond that the network is wrong as a whole, and has been told of.
+const CONFLICTS: usize = 256;
+
+/// What is done before an address is announced.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Policy {
+    /// It is announced at once, and a conflict is told of.
+    #[default]
+    Announce,
+    /// An address that no node of the cluster had before is announced once nobody answered for it.
+    ProbeFirst,
+}
+
+/// What happens.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// Time passed; due at [`Conflicts::poll_timeout`].
+    Tick,
+    /// The addresses of the cluster's other nodes, by which they are asked.
+    Nodes(&'a BTreeSet<IpAddr>),
+    /// An address moved here.
+    Begun {
+        /// The address.
+        address: IpAddr,
+        /// No node of the cluster had it before.
+        is_new: bool,
+    },
+    /// An address is no longer here.
+    Ended(IpAddr),
+    /// A station says that it has an address which is announced here, or is to be.
+    Claimed {
+        /// By index.
+        interface: u32,
+        /// The address.
+        address: IpAddr,
+        /// The station.
+        by: Mac,
+    },
+    /// A node says which station it has.
+    Heard {
+        /// The node's address.
+        node: IpAddr,
+        /// The station.
+        station: Mac,
+    },
+}
+
+/// What follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// Ask who has this address of a node.
+    AskNode(IpAddr),
+    /// Ask who else has this address of a service.
+    Probe(IpAddr),
+    /// A station that is none of the cluster's has the address.
+    Conflict {
+        /// The address.
+        address: IpAddr,
+        /// Where it was heard, by index.
+        interface: u32,
+        /// The station.
+        by: Mac,
+    },
+    /// Nobody else has the address any more.
+    Over(IpAddr),
+    /// The address was held back, and is so no more.
+    Released(IpAddr),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Probing {
+    left: u8,
+    next: Instant,
+    holds: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    by: Mac,
+    last: Instant,
+    next_probe: Instant,
+}
+
+/// All nodes are asked for their stations.
+#[derive(Clone, Debug)]
+struct Round {
+    to_ask: VecDeque<IpAddr>,
+    next: Instant,
+    /// Stations about which it decides.
+    about: BTreeMap<(Mac, IpAddr), u32>,
+}
+
+/// Who else has the addresses that are here.
+#[derive(Clone, Debug, Default)]
+pub struct Conflicts {
+    policy: Policy,
+    nodes: BTreeSet<IpAddr>,
+    /// Stations of nodes, until when.
+    stations: BTreeMap<Mac, Instant>,
+    here: BTreeSet<IpAddr>,
+    probing: BTreeMap<IpAddr, Probing>,
+    /// The same by when they are due.
+    due: BTreeSet<(Instant, IpAddr)>,
+    /// Unknown stations, what they claim and where that was heard.
+    suspects: BTreeMap<(Mac, IpAddr), u32>,
+    round: Option<Round>,
+    next_round: Option<Instant>,
+    contested: BTreeMap<IpAddr, Known>,
+    outputs: VecDeque<Output>,
+}
+
+impl Conflicts {
+    /// None known.
+    pub fn new(policy: Policy) -> Self {
+        Self { policy, ..Self::default() }
+    }
+
+    /// Is the address here, and not to be announced yet?
+    pub fn is_held(&self, address: IpAddr) -> bool {
+        self.probing.get(&address).is_some_and(|probing| probing.holds)
+    }
+
+    /// Are nodes asked for this address of theirs?
+    pub fn asks_for(&self, address: IpAddr) -> bool {
+        self.round.is_some() && self.nodes.contains(&address)
+    }
+
+    /// Takes in what happened. Drain [`Self::poll_output`] afterwards.
+    pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
+        match input {
+            Input::Nodes(nodes) => self.nodes.clone_from(nodes),
+            Input::Begun { address, is_new } => {
+                self.here.insert(address);
+                let holds = is_new && self.policy == Policy::ProbeFirst;
+                self.probe_at(now, address, Probing { left: PROBES, next: now, holds });
+            }
+            Input::Ended(address) => self.end(address),
+            Input::Claimed { interface, address, by } => self.claimed(now, interface, address, by),
+            Input::Heard { node, station } if self.nodes.contains(&node) => {
+                self.stations.insert(station, now + KNOWN_FOR);
+            }
+            Input::Tick | Input::Heard { .. } => {}
+        }
+        self.pass_time(now);
+    }
+
+    /// What follows, in order.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`Input::Tick`] is due. `None`: not before something happens.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let probes = self.due.first().map(|(due, _)| *due).into_iter();
+        let conflicts = self.contested.values().map(|known| known.next_probe.min(known.last + OVER_AFTER));
+        let round = self.round.as_ref().map(|round| round.next).or(self.next_round);
+        probes.chain(conflicts).chain(round).min()
+    }
+
+    fn end(&mut self, address: IpAddr) {
+        self.here.remove(&address);
+        self.forget_probing(address);
+        self.suspects.retain(|(_, claimed), _| *claimed != address);
+        if let Some(round) = &mut self.round {
+            round.about.retain(|(_, claimed), _| *claimed != address);
+        }
+        if self.contested.remove(&address).is_some() {
+            self.outputs.push_back(Output::Over(address));
+        }
+    }
+
+    fn claimed(&mut self, now: Instant, interface: u32, address: IpAddr, by: Mac) {
+        if !self.here.contains(&address) {
+            return;
+        }
+        self.stations.retain(|_, until| now < *until);
+        if let Some(known) = self.contested.get_mut(&address).filter(|known| known.by == by) {
+            known.last = now;
+            return;
+        }
+        if self.stations.contains_key(&by) || self.suspects.len() >= SUSPECTS {
+            return;
+        }
+        if self.round.as_ref().is_some_and(|round| round.about.contains_key(&(by, address))) {
+            return;
+        }
+        self.suspects.insert((by, address), interface);
+        if self.round.is_none() {
+            self.next_round.get_or_insert(now);
+        }
+    }
+
+    fn pass_time(&mut self, now: Instant) {
+        self.pass_round(now);
+        self.pass_probes(now);
+        let over = self.contested.extract_if(.., |_, known| known.last + OVER_AFTER <= now);
+        for (address, _) in over.collect::<Vec<_>>() {
+            self.outputs.push_back(Output::Over(address));
+            self.release(address);
+        }
+        for (address, known) in self.contested.iter_mut().filter(|(_, known)| known.next_probe <= now) {
+            known.next_probe = now + RECHECK;
+            self.outputs.push_back(Output::Probe(*address));
+        }
+    }
+
+    fn pass_probes(&mut self, now: Instant) {
+        for _ in 0..GO {
+            let Some((_, address)) = self.due.first().copied().filter(|(due, _)| *due <= now) else { return };
+            let Some(probing) = self.probing.get(&address).copied() else {
+                self.due.pop_first();
+                continue;
+            };
+            match probing.left.checked_sub(1) {
+                Some(left) => {
+                    self.outputs.push_back(Output::Probe(address));
+                    let wait = if left == 0 { ANNOUNCE_WAIT } else { PROBE_INTERVAL };
+                    self.probe_at(now + wait, address, Probing { left, ..probing });
+                }
+                // Who answered is being found out.
+                None if self.is_suspected(address) => self.probe_at(now + PATIENCE, address, probing),
+                // The conflict's own questions find out when it is over.
+                None if probing.holds && self.contested.contains_key(&address) => {
+                    self.probe_at(now + RECHECK, address, probing);
+                }
+                None => self.release(address),
+            }
+        }
+    }
+
+    fn probe_at(&mut self, next: Instant, address: IpAddr, probing: Probing) {
+        self.forget_probing(address);
+        self.probing.insert(address, Probing { next, ..probing });
+        self.due.insert((next, address));
+    }
+
+    fn forget_probing(&mut self, address: IpAddr) -> Option<Probing> {
+        let probing = self.probing.remove(&address)?;
+        self.due.remove(&(probing.next, address));
+        Some(probing)
+    }
+
+    fn is_suspected(&self, address: IpAddr) -> bool {
+        let round = self.round.iter().flat_map(|round| round.about.keys());
+        self.suspects.keys().chain(round).any(|(_, claimed)| *claimed == address)
+    }
+
+    fn release(&mut self, address: IpAddr) {
+        if self.forget_probing(address).is_some_and(|probing| probing.holds) {
+            self.outputs.push_back(Output::Released(address));
+        }
+    }
+
+    fn pass_round(&mut self, now: Instant) {
+        if self.round.is_none() && self.next_round.is_some_and(|due| due <= now) {
+            self.next_round = None;
+            let about = std::mem::take(&mut self.suspects);
+            if !about.is_empty() {
+                let twice = self.nodes.iter().chain(&self.nodes);
+                self.round = Some(Round { to_ask: twice.copied().collect(), next: now, about });
+            }
+        }
+        let Some(round) = self.round.as_mut().filter(|round| round.next <= now) else { return };
+        if !round.to_ask.is_empty() {
+            let go = round.to_ask.len().min(GO);
+            self.outputs.extend(round.to_ask.drain(..go).map(Output::AskNode));
+            round.next = now + if round.to_ask.is_empty() { PATIENCE } else { GO_INTERVAL };
+            return;
+        }
+        let Some(round) = self.round.take() else { return };
+        self.next_round = (!self.suspects.is_empty()).then_some(now + ROUND_INTERVAL);
+        for ((by, address), interface) in round.about {
+            if self.stations.contains_key(&by) || self.contested.len() >= CONFLICTS {
+                continue;
+            }
+            self.contested.insert(address, Known { by, last: now, next_probe: now + RECHECK });
+            self.outputs.push_back(Output::Conflict { address, interface, by });
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Which node announces each address on layer 2, since when, who follows, and why the others do not.
+//!
+//! What speakers report (`ServiceL2Status`) stands beside what the rules say, so that a difference shows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, ensure};
+use k8s_openapi::jiff::Timestamp;
+use metallb_core::names::{NodeName, ServiceKey};
+use metallb_crds::ServiceL2Status;
+use metallb_crds::cluster::service::LoadBalancerClass;
+use metallb_crds::config::parse;
+use serde::Serialize;
+
+use super::allocation::{Allocation, settle_all};
+use super::announcement::Announcements;
+use super::explain::{OnNode, Why};
+use super::inventory::Inventory;
+use super::output::{Answer, age, or_dash, table};
+
+/// Who announces what.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Owners {
+    /// What speakers report is what the rules say.
+    pub settled: bool,
+    /// By address.
+    pub addresses: Vec<Row>,
+    /// What times are told from.
+    #[serde(skip)]
+    now: Timestamp,
+    /// Is the status of the process the verdict?
+    #[serde(skip)]
+    pub check: bool,
+}
+
+/// An address.
+#[derive(Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Row {
+    /// The address.
+    pub address: IpAddr,
+    /// The services that have it.
+    pub services: Vec<String>,
+    /// The node that announces it, by the rules and what is there now.
+    pub owner: Option<String>,
+    /// The nodes that say they announce a service whose first address this is. One, if all is well.
+    pub reported: Vec<Reported>,
+    /// The nodes that may announce it, in the order in which they would; the first is the owner.
+    pub candidates: Vec<String>,
+    /// Why the other nodes do not announce it. Only told of an address that was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<OnNode>,
+}
+
+/// A node that says it announces an address.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(super) struct Reported {
+    /// The node.
+    pub node: String,
+    /// Since when.
+    pub since: Option<Timestamp>,
+}
+
+/// The owners of all addresses, or of `address` alone.
+pub(super) fn owners(
+    inventory: &Inventory,
+    address: Option<IpAddr>,
+    class: &LoadBalancerClass,
+    now: Timestamp,
+) -> anyhow::Result<Owners> {
+    let parsed = parse(&inventory.objects);
+    let allocations = settle_all(inventory, class, &parsed.config.pools);
+    let announcements = Announcements::after(inventory, &parsed.config, &allocations, class);
+    let mut reports = reports(inventory, &allocations);
+    let services = services(&allocations);
+    let mut rows: Vec<Row> = Vec::new();
+    let candidates = announcements.candidates();
+    for (its, candidates) in candidates.into_iter().filter(|(its, _)| address.is_none_or(|only| only == *its))
+    {
+        rows.push(Row {
+            address: its,
+            services: services.get(&its).into_iter().flatten().map(ToString::to_string).collect(),
+            owner: candidates.first().map(ToString::to_string),
+            reported: reports.remove(&its).into_iter().flatten().collect(),
+            candidates: candidates.iter().map(ToString::to_string).collect(),
+            others: address.map(|_| others(&announcements, its, candidates.first())).unwrap_or_default(),
+        });
+    }
+    if let Some(address) = address {
+        ensure!(!rows.is_empty(), "no service of type LoadBalancer has the address {address}");
+    }
+    let settled = !inventory.is_live() || rows.iter().all(Row::is_settled);
+    Ok(Owners { settled, addresses: rows, now, check: false })
+}
+
+/// Reads the address that is asked for.
+pub(super) fn address(text: &str) -> anyhow::Result<IpAddr> {
+    metallb_core::address::parse_address(text)
+        .with_context(|| format!("{text:?} is not an IP address; name one as `kubectl get service` shows it"))
+}
+
+fn services(allocations: &[Allocation]) -> BTreeMap<IpAddr, BTreeSet<&ServiceKey>> {
+    let mut services: BTreeMap<IpAddr, BTreeSet<&ServiceKey>> = BTreeMap::new();
+    for allocation in allocations {
+        for address in &allocation.after {
+            services.entry(*address).or_default().insert(&allocation.service);
+        }
+    }
+    services
+}
+
+/// Of each address that is the first of a service, which nodes say they announce it. Each writes an object of its own when
+/// it takes over.
+fn reports(inventory: &Inventory, allocations: &[Allocation]) -> BTreeMap<IpAddr, BTreeSet<Reported>> {
+    let first = allocations.iter().filter_map(|it| Some((&it.service, *it.before.first()?)));
+    let first: BTreeMap<&ServiceKey, IpAddr> = first.collect();
+    let mut reports: BTreeMap<IpAddr, BTreeSet<Reported>> = BTreeMap::new();
+    let report = |object: &ServiceL2Status| {
+        let status = object.status.as_ref()?;
+        let service = ServiceKey::new(status.service_namespace.as_deref()?, status.service_name.as_deref()?);
+        let since = object.metadata.creation_timestamp.as_ref().map(|time| time.0);
+        Some((*first.get(&service)?, Reported { node: status.node.clone()?, since }))
+    };
+    for (address, reported) in inventory.l2_statuses.iter().filter_map(report) {
+        reports.entry(address).or_default().insert(reported);
+    }
+    reports
+}
+
+fn others(announcements: &Announcements<'_>, address: IpAddr, owner: Option<&NodeName>) -> Vec<OnNode> {
+    let verdicts = announcements.verdicts(address).into_iter().filter(|(node, _)| Some(node) != owner);
+    let refused = verdicts.filter_map(|(node, plan)| {
+        let refusal = plan?.services.values().find_map(|verdict| verdict.as_ref().err().cloned())?;
+        Some(OnNode { node: node.to_string(), refusal: Some(Why::of(&refusal)) })
+    });
+    refused.collect()
+}
+
+impl Row {
+    /// Do speakers say what the rules say? An address that is the first of no service is not reported.
+    fn is_settled(&self) -> bool {
+        match &self.reported[..] {
+            [] => true,
+            [one] => Some(&one.node) == self.owner.as_ref(),
+            [..] => false,
+        }
+    }
+
+    fn since(&self, now: Timestamp) -> String {
+        let reported = self.reported.iter().find(|reported| Some(&reported.node) == self.owner.as_ref());
+        or_dash(reported.and_then(|reported| reported.since).map(|since| age(since, now)))
+    }
+
+    fn note(&self) -> String {
+        if self.is_settled() {
+            return String::new();
+        }
+        let nodes: Vec<&str> = self.reported.iter().map(|reported| reported.node.as_str()).collect();
+        format!("reported by {}", nodes.join(" and "))
+    }
+}
+
+impl Answer for Owners {
+    fn text(&self) -> String {
+        let rows = self.addresses.iter().map(|row| {
+            [
+                row.address.to_string(),
+                or_dash(row.owner.clone()),
+                row.since(self.now),
+                or_dash(row.candidates.get(1).cloned()),
+                row.services.join(","),
+                row.note(),
+            ]
+        });
+        let text = table(["ADDRESS", "OWNER", "SINCE", "NEXT", "SERVICES", "NOTE"], rows);
+        self.with_others(text)
+    }
+
+    fn wide(&self) -> String {
+        let rows = self.addresses.iter().map(|row| {
+            [
+                row.address.to_string(),
+                or_dash(row.owner.clone()),
+                row.since(self.now),
+                row.services.join(","),
+                or_dash(Some(row.candidates.join(","))),
+                row.note(),
+            ]
+        });
+        let text = table(["ADDRESS", "OWNER", "SINCE", "SERVICES", "CANDIDATES", "NOTE"], rows);
+        self.with_others(text)
+    }
+
+    fn exit(&self) -> ExitCode {
+        if self.settled || !self.check { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}
+
+impl Owners {
+    fn with_others(&self, mut text: String) -> String {
+        if text.is_empty() {
+            return "no service of type LoadBalancer has an address, or there is no Node\n".to_owned();
+        }
+        for row in self.addresses.iter().filter(|row| !row.others.is_empty()) {
+            let others = row.others.iter().map(|other| {
+                let why = other.refusal.as_ref();
+                [other.node.clone(), or_dash(why.map(|why| format!("{}; {}", why.sentence, why.fix)))]
+            });
+            text.push('\n');
+            text.push_str(&table(["NODE", "WHY NOT, AND WHAT TO DO"], others));
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,154 @@
+//! `make bench`: what a client notices of each fault on layer 2, as a distribution over many runs on one cluster.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use metallb_lab::Cluster;
+use metallb_scenarios::fault::Fault;
+use metallb_scenarios::installation::{Installation, options};
+use metallb_scenarios::outage::Load;
+use metallb_scenarios::trial::{Trial, Trials};
+use serde_json::{Value, json};
+
+/// Strikes the node that announces an address, again and again, while a client asks for it.
+///
+/// IPv4 and IPv6 take turns. Progress goes to standard error.
+#[derive(Parser)]
+struct Args {
+    /// How often each fault happens
+    #[arg(long, default_value_t = 20)]
+    runs: usize,
+    /// Only faults whose name contains this; may be given several times
+    #[arg(long)]
+    fault: Vec<String>,
+    /// Connections that the client opens each second
+    #[arg(long, default_value_t = 200)]
+    rate: u32,
+    /// Connections that it keeps open
+    #[arg(long, default_value_t = 5)]
+    long_lived: usize,
+    /// How the figures are printed
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+}
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let chosen =
+        |fault: &Fault| args.fault.is_empty() || args.fault.iter().any(|part| fault.name().contains(part));
+    let cluster = Cluster::up(options("bench-faults")?).await?;
+    let metallb = Installation::prepare(&cluster).await?;
+    let trials = Trials::prepare(&cluster, &metallb).await?;
+    let load = Load { rate: args.rate, long_lived: args.long_lived };
+    let mut figures = BTreeMap::new();
+    for fault in Fault::ALL.into_iter().filter(chosen) {
+        let mut of_it = Vec::new();
+        for run in 0..args.runs {
+            let trial = trials.run(fault, trials.addresses[run % 2], load).await?;
+            eprintln!("{} {}/{}: {}", fault.name(), run + 1, args.runs, line(&trial));
+            of_it.push(trial);
+        }
+        figures.insert(fault.name(), Figures::of(&of_it));
+    }
+    match args.output {
+        Format::Json => {
+            let figures: BTreeMap<_, _> = figures.iter().map(|(name, of_it)| (name, of_it.json())).collect();
+            println!("{:#}", json!({ "runs": args.runs, "rate": args.rate, "faults": figures }));
+        }
+        Format::Text => print_table(&figures),
+    }
+    Ok(())
+}
+
+fn line(trial: &Trial) -> String {
+    let Trial { outage, struck, healed, address, .. } = trial;
+    format!(
+        "{address} first answer after {} ms, {} of {} failed, longest gap {} ms, {} of {} open connections broke; \
+         when put right {} of {} failed, longest gap {} ms",
+        outage.as_millis(),
+        struck.failed,
+        struck.failed + struck.answered,
+        struck.longest_gap.as_millis(),
+        struck.broken,
+        struck.broken + struck.kept,
+        healed.failed,
+        healed.failed + healed.answered,
+        healed.longest_gap.as_millis(),
+    )
+}
+
+/// What came of one fault.
+struct Figures {
+    /// From the fault to the first answer, in order.
+    outages: Vec<Duration>,
+    /// The longest times between answers, in order.
+    gaps: Vec<Duration>,
+    asked: usize,
+    failed: usize,
+    open: usize,
+    broken: usize,
+    failed_when_healed: usize,
+}
+
+impl Figures {
+    fn of(trials: &[Trial]) -> Self {
+        let sorted = |mut all: Vec<Duration>| {
+            all.sort();
+            all
+        };
+        let sum = |part: fn(&Trial) -> usize| trials.iter().map(part).sum();
+        Self {
+            outages: sorted(trials.iter().map(|trial| trial.outage).collect()),
+            gaps: sorted(trials.iter().map(|trial| trial.struck.longest_gap).collect()),
+            asked: sum(|trial| trial.struck.answered + trial.struck.failed),
+            failed: sum(|trial| trial.struck.failed),
+            open: sum(|trial| trial.struck.kept + trial.struck.broken),
+            broken: sum(|trial| trial.struck.broken),
+            failed_when_healed: sum(|trial| trial.healed.failed),
+        }
+    }
+
+    fn json(&self) -> Value {
+        let millis = |all: &[Duration]| all.iter().map(Duration::as_millis).collect::<Vec<_>>();
+        json!({
+            "first_answer_ms": millis(&self.outages),
+            "longest_gap_ms": millis(&self.gaps),
+            "requests": self.asked,
+            "failed": self.failed,
+            "open_connections": self.open,
+            "broken": self.broken,
+            "failed_when_put_right": self.failed_when_healed,
+        })
+    }
+}
+
+fn print_table(figures: &BTreeMap<&str, Figures>) {
+    let at = |sorted: &[Duration], share: usize| {
+        let index = (sorted.len() * share / 100).min(sorted.len().saturating_sub(1));
+        sorted.get(index).map_or(0, Duration::as_millis)
+    };
+    println!(
+        "what a client noticed (ms)      first answer: median    p99    max   longest gap: median    max   failed requests   broken connections"
+    );
+    for (name, of_it) in figures {
+        println!(
+            "{name:<30} {:21} {:6} {:6} {:21} {:6} {:>17} {:>20}",
+            at(&of_it.outages, 50),
+            at(&of_it.outages, 99),
+            at(&of_it.outages, 100),
+            at(&of_it.gaps, 50),
+            at(&of_it.gaps, 100),
+            format!("{}/{}", of_it.failed, of_it.asked),
+            format!("{}/{}", of_it.broken, of_it.open),
+        );
+    }
+}

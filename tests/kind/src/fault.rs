@@ -1,0 +1,168 @@
+//! What can go wrong with the node that announces an address, and how it is put right again.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use k8s_openapi::api::core::v1::Node;
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+use metallb_lab::Cluster;
+use serde_json::{Value, json};
+
+use crate::installation::Installation;
+
+/// The port of heartbeats.
+const HEARTBEATS: &str = "7946";
+const EXCLUDED: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
+/// The annotation that stands for leaving, in a MetalLB that is made for these faults.
+pub const LEAVING: &str = "example.org/leaving";
+/// How long a speaker that stands still does so.
+const STILL: Duration = Duration::from_secs(3);
+
+/// Something that happens to the announcing node, its speaker, or what both depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The node loses its power.
+    PowerOff,
+    /// The same, while the API server stands still.
+    PowerOffWithoutApiServer,
+    /// Its cable is dead, and it sees that.
+    CarrierLoss,
+    /// Nothing it sends arrives, and it does not see that: a switch that died, or half a network.
+    Partition,
+    /// Its speaker is killed.
+    Kill,
+    /// Its speaker stands still for three seconds.
+    Stop,
+    /// Speakers do not hear each other, and everything else goes on.
+    HeartbeatsCut,
+    /// All speakers are replaced, one after the other.
+    Rollout,
+    /// The node is labelled: no load balancer is to use it.
+    Exclude,
+    /// The node says that it is about to go.
+    Leave,
+}
+
+impl Fault {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::PowerOff,
+        Self::PowerOffWithoutApiServer,
+        Self::CarrierLoss,
+        Self::Partition,
+        Self::Kill,
+        Self::Stop,
+        Self::HeartbeatsCut,
+        Self::Rollout,
+        Self::Exclude,
+        Self::Leave,
+    ];
+
+    /// As reports call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PowerOff => "power-off",
+            Self::PowerOffWithoutApiServer => "power-off, API server away",
+            Self::CarrierLoss => "carrier loss",
+            Self::Partition => "partition",
+            Self::Kill => "kill -9 of the speaker",
+            Self::Stop => "speaker stands still for 3 s",
+            Self::HeartbeatsCut => "heartbeats cut, LAN intact",
+            Self::Rollout => "rollout of all speakers",
+            Self::Exclude => "node excluded",
+            Self::Leave => "node leaves",
+        }
+    }
+
+    /// Is the network of the node gone, so that what was open through it ends?
+    pub const fn takes_the_network(self) -> bool {
+        match self {
+            Self::PowerOff | Self::PowerOffWithoutApiServer | Self::CarrierLoss | Self::Partition => true,
+            Self::Kill | Self::Stop | Self::HeartbeatsCut | Self::Rollout | Self::Exclude | Self::Leave => {
+                false
+            }
+        }
+    }
+
+    /// Makes it happen to `node`; when it did. Where it ends by itself, returns then.
+    pub async fn strike(
+        self,
+        cluster: &Cluster,
+        metallb: &Installation,
+        node: &str,
+    ) -> anyhow::Result<Instant> {
+        let begun = Instant::now();
+        match self {
+            Self::PowerOff => cluster.power_off(node).await?,
+            Self::PowerOffWithoutApiServer => {
+                cluster.freeze("kube-apiserver", true)?;
+                let begun = Instant::now();
+                cluster.power_off(node).await?;
+                return Ok(begun);
+            }
+            Self::CarrierLoss => cluster.lose_carrier(node).await?,
+            Self::Partition => cluster.unplug(node).await?,
+            Self::Kill => signal(cluster, node, "KILL").await?,
+            Self::Stop => {
+                let still = STILL.as_secs();
+                let script = format!("pkill -STOP -f ^/speaker && sleep {still} && pkill -CONT -f ^/speaker");
+                cluster.host(node).exec(["sh", "-c", &script]).await?.success()?;
+            }
+            Self::HeartbeatsCut => cut(cluster, node, true).await?,
+            Self::Rollout => metallb.roll_speakers_out().await?,
+            Self::Exclude => patch(metallb, node, "labels", EXCLUDED, json!("")).await?,
+            Self::Leave => patch(metallb, node, "annotations", LEAVING, json!("")).await?,
+        }
+        Ok(begun)
+    }
+
+    /// Puts it right.
+    pub async fn heal(self, cluster: &Cluster, metallb: &Installation, node: &str) -> anyhow::Result<()> {
+        match self {
+            Self::PowerOff => cluster.power_on(node).await,
+            Self::PowerOffWithoutApiServer => {
+                cluster.freeze("kube-apiserver", false)?;
+                cluster.power_on(node).await
+            }
+            Self::CarrierLoss => cluster.regain_carrier(node).await,
+            Self::Partition => cluster.plug(node).await,
+            Self::Kill | Self::Stop | Self::Rollout => Ok(()),
+            Self::HeartbeatsCut => cut(cluster, node, false).await,
+            Self::Exclude => patch(metallb, node, "labels", EXCLUDED, Value::Null).await,
+            Self::Leave => patch(metallb, node, "annotations", LEAVING, Value::Null).await,
+        }
+    }
+}
+
+async fn signal(cluster: &Cluster, node: &str, signal: &str) -> anyhow::Result<()> {
+    let command = ["pkill", "--signal", signal, "--full", "^/speaker"];
+    cluster.host(node).exec(command).await?.success().with_context(|| format!("SIG{signal} on {node}"))?;
+    Ok(())
+}
+
+async fn cut(cluster: &Cluster, node: &str, cut: bool) -> anyhow::Result<()> {
+    let table = "add table inet heartbeats_cut;\
+        add chain inet heartbeats_cut in { type filter hook input priority 0; };\
+        add chain inet heartbeats_cut out { type filter hook output priority 0; };";
+    let rules = format!(
+        "{table} add rule inet heartbeats_cut in udp dport {HEARTBEATS} drop;\
+         add rule inet heartbeats_cut out udp dport {HEARTBEATS} drop"
+    );
+    let text = if cut { rules } else { "delete table inet heartbeats_cut".to_owned() };
+    cluster.host(node).exec(["nft", &text]).await?.success()?;
+    Ok(())
+}
+
+async fn patch(
+    metallb: &Installation,
+    node: &str,
+    what: &str,
+    key: &str,
+    value: Value,
+) -> anyhow::Result<()> {
+    let nodes: Api<Node> = Api::all(metallb.admin.client());
+    let patch = Patch::Merge(json!({ "metadata": { what: { key: value } } }));
+    nodes.patch(node, &PatchParams::default(), &patch).await?;
+    Ok(())
+}

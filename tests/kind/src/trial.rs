@@ -1,0 +1,119 @@
+//! One fault, from the first request before it to the last after everything is as it was.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use metallb_lab::{Cluster, Host, eventually, load_balancer};
+use serde_json::json;
+
+use crate::fault::{Fault, LEAVING};
+use crate::installation::Installation;
+use crate::layer2;
+use crate::outage::{Load, Noticed, Watch, ask};
+
+/// Requests before and after what happens: long enough for addresses to be given up by who had them.
+const STEADY: usize = 200;
+
+/// A cluster whose speakers are struck, and an address of each family.
+pub struct Trials<'c> {
+    cluster: &'c Cluster,
+    metallb: &'c Installation,
+    client: Host,
+    /// An IPv4 and an IPv6 address, each served on every node by an endpoint there.
+    pub addresses: [IpAddr; 2],
+}
+
+/// What a client noticed of one.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// What was struck.
+    pub fault: Fault,
+    /// What was asked.
+    pub address: IpAddr,
+    /// From the fault to the first answer to a request that began after it.
+    pub outage: Duration,
+    /// From before the fault until the address was served as long as it takes.
+    pub struck: Noticed,
+    /// While it was put right, until the address was with its node again.
+    pub healed: Noticed,
+}
+
+impl<'c> Trials<'c> {
+    /// Installs what is struck.
+    pub async fn prepare(cluster: &'c Cluster, metallb: &'c Installation) -> anyhow::Result<Self> {
+        metallb.install_operator().await?;
+        // No time to announce that a node goes: there is no router that would hear it.
+        let leaving = json!({ "announceSeconds": 0, "flowSeconds": 0, "annotation": LEAVING });
+        metallb.apply_metallb(&json!({ "logLevel": "debug", "nodeLeaving": leaving })).await?;
+        metallb.pool("lab", &["10.77.0.200-10.77.0.250", "fd77::200-fd77::250"]).await?;
+        metallb.run_hello().await?;
+        let service = load_balancer("struck").for_app("hello").port(80).dual_stack();
+        let service = metallb.user.create_service(service.external_traffic_policy_local()).await?;
+        let addresses = eventually(Duration::from_secs(30), "it has two addresses", async || {
+            let given = metallb.user.ingress_ips(&service).await.ok()?;
+            <[IpAddr; 2]>::try_from(given).ok()
+        })
+        .await;
+        let trials = Self { cluster, metallb, client: cluster.host("client"), addresses };
+        for address in addresses {
+            trials.answers(address).await;
+        }
+        Ok(trials)
+    }
+
+    /// Strikes the node that announces `address`, and puts it right again.
+    pub async fn run(&self, fault: Fault, address: IpAddr, load: Load) -> anyhow::Result<Trial> {
+        self.metallb.available().await;
+        self.answers(address).await;
+        let node = self.announcer(address).await?;
+        let watch = Watch::with(&self.client, address, load);
+        watch.goes_on(STEADY).await;
+        let at = fault.strike(self.cluster, self.metallb, &node).await?;
+        if fault.takes_the_network() || matches!(fault, Fault::Exclude | Fault::Leave) {
+            self.is_at(address, "another node announces it", |announcer| announcer != node).await;
+        }
+        self.answers(address).await;
+        watch.goes_on(STEADY).await;
+        let struck = watch.finish()?;
+        let outage = struck.first_answer_after(at).context("nothing was answered after the fault")?;
+        let watch = Watch::with(&self.client, address, Load { long_lived: 0, ..load });
+        watch.goes_on(STEADY).await;
+        fault.heal(self.cluster, self.metallb, &node).await?;
+        self.is_at(address, "its node announces it again", |announcer| announcer == node).await;
+        watch.goes_on(STEADY).await;
+        Ok(Trial { fault, address, outage, struck, healed: watch.finish()? })
+    }
+
+    async fn answers(&self, address: IpAddr) {
+        let what = format!("{address} answers");
+        eventually(Duration::from_secs(30), &what, async || {
+            self.client.inside(|| ask(address)).unwrap_or_else(Err)
+        })
+        .await;
+    }
+
+    async fn announcer(&self, address: IpAddr) -> anyhow::Result<String> {
+        let station = match address {
+            IpAddr::V4(_) => return layer2::answered_by_one(self.cluster, address).await,
+            IpAddr::V6(address) => layer2::resolve_v6(&self.client, address).await?,
+        };
+        for node in self.cluster.nodes() {
+            if layer2::mac(&self.cluster.host(&node)).await.is_ok_and(|mac| mac == station) {
+                return Ok(node);
+            }
+        }
+        anyhow::bail!("{station}, which answers for {address}, is no node")
+    }
+
+    async fn is_at(&self, address: IpAddr, what: &str, wanted: impl Fn(&str) -> bool) {
+        let what = format!("{address}: {what}");
+        let begun = Instant::now();
+        eventually(Duration::from_mins(1), &what, async || match self.announcer(address).await {
+            Ok(node) if wanted(&node) => Ok(()),
+            Ok(node) => Err(format!("{node} does, after {:?}", begun.elapsed())),
+            Err(error) => Err(error.to_string()),
+        })
+        .await;
+    }
+}
