@@ -1,4 +1,4 @@
-//! The Secret that speakers share. Made once, never changed: speakers read it at their start.
+//! The Secret that speakers share. Made once, and never changed from here; speakers follow whoever changes it.
 
 use anyhow::Context as _;
 use base64::Engine as _;

@@ -30,7 +30,7 @@ pub async fn follow(client: Client, namespace: String, caveats: Caveats) {
     let work = async {
         while let Some(event) = inputs.recv().await {
             found.reduce(event);
-            caveats.say(Source::BgpExtras, found.rows().values().cloned().collect());
+            caveats.say(Source::BgpExtras, found.rows().values().cloned());
         }
     };
     tokio::select! {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use metallb_core::refusal::{FrrRefusal, Refusal as _};
+use metallb_core::refusal::{Caveat, Refusal as _};
 use tokio::sync::watch;
 
 /// Where it was found.
@@ -14,10 +14,14 @@ pub enum Source {
     BgpExtras,
     /// The FRRConfiguration of this node.
     FrrConfiguration,
+    /// The Secret that speakers share.
+    HeartbeatKey,
+    /// The ConfigMap `metallb-memberlist-config`.
+    HeartbeatSettings,
 }
 
 /// All that was found, and stands.
-pub type All = BTreeMap<Source, Vec<FrrRefusal>>;
+pub type All = BTreeMap<Source, Vec<Caveat>>;
 
 /// Where to say it.
 #[derive(Clone, Debug)]
@@ -31,7 +35,8 @@ impl Caveats {
     }
 
     /// From now on, `source` finds this and nothing else. What is new goes to the log.
-    pub fn say(&self, source: Source, mut found: Vec<FrrRefusal>) {
+    pub fn say(&self, source: Source, found: impl IntoIterator<Item: Into<Caveat>>) {
+        let mut found: Vec<Caveat> = found.into_iter().map(Into::into).collect();
         found.sort();
         found.dedup();
         self.0.send_if_modified(|all| {
@@ -51,6 +56,8 @@ impl Caveats {
 
 #[cfg(test)]
 mod tests {
+    use metallb_core::refusal::FrrRefusal;
+
     use super::*;
 
     #[test]
@@ -58,10 +65,10 @@ mod tests {
         let (caveats, mut told) = Caveats::new();
         caveats.say(Source::BgpExtras, vec![FrrRefusal::RawConfiguration]);
         caveats.say(Source::FrrConfiguration, vec![FrrRefusal::NotInstalled]);
-        caveats.say(Source::FrrConfiguration, vec![]);
+        caveats.say(Source::FrrConfiguration, None::<Caveat>);
         assert_eq!(
             *told.borrow_and_update(),
-            All::from([(Source::BgpExtras, vec![FrrRefusal::RawConfiguration])])
+            All::from([(Source::BgpExtras, vec![FrrRefusal::RawConfiguration.into()])])
         );
         caveats.say(Source::BgpExtras, vec![FrrRefusal::RawConfiguration]);
         assert!(!told.has_changed().unwrap(), "saying it again is no news");

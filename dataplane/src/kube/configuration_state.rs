@@ -13,7 +13,7 @@ use kube::api::{Patch, PatchParams};
 use kube::runtime::watcher;
 use kube::{Api, Client};
 use metallb_core::names::NodeName;
-use metallb_core::refusal::{FrrRefusal, ObjectRefusal, Refusal as _};
+use metallb_core::refusal::{Caveat, ObjectRefusal, Refusal as _};
 use metallb_core::table::{Event, Table};
 use metallb_crds::{ConfigurationResult, ConfigurationState, ConfigurationStateStatus};
 use metallb_process::cluster::{self, REQUEST_TIMEOUT};
@@ -94,7 +94,7 @@ impl Verdict {
 
     /// And of what others found, this is not in force either.
     #[must_use]
-    pub fn and<'r>(mut self, refusals: impl Iterator<Item = &'r FrrRefusal>) -> Self {
+    pub fn and<'r>(mut self, refusals: impl Iterator<Item = &'r Caveat>) -> Self {
         self.0.extend(refusals.map(|refusal| format!("configuration error: {}", refusal.explain())));
         self
     }

@@ -47,10 +47,10 @@ pub struct Args {
     /// Labels of the speakers' pods; empty turns heartbeats off, and every node counts as having a speaker
     #[arg(long, env = "METALLB_ML_LABELS", default_value = "")]
     pub ml_labels: String,
-    /// Directory with the Secret that speakers share (file secretkey)
+    /// Directory with the Secret that speakers share (file secretkey): what proves heartbeats; empty: there are none
     #[arg(long, env = "METALLB_ML_SECRET_KEY_PATH", default_value = "")]
     pub ml_secret_key_path: String,
-    /// Accepted for compatibility: upstream's timing for wide networks
+    /// Nodes are on distant networks: heartbeats are five times slower, and so is the detection of a dead node
     #[arg(long, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true",
           value_parser = parse_bool, action = ArgAction::Set)]
     pub ml_wan_config: bool,

@@ -54,7 +54,7 @@ pub enum Input {
     Node(Event<NodeName, Node>),
     /// Of the configuration.
     Configuration(Box<Change>),
-    /// Of a speaker's Pod: its node and its address.
+    /// Of a speaker's Pod.
     Pod(Event<ObjectKey, Peer>),
 }
 
@@ -181,6 +181,8 @@ impl Facts {
                 if !self.pods.reduce(event).is_empty() || self.tables.peers.is_none() {
                     let peers = self.pods.rows().values().map(|peer| (peer.node.clone(), peer.address));
                     self.tables.peers = self.pods.is_listed().then(|| Arc::new(peers.collect()));
+                    let ready = self.pods.rows().values().filter(|peer| peer.ready);
+                    self.tables.ready = Arc::new(ready.map(|peer| peer.node.clone()).collect());
                     self.tables_changed = true;
                 }
             }

@@ -8,42 +8,33 @@
 
 mod driver;
 mod groups;
+mod members;
 mod responder;
 mod responders;
 mod succession;
 mod tables;
 
-use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use metallb_core::names::NodeName;
 use metallb_core::plan::Speakers;
-use metallb_protocols::liveness::{Liveness, Timing};
+use metallb_protocols::liveness::Key;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use tokio::sync::watch;
 
+pub use members::Heartbeats;
 pub use metallb_protocols::announcer::Refresh;
 pub use tables::{Phase, Predecessor, Station, Tables};
 
 use super::metrics::Metrics;
 use driver::Driver;
 use groups::Groups;
-
-/// How heartbeats are exchanged.
-#[derive(Clone, Debug)]
-pub struct Heartbeats {
-    /// Own address.
-    pub address: IpAddr,
-    /// UDP port, the same on every node.
-    pub port: u16,
-    /// Random, different in every life of this speaker.
-    pub boot_id: u64,
-}
+use members::Members;
 
 /// How addresses move.
 #[derive(Clone, Debug)]
@@ -58,9 +49,26 @@ pub struct Pace {
 pub struct Lane {
     tables: Arc<ArcSwap<Tables>>,
     wake: Arc<EventFd>,
+    /// Takes the key of the heartbeats. There are none before the first.
+    pub keys: Keys,
     /// The nodes with a live speaker; `None` until that is known. Closes when the lane ends.
     pub speakers: watch::Receiver<Option<Speakers>>,
     thread: JoinHandle<()>,
+}
+
+/// Where to put the key of the heartbeats, now and whenever the Secret changes.
+#[derive(Clone)]
+pub struct Keys {
+    newest: Arc<ArcSwapOption<Key>>,
+    wake: Arc<EventFd>,
+}
+
+impl Keys {
+    /// From now on, prove who we are with this one.
+    pub fn put(&self, key: Key) {
+        self.newest.store(Some(Arc::new(key)));
+        rouse(&self.wake);
+    }
 }
 
 impl Lane {
@@ -72,29 +80,26 @@ impl Lane {
         metrics: Metrics,
     ) -> anyhow::Result<Self> {
         let (sender, speakers) = watch::channel(heartbeats.is_none().then_some(Speakers::EveryNode));
-        let heartbeats = match heartbeats {
-            Some(heartbeats) => {
-                let liveness = Liveness::new(node, heartbeats.boot_id, Timing::default());
-                Some((open(&heartbeats)?, heartbeats, liveness))
-            }
-            None => None,
-        };
+        let keys = Arc::new(ArcSwapOption::empty());
+        let open =
+            |heartbeats| Members::open(node, heartbeats, keys.clone(), metrics.heartbeats_dropped.clone());
+        let members = heartbeats.map(open).transpose()?;
         let tables = Arc::new(ArcSwap::from_pointee(Tables::default()));
         let wake = Arc::new(EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?);
+        let waking = wake.clone();
         let groups = Groups::start().context("cannot start the thread for multicast groups")?;
-        let driver = Driver::new(tables.clone(), wake.clone(), sender, groups, pace, metrics, heartbeats);
+        let driver = Driver::new(tables.clone(), wake.clone(), sender, groups, pace, metrics, members);
         let thread = std::thread::Builder::new()
             .name("layer2".to_owned())
             .spawn(move || driver.run())
             .context("cannot start the layer 2 thread")?;
-        Ok(Self { tables, wake, speakers, thread })
+        Ok(Self { tables, wake, keys: Keys { newest: keys, wake: waking }, speakers, thread })
     }
 
     /// From now on, work from these tables.
     pub fn publish(&self, tables: Tables) {
         self.tables.store(Arc::new(tables));
-        // Fails only when 2^64 wake-ups are pending, and then it is awake.
-        let _ = nix::unistd::write(self.wake.as_fd(), &1_u64.to_ne_bytes());
+        rouse(&self.wake);
     }
 
     /// Tells the other speakers that this one goes, and ends the thread.
@@ -107,11 +112,7 @@ impl Lane {
     }
 }
 
-fn open(heartbeats: &Heartbeats) -> anyhow::Result<UdpSocket> {
-    let address = SocketAddr::new(heartbeats.address, heartbeats.port);
-    let socket = UdpSocket::bind(address).with_context(|| {
-        format!("cannot exchange heartbeats from {address} (UDP); is the port taken, or the address not on this node?")
-    })?;
-    socket.set_nonblocking(true)?;
-    Ok(socket)
+fn rouse(wake: &EventFd) {
+    // Fails only when 2^64 wake-ups are pending, and then it is awake.
+    let _ = nix::unistd::write(wake.as_fd(), &1_u64.to_ne_bytes());
 }

@@ -9,7 +9,7 @@ pub use announced::Announced;
 
 use crate::observe::ClientMetrics;
 
-/// The speaker's metrics. Names and labels are upstream's.
+/// The speaker's metrics. Names and labels are upstream's, except those that upstream has nothing like.
 #[derive(Clone)]
 pub struct Metrics {
     /// Those that every process has.
@@ -22,16 +22,19 @@ pub struct Metrics {
     pub responses_sent: IntCounterVec,
     /// Frames that tell, unasked, that an address is here.
     pub gratuitous_sent: IntCounterVec,
+    /// Datagrams on the port of the heartbeats that counted for nothing.
+    pub heartbeats_dropped: IntCounterVec,
 }
 
 impl Metrics {
     /// Registers those of `node`.
     pub fn register(registry: &Registry, node: NodeName) -> prometheus::Result<Self> {
-        let counter = |name: &str, help: &str| {
-            let counter = IntCounterVec::new(Opts::new(name, help), &["ip"])?;
+        let counter_of = |name: &str, help: &str, label: &str| {
+            let counter = IntCounterVec::new(Opts::new(name, help), &[label])?;
             registry.register(Box::new(counter.clone()))?;
             Ok::<_, prometheus::Error>(counter)
         };
+        let counter = |name: &str, help: &str| counter_of(name, help, "ip");
         let announced = Announced::new(node)?;
         registry.register(Box::new(announced.clone()))?;
         Ok(Self {
@@ -48,6 +51,11 @@ impl Metrics {
             gratuitous_sent: counter(
                 "metallb_layer2_gratuitous_sent",
                 "Gratuitous ARP frames and unsolicited neighbour advertisements",
+            )?,
+            heartbeats_dropped: counter_of(
+                "metallb_speaker_heartbeats_dropped_total",
+                "Datagrams on the port of the heartbeats that counted for nothing; foreign: upstream's memberlist",
+                "reason",
             )?,
         })
     }

@@ -16,6 +16,8 @@
 //! | [`reporting`] | how the sessions stand, for objects and events |
 //! | [`reports`] | the thread on which such objects are written |
 //! | [`excluded`] | the file that names interfaces to leave alone |
+//! | [`memberlist`] | upstream's settings of memberlist, and what becomes of them |
+//! | [`secret`] | the Secret that speakers share |
 //! | [`metrics`] | what is announced, asked and answered |
 //!
 //! The brain never touches a packet, and the lane never waits for the brain: a plan over ten thousand services delays
@@ -30,11 +32,13 @@ pub mod discovery;
 mod excluded;
 mod facts;
 pub mod lane;
+mod memberlist;
 pub mod metrics;
 mod outlet;
 mod reporting;
 mod reports;
 mod run;
+mod secret;
 mod stopping;
 
 pub use run::run;

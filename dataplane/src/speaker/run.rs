@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::Client;
 use metallb_core::names::NodeName;
+use metallb_core::refusal::HeartbeatRefusal;
 use metallb_process::cluster;
 use metallb_process::events::Recorder;
 use metallb_process::serve::access::Gate;
@@ -15,6 +16,7 @@ use metallb_process::serve::tls::CertificateSource;
 use metallb_process::serve::{guarded, http};
 use metallb_process::shutdown::Shutdown;
 use metallb_protocols::jitter::Jitter;
+use metallb_protocols::liveness::Timing;
 use prometheus::Registry;
 use rand::TryRngCore as _;
 use rand::rngs::OsRng;
@@ -26,11 +28,13 @@ use super::brain::{Context, End, work};
 use super::departure::Pace;
 use super::facts::{Facts, Heard};
 use super::lane::{Heartbeats, Lane, Refresh};
+use super::memberlist::{self, Settings};
 use super::metrics::Metrics;
 use super::outlet::Outlet;
 use super::reports::Reports;
+use super::secret::Secret;
 use super::{bfd, bgp, excluded, lane, reporting};
-use crate::kube::caveats::Caveats;
+use crate::kube::caveats::{Caveats, Source};
 use crate::kube::configuration_state::{self, Component};
 use crate::kube::{
     bgp_extras, bgp_node_status, bgp_session_state, frr_configuration, service_bgp_status, service_l2_status,
@@ -46,7 +50,9 @@ const COMPONENT: &str = "metallb-speaker";
 pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let tls = args.tls.options()?;
     let namespace = cluster::namespace(&args.namespace)?;
-    let heartbeats = heartbeats(&args)?;
+    let Settings { timing, refusal: ignored } =
+        memberlist::read(Path::new(memberlist::FILE), args.ml_wan_config)?;
+    let heartbeats = heartbeats(&args, timing)?;
     let excluded = excluded::read(Path::new(excluded::FILE))?;
     let client = cluster::client(args.kubeconfig.as_deref()).await?;
     let pod = cluster::own_pod(client.clone(), &namespace, &args.pod_name).await?;
@@ -77,6 +83,11 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let speaker_labels = heartbeats.is_some().then(|| args.ml_labels.clone());
     let lane = Lane::start(node.clone(), heartbeats, moving(&args)?, metrics.clone())?;
     let (caveats, to_tell) = Caveats::new();
+    if speaker_labels.is_some() {
+        caveats.say(Source::HeartbeatSettings, ignored);
+        let secret = Secret::read(&args.ml_secret_key_path)?;
+        prove(secret, lane.keys.clone(), caveats.clone());
+    }
     tokio::spawn(bgp_extras::follow(client.clone(), namespace.clone(), caveats.clone()));
     let outlet = match args.bgp_type {
         BgpType::Native | BgpType::Frr | BgpType::FrrK8s => sessions(&args, bgp_metrics, bfd_metrics)?,
@@ -234,23 +245,30 @@ fn frr_k8s(args: &Args, client: &Client, node: &NodeName, own_namespace: &str, c
 }
 
 /// Heartbeats are on when both the address and the labels of the speakers are given, as upstream's memberlist.
-fn heartbeats(args: &Args) -> anyhow::Result<Option<Heartbeats>> {
+fn heartbeats(args: &Args, timing: Timing) -> anyhow::Result<Option<Heartbeats>> {
     if args.ml_bindaddr.is_empty() || args.ml_labels.is_empty() {
         return Ok(None);
-    }
-    if !args.ml_secret_key_path.is_empty() {
-        // Not used yet: heartbeats carry no proof of who sent them. Its absence is an error as upstream, so that a
-        // cluster whose Secret is missing is told now and not by a later version.
-        let file = Path::new(&args.ml_secret_key_path).join("secretkey");
-        std::fs::read(&file)
-            .with_context(|| format!("cannot read the Secret that speakers share: {}", file.display()))?;
     }
     let address = args
         .ml_bindaddr
         .parse()
         .with_context(|| format!("--ml-bindaddr {:?} is not an IP address", args.ml_bindaddr))?;
-    let boot_id = OsRng.try_next_u64().context("the system gives no random bytes")?;
-    Ok(Some(Heartbeats { address, port: args.ml_bindport, boot_id }))
+    let seed = OsRng.try_next_u64().context("the system gives no random bytes")?;
+    Ok(Some(Heartbeats { address, port: args.ml_bindport, seed, timing }))
+}
+
+/// Hands the lane the key of the heartbeats, now and whenever it changes. While there is none, that is told.
+fn prove(secret: Secret, keys: lane::Keys, caveats: Caveats) {
+    let caveat = secret.key().is_none().then_some(HeartbeatRefusal::NoKey);
+    caveats.say(Source::HeartbeatKey, caveat);
+    if let Some(key) = secret.key() {
+        keys.put(key);
+    }
+    let renew = move |key| {
+        keys.put(key);
+        caveats.say(Source::HeartbeatKey, None::<HeartbeatRefusal>);
+    };
+    tokio::spawn(secret.follow(renew));
 }
 
 /// How often neighbours are told of an address that is here.

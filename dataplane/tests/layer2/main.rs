@@ -13,6 +13,7 @@
 mod answers;
 mod client;
 mod flood;
+mod heartbeats;
 mod moves;
 mod node;
 mod site;

@@ -66,6 +66,15 @@ Raw configuration has no effect with any backend. The others are met with `bgpBa
 |---|---|---|
 ";
 
+const HEARTBEATS: &str = "
+## What heartbeats do without
+
+A node announces all the same; see [layer 2](layer2.md).
+
+| code | for example | what to do |
+|---|---|---|
+";
+
 pub(super) fn artifact() -> Artifact {
     let mut text = format!("{MARKDOWN_HEADER}{INTRODUCTION}{CONFIGURATION}");
     for example in examples::all() {
@@ -93,6 +102,8 @@ pub(super) fn artifact() -> Artifact {
     rows(&mut text, &catalogue::announcement());
     text.push_str(FRR);
     rows(&mut text, &catalogue::frr());
+    text.push_str(HEARTBEATS);
+    rows(&mut text, &catalogue::heartbeat());
     Artifact { path: PathBuf::from("docs/refusals.md"), content: text }
 }
 

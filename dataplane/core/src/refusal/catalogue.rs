@@ -4,7 +4,9 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::{AllocationRefusal, AnnouncementRefusal, CannotShare, FrrRefusal, Kind, Unknown};
+use super::{
+    AllocationRefusal, AnnouncementRefusal, CannotShare, FrrRefusal, HeartbeatRefusal, Kind, Unknown,
+};
 use crate::address::Family;
 use crate::names::ServiceKey;
 use crate::plan::Leaving;
@@ -90,6 +92,12 @@ pub fn frr() -> Vec<FrrRefusal> {
     ]
 }
 
+/// Why heartbeats are not as somebody wants them: every code.
+pub fn heartbeat() -> Vec<HeartbeatRefusal> {
+    let names = ["EnableCompression", "GossipNodes"].map(str::to_owned).into();
+    vec![HeartbeatRefusal::NoKey, HeartbeatRefusal::Settings { names }]
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -112,14 +120,17 @@ mod tests {
         assert_eq!(examples, codes(include_str!("announcement.rs")));
         let examples: BTreeSet<_> = frr().iter().map(Refusal::code).collect();
         assert_eq!(examples, codes(include_str!("frr.rs")));
+        let examples: BTreeSet<_> = heartbeat().iter().map(Refusal::code).collect();
+        assert_eq!(examples, codes(include_str!("heartbeat.rs")));
     }
 
     #[test]
     fn no_code_stands_for_two_things() {
         let mut seen = BTreeSet::new();
-        let (allocation, announcement, frr) = (allocation(), announcement(), frr());
+        let (allocation, announcement, frr, heartbeat) = (allocation(), announcement(), frr(), heartbeat());
         let of_services = allocation.iter().map(Refusal::code).chain(announcement.iter().map(Refusal::code));
-        let of_services = of_services.chain(frr.iter().map(Refusal::code));
+        let of_services =
+            of_services.chain(frr.iter().map(Refusal::code)).chain(heartbeat.iter().map(Refusal::code));
         for code in of_services.chain(ConfigRefusal::codes()) {
             assert!(seen.insert(code), "{code}");
         }

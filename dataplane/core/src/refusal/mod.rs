@@ -8,16 +8,20 @@
 mod allocation;
 mod announcement;
 pub mod catalogue;
+mod caveat;
 mod configuration;
 mod frr;
+mod heartbeat;
 
 pub use allocation::{AllocationRefusal, CannotShare, Unknown};
 pub use announcement::AnnouncementRefusal;
+pub use caveat::Caveat;
 pub use configuration::{
     AdvertisementRefusal, AnyRefusal, BadRouterId, BadSelector, CommunityRefusal, ConfigRefusal, Effect,
     Kind, ObjectRef, ObjectRefusal, PeerRefusal, PoolRefusal, TTL_SECURITY,
 };
 pub use frr::{FrrRefusal, HOSTNAME};
+pub use heartbeat::HeartbeatRefusal;
 
 /// An answer "no".
 pub trait Refusal {

@@ -1,16 +1,27 @@
-//! Liveness: which nodes have a live speaker. Every speaker sends every other one a heartbeat; silence is death.
+//! Liveness: which nodes have a live speaker. Every speaker sends heartbeats to the few that watch it; silence is death,
+//! when most of those say so.
 //!
-//! In this room: [`wire`] (the datagram) and [`session`] (who was heard when, and what follows). Not here: sockets,
-//! and what a death means for addresses (`plan` decides that). Start at [`Liveness::handle_input`].
+//! * **Who watches whom**: [`watchers`]. Three watch each node, however many there are.
+//! * **When silence is death**: [`votes`]. A watcher that hears nothing for 300 ms tells all; the majority decides.
+//! * **Who may say so**: [`keys`] prove that a datagram is a speaker's, [`association`] that it is of now. A recording counts
+//!   for nothing, whenever and to whomever it is played.
+//! * [`wire`] is the datagram, [`session`] the engine.
 //!
-//! This is the plain form: a full mesh, and no authentication. Anybody who can send from a speaker's address can
-//! pretend that it lives.
+//! Who hears nobody decides alone, so two halves of a cluster that cannot hear each other both go on. Without a key there are
+//! no heartbeats and no [`Liveness`]: whom to count on then is not decided here, nor what a death means for addresses
+//! (`plan` decides that), and there are no sockets. Start at [`Liveness::handle_input`].
 
+mod association;
+mod keys;
 mod session;
+mod votes;
+mod watchers;
 mod wire;
 
 #[cfg(test)]
 mod tests;
 
+pub use keys::{Key, KeyId};
 pub use session::{Dropped, Input, Liveness, Output, Timing, Why};
-pub use wire::{Heartbeat, Kind, Malformed};
+pub use watchers::NodeId;
+pub use wire::{Heartbeat, Malformed, Page, Seal, Stance, Word};

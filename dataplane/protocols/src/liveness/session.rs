@@ -1,4 +1,12 @@
-//! Who was heard when, who counts as alive, and when to beat.
+//! The engine: who was heard when, who counts as alive, and what to send.
+//!
+//! Its parts: what comes in (`arrivals`), who is silent (`watching`), what follows from the votes (`judging`), what goes
+//! out (`sending`).
+
+mod arrivals;
+mod judging;
+mod sending;
+mod watching;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -6,21 +14,30 @@ use std::time::{Duration, Instant};
 
 use metallb_core::names::NodeName;
 
-use super::wire::{Heartbeat, Kind, Malformed};
+use super::association::{Association, Nonces};
+use super::keys::{Key, KeyId, Keyring};
+use super::votes::Votes;
+use super::watchers::{NodeId, Rings};
+use super::wire::{Malformed, Stance};
+use sending::Outbox;
+use watching::Watch;
 
 /// How often to beat, and how long silence may last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// Between two heartbeats to one peer.
+    /// Between two heartbeats to one watcher.
     pub interval: Duration,
-    /// Silence for this long is death. Several intervals: single losses must not matter.
+    /// A watcher that hears nothing for this long says so. Several intervals: single losses must not matter.
     pub dead_after: Duration,
 }
 
-impl Default for Timing {
-    fn default() -> Self {
-        Self { interval: Duration::from_millis(200), dead_after: Duration::from_secs(1) }
-    }
+impl Timing {
+    /// For nodes on one network.
+    pub const LAN: Self =
+        Self { interval: Duration::from_millis(100), dead_after: Duration::from_millis(300) };
+    /// For nodes on distant ones: five times that.
+    pub const WAN: Self =
+        Self { interval: Duration::from_millis(500), dead_after: Duration::from_millis(1500) };
 }
 
 /// What happens to a speaker.
@@ -37,6 +54,8 @@ pub enum Input<'a> {
         /// With this content.
         bytes: &'a [u8],
     },
+    /// The Secret that speakers share changed.
+    Key(Key),
     /// This speaker is able to announce: from now on it beats.
     Ready,
     /// This speaker is about to stop: tell everybody, and beat no more.
@@ -59,7 +78,7 @@ pub enum Output {
     Dead(NodeName, Why),
     /// This speaker itself stood still: others may have taken it for dead, and its addresses with it.
     Paused,
-    /// The first peers are known: from now on [`Liveness::alive`] means something.
+    /// The peers were asked who lives: from now on [`Liveness::alive`] means something, and changes are told.
     Informed,
     /// A datagram was not taken for a heartbeat of a peer.
     Dropped(Dropped),
@@ -68,10 +87,12 @@ pub enum Output {
 /// Why a peer counts as dead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Why {
-    /// Nothing was heard from it.
+    /// Those who watch it hear nothing from it.
     Silent,
     /// It said goodbye.
     Left,
+    /// It is in a new life, and not yet able to announce.
+    Starting,
     /// The API server says that it has no speaker any more.
     Removed,
 }
@@ -79,45 +100,131 @@ pub enum Why {
 /// Why a datagram was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dropped {
-    /// It is no heartbeat.
+    /// It is no heartbeat. [`Malformed::Foreign`] is what speakers of upstream send.
     Malformed(Malformed),
     /// It names no peer.
     UnknownNode,
     /// It names a peer, but comes from another address than that peer's.
     WrongAddress,
-    /// It was sent before one that was heard already.
+    /// It is for somebody else.
+    NotForUs,
+    /// Whoever wrote it has none of our keys.
+    Unproven,
+    /// It was sent before one that was taken already.
     Old,
+    /// It may be a recording. Its sender is asked to say it again.
+    Unplaced,
 }
 
 #[derive(Clone, Debug)]
 struct Peer {
+    name: NodeName,
     address: IpAddr,
-    alive: bool,
-    /// While alive: silence counts from here.
+    association: Association,
+    /// Its newest key, by its own word.
+    key: Option<KeyId>,
+    /// How far it is, by its own word. `None`: it said goodbye.
+    stance: Option<Stance>,
+    /// When it last said that it serves.
     heard: Instant,
-    /// The last heartbeat's boot id and sequence.
-    last: Option<(u64, u64)>,
+    /// When it last said anything.
+    spoke: Option<Instant>,
+    /// When it is given up, if it does not answer what it was asked.
+    awaited: Option<Instant>,
+    /// What was last told about it.
+    told: bool,
+}
+
+/// How far this speaker is with learning who lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Knowledge {
+    /// There was no list of peers yet.
+    Nothing,
+    /// They are being asked since then.
+    Asking(Instant),
+    Informed,
+}
+
+/// How far this speaker itself is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Starting,
+    /// And the next heartbeat is due then.
+    Serving(Instant),
+    Left,
 }
 
 /// One speaker's view of the others. Never blocks, never fails: what went wrong is an [`Output`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Liveness {
-    me: NodeName,
+    name: NodeName,
+    me: NodeId,
     boot_id: u64,
-    timing: Timing,
     sequence: u64,
-    /// `None` until the peers are known: then those there count as alive until their silence proves otherwise, or
-    /// a speaker that starts would take every address for a moment.
-    peers: Option<BTreeMap<NodeName, Peer>>,
-    /// `None` while this speaker does not beat.
-    next_beat: Option<Instant>,
+    timing: Timing,
+    keys: Keyring,
+    nonces: Nonces,
+    phase: Phase,
+    knowledge: Knowledge,
+    peers: BTreeMap<NodeId, Peer>,
+    /// All nodes, this one included, and those of them that are alive.
+    known: Rings,
+    living: Rings,
+    watched: BTreeMap<NodeId, Watch>,
+    beats_to: BTreeSet<NodeId>,
+    /// When those are to follow from who lives by now.
+    reseat_at: Option<Instant>,
+    /// Who did not answer in time, and was not heard since.
+    unresponsive: BTreeSet<NodeId>,
+    /// Who is awaited, by when they are given up.
+    awaited: BTreeSet<(Instant, NodeId)>,
+    votes: Votes,
+    /// Whose votes are to be counted anew, and whose are when.
+    recount: BTreeSet<NodeId>,
+    count_by: BTreeSet<(Instant, NodeId)>,
+    /// Who may have changed sides, and of whom that may be news.
+    unsettled: BTreeSet<NodeId>,
+    untold: BTreeSet<NodeId>,
+    /// Peers that said something.
+    answered: usize,
+    outbox: Outbox,
     outputs: VecDeque<Output>,
 }
 
 impl Liveness {
-    /// The speaker on `me`, in a life that `boot_id` tells from its earlier ones.
-    pub fn new(me: NodeName, boot_id: u64, timing: Timing) -> Self {
-        Self { me, boot_id, timing, sequence: 0, peers: None, next_beat: None, outputs: VecDeque::new() }
+    /// The speaker on `name`. `seed` is random, and tells this life from all others.
+    pub fn new(name: NodeName, seed: u64, timing: Timing, key: Key) -> Self {
+        let me = NodeId::from(&name);
+        let mut nonces = Nonces::new(seed);
+        let mut known = Rings::default();
+        known.insert(me);
+        Self {
+            name,
+            me,
+            boot_id: nonces.draw(),
+            sequence: 0,
+            timing,
+            keys: Keyring::new(key),
+            nonces,
+            phase: Phase::Starting,
+            knowledge: Knowledge::Nothing,
+            peers: BTreeMap::new(),
+            living: known.clone(),
+            known,
+            watched: BTreeMap::new(),
+            beats_to: BTreeSet::new(),
+            reseat_at: None,
+            unresponsive: BTreeSet::new(),
+            awaited: BTreeSet::new(),
+            votes: Votes::default(),
+            recount: BTreeSet::new(),
+            count_by: BTreeSet::new(),
+            unsettled: BTreeSet::new(),
+            untold: BTreeSet::new(),
+            answered: 0,
+            outbox: Outbox::default(),
+            outputs: VecDeque::new(),
+        }
     }
 
     /// Takes in what happened. Drain [`Liveness::poll_output`] afterwards.
@@ -127,16 +234,20 @@ impl Liveness {
             Input::Tick => {}
             Input::Peers(addresses) => self.replace_peers(now, &addresses),
             Input::Datagram { from, bytes } => self.datagram(now, from, bytes),
-            Input::Ready => self.next_beat = self.next_beat.or(Some(now)),
-            Input::Leave => {
-                self.next_beat = None;
-                self.send_all(Kind::Leave);
+            Input::Key(key) => self.keys.renew(now, key),
+            Input::Ready => {
+                if self.phase == Phase::Starting {
+                    self.phase = Phase::Serving(now);
+                    self.outbox.tell_all(now);
+                }
             }
+            Input::Leave => self.leave(now),
         }
-        self.bury_the_silent(now);
-        if self.next_beat.is_some_and(|due| due <= now) {
-            self.next_beat = Some(now + self.timing.interval);
-            self.send_all(Kind::Beat);
+        if self.phase != Phase::Left {
+            self.watch(now);
+            self.judge(now);
+            self.become_informed(now);
+            self.send_what_is_due(now);
         }
     }
 
@@ -147,14 +258,106 @@ impl Liveness {
 
     /// When [`Input::Tick`] is next due. `None` is the only word for "no timer runs".
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let deadlines = self.peers.iter().flatten().filter(|(_, peer)| peer.alive);
-        deadlines.map(|(_, peer)| peer.heard + self.timing.dead_after).chain(self.next_beat).min()
+        let beat = match self.phase {
+            Phase::Starting => None,
+            Phase::Serving(next) => Some(next),
+            Phase::Left => return None,
+        };
+        let informed = match self.knowledge {
+            Knowledge::Nothing | Knowledge::Informed => None,
+            Knowledge::Asking(since) => Some(since + BOUND * self.timing.dead_after),
+        };
+        let awaited = self.awaited.first().map(|(until, _)| *until);
+        let watched =
+            self.watched.iter().filter_map(|(node, watch)| watch.due(self.peers.get(node)?, self.timing));
+        let count = self.count_by.first().map(|(at, _)| *at);
+        let timers = [beat, informed, awaited, count, self.reseat_at, self.outbox.due()];
+        timers.into_iter().flatten().chain(watched).min()
     }
 
     /// The nodes with a live speaker, this one included.
     pub fn alive(&self) -> BTreeSet<NodeName> {
-        let peers = self.peers.iter().flatten().filter(|(_, peer)| peer.alive);
-        peers.map(|(name, _)| name.clone()).chain([self.me.clone()]).collect()
+        let peers = self.peers.iter().filter(|(node, _)| self.living.contains(**node));
+        peers.map(|(_, peer)| peer.name.clone()).chain([self.name.clone()]).collect()
+    }
+
+    /// Begins what only follows from a list of peers.
+    fn replace_peers(&mut self, now: Instant, addresses: &BTreeMap<NodeName, IpAddr>) {
+        let first_list = self.knowledge == Knowledge::Nothing;
+        let gone = self.peers.iter().filter(|(_, peer)| !addresses.contains_key(&peer.name));
+        for node in gone.map(|(node, _)| *node).collect::<Vec<_>>() {
+            self.remove_peer(node);
+        }
+        for (name, address) in addresses {
+            if *name == self.name {
+                continue;
+            }
+            if let Some(peer) = self.peers.get_mut(&NodeId::from(name)) {
+                peer.address = *address;
+                continue;
+            }
+            // Those that are there before us count as alive until the others, or their silence, say otherwise.
+            let stance = if first_list { Stance::Serving } else { Stance::Starting };
+            self.add_peer(now, name, *address, stance);
+        }
+        self.reseat(now);
+        if first_list {
+            self.knowledge = Knowledge::Asking(now);
+        }
+    }
+
+    fn add_peer(&mut self, now: Instant, name: &NodeName, address: IpAddr, stance: Stance) {
+        let node = NodeId::from(name);
+        let peer = Peer {
+            name: name.clone(),
+            address,
+            association: Association::new(now),
+            key: None,
+            stance: Some(stance),
+            heard: now,
+            spoke: None,
+            awaited: None,
+            told: false,
+        };
+        self.peers.insert(node, peer);
+        self.known.insert(node);
+        if stance == Stance::Serving {
+            self.living.insert(node);
+        }
+        self.unsettled.insert(node);
+        self.untold.insert(node);
+        self.ask(now, node);
+    }
+
+    fn remove_peer(&mut self, node: NodeId) {
+        if let Some(peer) = self.peers.remove(&node) {
+            if let Some(until) = peer.awaited {
+                self.awaited.remove(&(until, node));
+            }
+            self.answered -= usize::from(peer.spoke.is_some());
+            if peer.told {
+                self.outputs.push_back(Output::Dead(peer.name, Why::Removed));
+            }
+        }
+        self.recount.extend(self.living.watched_by(node, &self.known));
+        self.known.remove(node);
+        self.living.remove(node);
+        self.unresponsive.remove(&node);
+        self.votes.forget(node);
+        self.votes.drop_accusation(self.me, node);
+        self.outbox.forget(node);
+    }
+
+    /// Once all have answered, or those who could say what is with the others; or nobody, for long enough.
+    fn become_informed(&mut self, now: Instant) {
+        let Knowledge::Asking(since) = self.knowledge else { return };
+        let all = self.answered == self.peers.len();
+        let enough = self.answered > 0 && since + self.timing.dead_after <= now && !self.is_undecided();
+        if all || enough || since + BOUND * self.timing.dead_after <= now {
+            self.knowledge = Knowledge::Informed;
+            self.tell_changes();
+            self.outputs.push_back(Output::Informed);
+        }
     }
 
     /// A process that was stopped (SIGSTOP, a suspended machine) hears nobody: that is its own silence, not theirs.
@@ -163,87 +366,20 @@ impl Liveness {
         if late < self.timing.dead_after / 2 {
             return;
         }
-        for peer in self.peers.iter_mut().flat_map(BTreeMap::values_mut) {
-            peer.heard = peer.heard.max(now);
+        self.forgive_silence(now);
+        for case in self.votes.cases.values_mut() {
+            case.forgive(now);
         }
+        if late >= self.timing.dead_after {
+            // What was said meanwhile was missed, and we were taken for dead.
+            self.outbox.probe_all(self.peers.keys().copied());
+            self.outbox.tell_all(now);
+        }
+        self.recount.extend(self.votes.in_question());
         self.outputs.push_back(Output::Paused);
     }
-
-    fn replace_peers(&mut self, now: Instant, addresses: &BTreeMap<NodeName, IpAddr>) {
-        let first_list = self.peers.is_none();
-        let mut peers = self.peers.take().unwrap_or_default();
-        peers.retain(|name, peer| {
-            let stays = addresses.contains_key(name) && *name != self.me;
-            if !stays && peer.alive {
-                self.outputs.push_back(Output::Dead(name.clone(), Why::Removed));
-            }
-            stays
-        });
-        for (name, address) in addresses.iter().filter(|(name, _)| **name != self.me) {
-            let peer = peers.entry(name.clone()).or_insert_with(|| {
-                if first_list {
-                    self.outputs.push_back(Output::Alive(name.clone()));
-                }
-                Peer { address: *address, alive: first_list, heard: now, last: None }
-            });
-            peer.address = *address;
-        }
-        self.peers = Some(peers);
-        if first_list {
-            self.outputs.push_back(Output::Informed);
-        }
-    }
-
-    fn datagram(&mut self, now: Instant, from: IpAddr, bytes: &[u8]) {
-        if let Err(dropped) = self.heartbeat(now, from, bytes) {
-            self.outputs.push_back(Output::Dropped(dropped));
-        }
-    }
-
-    fn heartbeat(&mut self, now: Instant, from: IpAddr, bytes: &[u8]) -> Result<(), Dropped> {
-        let Heartbeat { kind, node, boot_id, sequence } =
-            Heartbeat::parse(bytes).map_err(Dropped::Malformed)?;
-        let peer = self.peers.as_mut().and_then(|peers| peers.get_mut(&node)).ok_or(Dropped::UnknownNode)?;
-        if peer.address != from {
-            return Err(Dropped::WrongAddress);
-        }
-        if peer.last.is_some_and(|(boot, last)| boot == boot_id && sequence <= last) {
-            return Err(Dropped::Old);
-        }
-        peer.last = Some((boot_id, sequence));
-        match kind {
-            Kind::Beat => {
-                peer.heard = now;
-                if !std::mem::replace(&mut peer.alive, true) {
-                    self.outputs.push_back(Output::Alive(node));
-                }
-            }
-            Kind::Leave => {
-                if std::mem::replace(&mut peer.alive, false) {
-                    self.outputs.push_back(Output::Dead(node, Why::Left));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn bury_the_silent(&mut self, now: Instant) {
-        let dead_after = self.timing.dead_after;
-        for (name, peer) in self.peers.iter_mut().flatten() {
-            if peer.alive && peer.heard + dead_after <= now {
-                peer.alive = false;
-                self.outputs.push_back(Output::Dead(name.clone(), Why::Silent));
-            }
-        }
-    }
-
-    fn send_all(&mut self, kind: Kind) {
-        self.sequence += 1;
-        let heartbeat =
-            Heartbeat { kind, node: self.me.clone(), boot_id: self.boot_id, sequence: self.sequence };
-        let datagram = heartbeat.emit();
-        for peer in self.peers.iter().flat_map(BTreeMap::values) {
-            self.outputs.push_back(Output::Send { to: peer.address, datagram: datagram.clone() });
-        }
-    }
 }
+
+/// Detection times after which a speaker that starts relies on what it knows by then, whatever that is: what a lone survivor
+/// needs, and one for those that are found silent only then.
+const BOUND: u32 = 4;

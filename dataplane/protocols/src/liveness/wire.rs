@@ -1,40 +1,119 @@
 //! The heartbeat datagram.
 //!
 //! ```text
-//!  0      4   5   6              14             22   23
-//!  +------+---+---+--------------+--------------+----+----------------+
-//!  | MLBH | 1 |knd| boot id (BE) | sequence (BE)| n  | node name (n)  |
-//!  +------+---+---+--------------+--------------+----+----------------+
+//!  0      4   5   6      10        18         26     34      42
+//!  +------+---+---+------+---------+----------+------+-------+------------+--------------+---------+-------+
+//!  | MLBH | 2 |knd| key  | boot id | sequence | echo | offer | n sender   | n receiver   | ballot  | proof |
+//!  +------+---+---+------+---------+----------+------+-------+------------+--------------+---------+-------+
+//!   ballot (of kinds that have one): first id (8), last id (8), count (1), the ids accused (8 each, rising)
 //! ```
 //!
-//! The first byte is none that upstream's memberlist starts a datagram with, so either can tell the other's.
+//! Numbers are big-endian, a name has its length before it, and the proof (32) covers all before it. The first octet is
+//! none that upstream's memberlist starts a datagram with, so either can tell the other's.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
-use metallb_core::names::NodeName;
+use super::keys::{Key, KeyId, PROOF};
+use super::watchers::NodeId;
 
 const MAGIC: [u8; 4] = *b"MLBH";
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// Set in the kind of a datagram that wants an answer.
+const ASKS: u8 = 0x80;
 
-/// What a heartbeat says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// I live, and announce what I should.
-    Beat,
+/// How far a speaker is, by its own word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stance {
+    /// It learns who lives, and announces nothing yet.
+    Starting,
+    /// It lives, and announces what it should.
+    Serving,
+}
+
+/// What a datagram says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// I cannot tell whether what you sent is of now: say it again, with my offer as its echo.
+    Challenge,
+    /// I live, and this is what I think of those that I watch.
+    State {
+        /// How far I am.
+        stance: Stance,
+        /// And how far are you?
+        asks: bool,
+        /// Who is silent.
+        ballot: Page,
+    },
     /// I am about to stop: do not wait for my silence.
     Leave,
 }
 
-/// A heartbeat.
+/// The accused whose ids are in a range; all others there are not. All of them fit into one page, but in a disaster.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Heartbeat {
+pub struct Page {
+    first: u64,
+    last: u64,
+    accused: Vec<NodeId>,
+}
+
+impl Page {
+    /// A datagram with so many, and names of the greatest length, still fits an Ethernet frame.
+    const CAPACITY: usize = 100;
+
+    /// These accused, in as many pages as they need: at least one.
+    pub fn split(accused: impl IntoIterator<Item = NodeId>) -> Vec<Self> {
+        let mut pages = vec![Self { first: 0, last: u64::MAX, accused: Vec::new() }];
+        for node in accused {
+            let Some(page) = pages.last_mut() else { break };
+            if page.accused.len() < Self::CAPACITY {
+                page.accused.push(node);
+                continue;
+            }
+            // Not the first of all, so something is below it.
+            page.last = node.0.saturating_sub(1);
+            pages.push(Self { first: node.0, last: u64::MAX, accused: vec![node] });
+        }
+        pages
+    }
+
+    /// Whether it says something about this node, good or bad.
+    pub fn covers(&self, node: NodeId) -> bool {
+        (self.first..=self.last).contains(&node.0)
+    }
+
+    /// Who is silent.
+    pub fn accused(&self) -> &[NodeId] {
+        &self.accused
+    }
+}
+
+/// A datagram. Names are borrowed from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heartbeat<'a> {
     /// What it says.
-    pub kind: Kind,
-    /// Who says it.
-    pub node: NodeName,
-    /// Drawn at random when the speaker started: a restart is a new life, whose sequence starts over.
+    pub word: Word,
+    /// The newest key that the sender has. The proof may be of the one before.
+    pub newest_key: KeyId,
+    /// Drawn at random when the sender started: a restart is a new life.
     pub boot_id: u64,
-    /// Rises with every round of heartbeats in one life.
+    /// Rises with every datagram in one life.
     pub sequence: u64,
+    /// What the receiver offered to the sender last. Zero: nothing.
+    pub echo: u64,
+    /// What the receiver is to echo.
+    pub offer: u64,
+    /// The name of the sender's node.
+    pub sender: &'a str,
+    /// The name of the receiver's node.
+    pub receiver: &'a str,
+}
+
+/// What proves a [`Heartbeat`], for whoever has the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seal<'a> {
+    /// What is proven.
+    pub covered: &'a [u8],
+    /// The proof.
+    pub proof: &'a [u8],
 }
 
 /// Why bytes are no [`Heartbeat`].
@@ -52,55 +131,112 @@ pub enum Malformed {
     /// A kind we do not know.
     #[error("kind {0}")]
     UnknownKind(u8),
-    /// The node name is empty, or not text.
+    /// A node name is empty, or not text.
     #[error("unreadable node name")]
     Name,
+    /// The accused are not in order, or out of range.
+    #[error("disorderly ballot")]
+    Ballot,
 }
 
-impl Heartbeat {
-    /// Reads a datagram. Hostile bytes in; what comes out needs no further check.
-    pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+impl<'a> Heartbeat<'a> {
+    /// Reads a datagram. Hostile bytes in; who wrote them is for the [`Seal`] to prove.
+    pub fn parse(bytes: &'a [u8]) -> Result<(Self, Seal<'a>), Malformed> {
         let rest = bytes.strip_prefix(&MAGIC).ok_or(Malformed::Foreign)?;
-        let ([version, kind], rest) = split(rest)?;
+        let ([version, kind], _) = split(rest)?;
         if version != VERSION {
             return Err(Malformed::Version(version));
         }
-        let kind = match kind {
-            0 => Kind::Beat,
-            1 => Kind::Leave,
-            other => return Err(Malformed::UnknownKind(other)),
+        let (covered, proof) = bytes.split_last_chunk::<PROOF>().ok_or(Malformed::Length)?;
+        let rest = covered.get(MAGIC.len().saturating_add(2)..).ok_or(Malformed::Length)?;
+        let (key, rest) = split(rest)?;
+        let (boot_id, rest) = number(rest)?;
+        let (sequence, rest) = number(rest)?;
+        let (echo, rest) = number(rest)?;
+        let (offer, rest) = number(rest)?;
+        let (sender, rest) = name(rest)?;
+        let (receiver, rest) = name(rest)?;
+        let (word, rest) = match kind & !ASKS {
+            0 if kind == 0 => (Word::Challenge, rest),
+            1 => state(Stance::Starting, kind, rest)?,
+            2 => state(Stance::Serving, kind, rest)?,
+            3 if kind == 3 => (Word::Leave, rest),
+            _ => return Err(Malformed::UnknownKind(kind)),
         };
-        let (boot_id, rest) = split(rest)?;
-        let (sequence, rest) = split(rest)?;
-        let ([length], name) = split(rest)?;
-        if name.len() != usize::from(length) {
+        if !rest.is_empty() {
             return Err(Malformed::Length);
         }
-        let name = std::str::from_utf8(name).map_err(|_| Malformed::Name)?;
-        if name.is_empty() {
-            return Err(Malformed::Name);
-        }
-        let (boot_id, sequence) = (u64::from_be_bytes(boot_id), u64::from_be_bytes(sequence));
-        Ok(Self { kind, node: name.into(), boot_id, sequence })
+        let newest_key = KeyId(u32::from_be_bytes(key));
+        let heartbeat = Self { word, newest_key, boot_id, sequence, echo, offer, sender, receiver };
+        Ok((heartbeat, Seal { covered, proof }))
     }
 
-    /// Writes the datagram. A name longer than Kubernetes allows (253 bytes) would be cut at 255.
-    pub fn emit(&self) -> Vec<u8> {
-        let name = self.node.as_str().as_bytes();
-        let name = name.get(..255).unwrap_or(name);
-        let kind = match self.kind {
-            Kind::Beat => 0,
-            Kind::Leave => 1,
+    /// Writes the datagram. A name longer than Kubernetes allows (253 octets) would be cut at 255.
+    pub fn emit(&self, key: &Key) -> Vec<u8> {
+        let kind = match &self.word {
+            Word::Challenge => 0,
+            Word::State { stance, asks, .. } => {
+                let stance = match stance {
+                    Stance::Starting => 1,
+                    Stance::Serving => 2,
+                };
+                stance | if *asks { ASKS } else { 0 }
+            }
+            Word::Leave => 3,
         };
-        let mut bytes = Vec::with_capacity(name.len().saturating_add(23));
+        let mut bytes = Vec::with_capacity(192);
         bytes.extend(MAGIC);
         bytes.extend([VERSION, kind]);
-        bytes.extend(self.boot_id.to_be_bytes());
-        bytes.extend(self.sequence.to_be_bytes());
-        bytes.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
-        bytes.extend(name);
+        bytes.extend(self.newest_key.0.to_be_bytes());
+        for number in [self.boot_id, self.sequence, self.echo, self.offer] {
+            bytes.extend(number.to_be_bytes());
+        }
+        for name in [self.sender, self.receiver] {
+            let name = name.as_bytes();
+            let name = name.get(..255).unwrap_or(name);
+            bytes.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
+            bytes.extend(name);
+        }
+        if let Word::State { ballot, .. } = &self.word {
+            bytes.extend(ballot.first.to_be_bytes());
+            bytes.extend(ballot.last.to_be_bytes());
+            bytes.push(u8::try_from(ballot.accused.len()).unwrap_or(u8::MAX));
+            bytes.extend(ballot.accused.iter().flat_map(|node| node.0.to_be_bytes()));
+        }
+        let proof = key.prove(&bytes);
+        bytes.extend(proof.as_ref());
         bytes
     }
+}
+
+fn state(stance: Stance, kind: u8, rest: &[u8]) -> Result<(Word, &[u8]), Malformed> {
+    let (first, rest) = number(rest)?;
+    let (last, rest) = number(rest)?;
+    let ([count], mut rest) = split(rest)?;
+    if usize::from(count) > Page::CAPACITY {
+        return Err(Malformed::Ballot);
+    }
+    let mut accused = Vec::new();
+    for _ in 0..count {
+        let (node, after) = number(rest)?;
+        rest = after;
+        if accused.last().is_some_and(|before: &NodeId| before.0 >= node) || !(first..=last).contains(&node) {
+            return Err(Malformed::Ballot);
+        }
+        accused.push(NodeId(node));
+    }
+    Ok((Word::State { stance, asks: kind & ASKS != 0, ballot: Page { first, last, accused } }, rest))
+}
+
+fn name(bytes: &[u8]) -> Result<(&str, &[u8]), Malformed> {
+    let ([length], rest) = split(bytes)?;
+    let (name, rest) = rest.split_at_checked(usize::from(length)).ok_or(Malformed::Length)?;
+    let name = std::str::from_utf8(name).map_err(|_| Malformed::Name)?;
+    if name.is_empty() { Err(Malformed::Name) } else { Ok((name, rest)) }
+}
+
+fn number(bytes: &[u8]) -> Result<(u64, &[u8]), Malformed> {
+    split(bytes).map(|(octets, rest)| (u64::from_be_bytes(octets), rest))
 }
 
 fn split<const N: usize>(bytes: &[u8]) -> Result<([u8; N], &[u8]), Malformed> {

@@ -217,7 +217,7 @@ impl Writer {
             match self.write(&built).await {
                 Ok(effort) => {
                     let dropped = self.last.iter().flat_map(|last| &last.dropped).cloned();
-                    self.caveats.say(Source::FrrConfiguration, refusals.into_iter().chain(dropped).collect());
+                    self.caveats.say(Source::FrrConfiguration, refusals.into_iter().chain(dropped));
                     return effort;
                 }
                 // One peer more is left out each time, so this ends.
@@ -229,8 +229,7 @@ impl Writer {
                     return Effort::Failed;
                 }
                 Err(Trouble::Standing(refusal)) => {
-                    self.caveats
-                        .say(Source::FrrConfiguration, refusals.into_iter().chain([refusal]).collect());
+                    self.caveats.say(Source::FrrConfiguration, refusals.into_iter().chain([refusal]));
                     return Effort::Failed;
                 }
             }

@@ -13,15 +13,21 @@ pub struct Peer {
     pub node: NodeName,
     /// Its address, which is the Pod's too.
     pub address: IpAddr,
+    /// The API server says that it is ready.
+    pub ready: bool,
 }
 
 impl Peer {
     /// Reads a speaker's Pod; `None` while it has no node or no address, and once it has ended.
     pub fn of(pod: &SpeakerPod) -> Option<Self> {
-        let SpeakerPod { spec: PodSpec { node_name }, status: PodStatus { phase, pod_ip } } = pod;
+        let SpeakerPod { spec: PodSpec { node_name }, status: PodStatus { phase, pod_ip, conditions } } = pod;
         let ended = matches!(phase.as_deref(), Some("Succeeded" | "Failed"));
         let address = pod_ip.as_deref().and_then(parse_address).filter(|_| !ended)?;
-        Some(Self { node: node_name.as_deref()?.into(), address })
+        let ready = conditions
+            .iter()
+            .flatten()
+            .any(|condition| condition.type_ == "Ready" && condition.status == "True");
+        Some(Self { node: node_name.as_deref()?.into(), address, ready })
     }
 }
 
@@ -45,4 +51,12 @@ struct PodStatus {
     phase: Option<String>,
     #[serde(rename = "podIP")]
     pod_ip: Option<String>,
+    conditions: Option<Vec<PodCondition>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct PodCondition {
+    #[serde(rename = "type")]
+    type_: String,
+    status: String,
 }

@@ -50,7 +50,7 @@ fn listed<K: Ord, V>(rows: impl IntoIterator<Item = (K, V)>) -> Event<K, V> {
 fn inputs() -> Vec<Input> {
     let pod = |name: &&str| {
         let last = u8::try_from(NODES.iter().position(|node| node == name).unwrap()).unwrap();
-        let peer = Peer { node: (*name).into(), address: [10, 77, 0, last].into() };
+        let peer = Peer { node: (*name).into(), address: [10, 77, 0, last].into(), ready: true };
         (("metallb-system".to_owned(), (*name).to_owned()), peer)
     };
     vec![
@@ -158,6 +158,7 @@ fn the_elected_node_announces_tells_and_reports() {
     assert_eq!(*tables.announced, [(vip(), Interfaces::All)].into());
     assert_eq!(tables.stations.keys().collect::<Vec<_>>(), [&2], "eth1 answers no ARP");
     assert_eq!(tables.peers.as_ref().map(|peers| peers.len()), Some(3));
+    assert_eq!(*tables.ready, NODES.map(NodeName::from).into());
     assert_eq!(
         outcome.news.happenings[0].message,
         "announcing from node \"node-b\" with protocol \"layer2\""
@@ -265,8 +266,16 @@ fn a_speaker_that_ended_or_has_no_address_yet_is_no_peer() {
         let pod = json!({ "metadata": {}, "spec": { "nodeName": "n1", "containers": [] }, "status": status });
         Peer::of(&serde_json::from_value(pod).unwrap())
     };
-    let peer = Peer { node: "n1".into(), address: [10, 77, 0, 11].into() };
-    assert_eq!(pod(json!({ "phase": "Running", "podIP": "10.77.0.11" })), Some(peer));
+    let peer = |ready| Peer { node: "n1".into(), address: [10, 77, 0, 11].into(), ready };
+    assert_eq!(pod(json!({ "phase": "Running", "podIP": "10.77.0.11" })), Some(peer(false)));
+    for (status, ready) in [("True", true), ("False", false), ("Unknown", false)] {
+        let conditions = [
+            json!({ "type": "Initialized", "status": "True" }),
+            json!({ "type": "Ready", "status": status }),
+        ];
+        let running = json!({ "phase": "Running", "podIP": "10.77.0.11", "conditions": conditions });
+        assert_eq!(pod(running), Some(peer(ready)), "{status}");
+    }
     assert_eq!(pod(json!({ "phase": "Pending" })), None);
     assert_eq!(pod(json!({ "phase": "Failed", "podIP": "10.77.0.11" })), None);
 }

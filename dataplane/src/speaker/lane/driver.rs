@@ -1,7 +1,7 @@
 //! The loop of the lane: wait for packets, tables or time; then do what the protocols say.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, UdpSocket};
+use std::net::IpAddr;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,21 +9,21 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use metallb_core::plan::Speakers;
 use metallb_protocols::announcer::Announcer;
-use metallb_protocols::liveness::{Input, Liveness, Output};
 use metallb_protocols::stand_in;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
 use tokio::sync::watch;
 
+use super::Pace;
 use super::groups::{self, Groups};
+use super::members::{Members, Told};
 use super::responders::{Claim, Responders};
 use super::succession::{LINGER, Succession};
 use super::tables::{Phase, Protocol, Station, Tables};
-use super::{Heartbeats, Pace};
 use crate::speaker::metrics::Metrics;
 
-/// The longest frame or datagram that matters. An ARP frame has 60 bytes, a heartbeat at most 278.
+/// The longest frame or datagram that matters. A heartbeat has less than 1,500 bytes.
 const BUFFER: usize = 2048;
 /// Heartbeats taken, and addresses told about, before the next thing gets its turn: ten thousand addresses to tell must not
 /// starve who asks, nor the heartbeats.
@@ -39,7 +39,7 @@ pub(super) struct Driver {
     groups: Groups,
     announcer: Announcer,
     succession: Succession,
-    heartbeats: Option<(UdpSocket, Heartbeats, Liveness)>,
+    members: Option<Members>,
     /// Set when the speaker leaves.
     end: Option<Instant>,
 }
@@ -52,7 +52,7 @@ impl Driver {
         groups: Groups,
         pace: Pace,
         metrics: Metrics,
-        heartbeats: Option<(UdpSocket, Heartbeats, Liveness)>,
+        members: Option<Members>,
     ) -> Self {
         let tables = shared.load_full();
         let Pace { refresh, restart_grace } = pace;
@@ -65,7 +65,7 @@ impl Driver {
             groups,
             announcer: Announcer::new(refresh),
             succession: Succession::new(restart_grace),
-            heartbeats,
+            members,
             end: None,
         }
     }
@@ -94,17 +94,17 @@ impl Driver {
             self.announcer.poll_timeout(),
             self.responders.poll_timeout(),
             self.succession.poll_timeout(),
+            self.members.as_ref().and_then(Members::due),
             self.end,
         ];
-        let liveness = self.heartbeats.as_ref().and_then(|(_, _, liveness)| liveness.poll_timeout());
-        let due = timers.into_iter().flatten().chain(liveness).min();
+        let due = timers.into_iter().flatten().min();
         let timeout = match due.map(|due| due.saturating_duration_since(Instant::now())) {
             // A millisecond too late rather than one too early: the timer would not be due yet.
             Some(wait) => PollTimeout::try_from(wait + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX),
             None => PollTimeout::NONE,
         };
         let mut descriptors: Vec<_> = std::iter::once(self.wake.as_fd())
-            .chain(self.heartbeats.iter().map(|(socket, ..)| socket.as_fd()))
+            .chain(self.members.iter().map(Members::as_fd))
             .chain(self.responders.descriptors())
             .map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN))
             .collect();
@@ -128,7 +128,8 @@ impl Driver {
             if !Arc::ptr_eq(&old.announced, &new.announced) || !Arc::ptr_eq(&old.stations, &new.stations) {
                 self.groups.set(groups::wanted(&new, &self.succession));
             }
-            self.tell_liveness(now, &old, &new);
+            let told = self.members.as_mut().map(|members| members.change(now, &old, &new));
+            self.pass_on(now, told);
             if new.phase == Phase::Leaving {
                 // Who follows has the word from now on.
                 self.announcer = Announcer::default();
@@ -136,6 +137,8 @@ impl Driver {
             }
             self.settle_succession(now);
         }
+        let told = self.members.as_mut().map(|members| members.take_key(now, &new));
+        self.pass_on(now, told);
     }
 
     /// An address that moved here, or that is on an interface now that did not answer before, starts a burst.
@@ -188,19 +191,6 @@ impl Driver {
         }
     }
 
-    fn tell_liveness(&mut self, now: Instant, old: &Tables, new: &Tables) {
-        if let Some(peers) = new.peers.as_ref().filter(|peers| old.peers.as_ref() != Some(*peers)) {
-            self.liveness(now, Input::Peers(BTreeMap::clone(peers)));
-        }
-        if new.phase != old.phase {
-            match new.phase {
-                Phase::Starting => {}
-                Phase::Serving => self.liveness(now, Input::Ready),
-                Phase::Leaving => self.liveness(now, Input::Leave),
-            }
-        }
-    }
-
     fn receive_frames(&mut self, buffer: &mut [u8]) {
         let now = Instant::now();
         for claim in self.responders.receive(&self.tables, &self.succession, buffer) {
@@ -222,26 +212,18 @@ impl Driver {
 
     fn receive_heartbeats(&mut self, buffer: &mut [u8]) {
         for _ in 0..TURN {
-            let Some((socket, ..)) = &self.heartbeats else { return };
-            match socket.recv_from(buffer) {
-                Ok((length, from)) => {
-                    let bytes = buffer.get(..length).unwrap_or_default();
-                    self.liveness(Instant::now(), Input::Datagram { from: from.ip().to_canonical(), bytes });
-                }
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return,
-                // An ICMP error about something sent earlier; the peer's silence will say the rest.
-                Err(_) => {}
-            }
+            let Some(told) = self.members.as_mut().and_then(|members| members.receive(buffer)) else {
+                return;
+            };
+            self.pass_on(Instant::now(), Some(told));
         }
     }
 
     /// What time alone brings about: heartbeats, deaths, repetitions.
     fn pass_time(&mut self) {
         let now = Instant::now();
-        let due = self.heartbeats.as_ref().and_then(|(_, _, liveness)| liveness.poll_timeout());
-        if due.is_some_and(|due| due <= now) {
-            self.liveness(now, Input::Tick);
-        }
+        let told = self.members.as_mut().map(|members| members.pass_time(now));
+        self.pass_on(now, told);
         self.responders.pass_time(now, &self.tables);
         if self.succession.pass_time(now) {
             self.groups.set(groups::wanted(&self.tables, &self.succession));
@@ -253,41 +235,18 @@ impl Driver {
         }
     }
 
-    fn liveness(&mut self, now: Instant, input: Input<'_>) {
-        let Some((socket, heartbeats, liveness)) = &mut self.heartbeats else { return };
-        liveness.handle_input(now, input);
-        let mut changed = false;
-        while let Some(output) = liveness.poll_output() {
-            match output {
-                Output::Send { to, datagram } => {
-                    if let Err(error) = socket.send_to(&datagram, (to, heartbeats.port)) {
-                        tracing::debug!(event = "heartbeatFailed", %to, %error, "the next one follows");
-                    }
-                }
-                Output::Alive(node) => {
-                    tracing::info!(event = "speakerAlive", %node, "it counts from now on");
-                    changed = true;
-                }
-                Output::Dead(node, why) => {
-                    tracing::info!(event = "speakerDead", %node, ?why, "its addresses go to others");
-                    changed = true;
-                }
-                Output::Informed => changed = true,
-                Output::Paused => {
-                    tracing::warn!(event = "paused", "this process stood still; telling all addresses anew");
-                    for address in self.tables.announced.keys() {
-                        if !self.succession.is_waiting(&self.tables, *address) {
-                            self.announcer.start(now, *address);
-                        }
-                    }
-                }
-                Output::Dropped(why) => {
-                    tracing::debug!(event = "heartbeatDropped", ?why, "not from a known speaker")
-                }
+    /// Passes on what the heartbeats said.
+    fn pass_on(&mut self, now: Instant, told: Option<Told>) {
+        let Some(Told { speakers, paused }) = told else { return };
+        if paused && self.end.is_none() {
+            tracing::warn!(event = "paused", "this process stood still; telling all addresses anew");
+            let tables = Arc::clone(&self.tables);
+            for address in tables.announced.keys() {
+                self.announce(now, *address);
             }
         }
-        if changed {
-            self.speakers.send_replace(Some(Speakers::Alive(liveness.alive())));
+        if let Some(speakers) = speakers {
+            self.speakers.send_replace(Some(speakers));
         }
     }
 }

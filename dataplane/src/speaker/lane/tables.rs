@@ -21,6 +21,8 @@ pub struct Tables {
     pub stations: Arc<BTreeMap<u32, Station>>,
     /// The other nodes with a speaker; `None` until the API server has said so.
     pub peers: Option<Arc<BTreeMap<NodeName, IpAddr>>>,
+    /// Those whose speaker is ready, by what the API server says: what counts while there are no heartbeats.
+    pub ready: Arc<BTreeSet<NodeName>>,
     /// How far the speaker is.
     pub phase: Phase,
 }

@@ -1,0 +1,91 @@
+//! What comes in: whose it is, of when, and what it says.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use super::{Dropped, Liveness, Output, Peer};
+use crate::liveness::association::{Age, Stamp};
+use crate::liveness::keys::KeyId;
+use crate::liveness::watchers::NodeId;
+use crate::liveness::wire::{Heartbeat, Page, Stance, Word};
+
+impl Liveness {
+    pub(super) fn datagram(&mut self, now: Instant, from: IpAddr, bytes: &[u8]) {
+        if let Err(dropped) = self.heartbeat(now, from, bytes) {
+            self.outputs.push_back(Output::Dropped(dropped));
+        }
+    }
+
+    fn heartbeat(&mut self, now: Instant, from: IpAddr, bytes: &[u8]) -> Result<(), Dropped> {
+        let (heartbeat, seal) = Heartbeat::parse(bytes).map_err(Dropped::Malformed)?;
+        let Heartbeat { word, newest_key, boot_id, sequence, echo, offer, sender, receiver } = heartbeat;
+        let node = NodeId::of(sender);
+        let peer = self.peers.get_mut(&node).filter(|peer| peer.name.as_str() == sender);
+        let peer = peer.ok_or(Dropped::UnknownNode)?;
+        if peer.address != from {
+            return Err(Dropped::WrongAddress);
+        }
+        if receiver != self.name.as_str() {
+            return Err(Dropped::NotForUs);
+        }
+        // Only here it begins to cost something.
+        let prover = self.keys.prover(now, seal.covered, seal.proof).ok_or(Dropped::Unproven)?;
+        let proven_by = prover.id();
+        match peer.association.place(now, Stamp { boot_id, sequence, echo, offer }) {
+            Age::Old => return Err(Dropped::Old),
+            Age::Unknown => {
+                if peer.association.may_challenge(now) {
+                    self.challenge(now, node, proven_by, offer);
+                }
+                return Err(Dropped::Unplaced);
+            }
+            Age::FirstOfLife => self.recount.extend(self.votes.withdraw(node)),
+            Age::Next => {}
+        }
+        self.spoke(now, node, newest_key);
+        match word {
+            Word::Challenge => self.answer(now, node),
+            Word::State { stance, asks, ballot } => {
+                self.hear(now, node, stance, &ballot);
+                if asks {
+                    self.answer(now, node);
+                }
+            }
+            Word::Leave => self.stands(node, None),
+        }
+        Ok(())
+    }
+
+    /// It is there, whatever it says.
+    fn spoke(&mut self, now: Instant, node: NodeId, key: KeyId) {
+        let Some(peer) = self.peers.get_mut(&node) else { return };
+        peer.key = Some(key);
+        self.answered += usize::from(peer.spoke.replace(now).is_none());
+        if let Some(until) = peer.awaited.take() {
+            self.awaited.remove(&(until, node));
+        }
+        if self.unresponsive.remove(&node) {
+            self.recount_bench_of(node);
+        }
+        self.outbox.answered(node);
+    }
+
+    fn hear(&mut self, now: Instant, node: NodeId, stance: Stance, ballot: &Page) {
+        self.recount.extend(self.votes.cast(node, ballot));
+        self.stands(node, Some(stance));
+        if stance == Stance::Serving
+            && let Some(Peer { heard, .. }) = self.peers.get_mut(&node)
+        {
+            *heard = now;
+            self.acquit(now, node);
+        }
+    }
+
+    fn stands(&mut self, node: NodeId, stance: Option<Stance>) {
+        if let Some(peer) = self.peers.get_mut(&node)
+            && std::mem::replace(&mut peer.stance, stance) != stance
+        {
+            self.unsettled.insert(node);
+        }
+    }
+}

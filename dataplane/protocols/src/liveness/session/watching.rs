@@ -1,0 +1,158 @@
+//! Who is watched, and who of them is silent.
+
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+use super::{Knowledge, Liveness, Peer, Timing};
+use crate::liveness::watchers::NodeId;
+
+/// A node that we watch.
+#[derive(Clone, Debug)]
+pub(super) struct Watch {
+    /// Since then. Silence from before does not count: it did not know that we listen.
+    since: Instant,
+    /// It was asked, being late.
+    prompted: bool,
+    /// It is silent, and that was said.
+    pub(super) silent: bool,
+}
+
+impl Watch {
+    /// When silence of `peer` would have lasted too long.
+    fn deadline(&self, peer: &Peer, timing: Timing) -> Instant {
+        self.since.max(peer.heard) + timing.dead_after
+    }
+
+    /// When two heartbeats of `peer` are missing: time to ask for one before saying that it is silent.
+    fn late(&self, peer: &Peer, timing: Timing) -> Instant {
+        self.since.max(peer.heard) + timing.interval * 9 / 4
+    }
+
+    pub(super) fn due(&self, peer: &Peer, timing: Timing) -> Option<Instant> {
+        let deadline = self.deadline(peer, timing);
+        let late = Some(self.late(peer, timing)).filter(|_| !self.prompted);
+        (!self.silent).then(|| late.map_or(deadline, |late| late.min(deadline)))
+    }
+}
+
+impl Liveness {
+    /// Accuses who is silent, asks who is late, gives up who does not answer.
+    pub(super) fn watch(&mut self, now: Instant) {
+        let mut late = Vec::new();
+        let mut silent = Vec::new();
+        for (node, watch) in &mut self.watched {
+            let Some(peer) = self.peers.get(node) else { continue };
+            if watch.silent {
+                continue;
+            }
+            if watch.deadline(peer, self.timing) <= now {
+                watch.silent = true;
+                silent.push(*node);
+            } else if !watch.prompted && watch.late(peer, self.timing) <= now {
+                watch.prompted = true;
+                late.push(*node);
+            }
+        }
+        self.outbox.probe(late);
+        for node in silent {
+            self.accuse(now, node);
+        }
+        while let Some((_, node)) = self.awaited.first().filter(|(until, _)| *until <= now).copied() {
+            self.awaited.pop_first();
+            if let Some(peer) = self.peers.get_mut(&node) {
+                peer.awaited = None;
+                peer.association.expire();
+            }
+            // For ourselves only. Those who watch it say it to all.
+            self.unresponsive.insert(node);
+            self.votes.accuse(self.me, node);
+            if self.knowledge == Knowledge::Informed {
+                self.votes.case(node).open(now.checked_sub(self.timing.dead_after).unwrap_or(now));
+            }
+            self.recount.insert(node);
+            self.recount_bench_of(node);
+        }
+    }
+
+    /// Says to all that a node we watch is silent.
+    fn accuse(&mut self, now: Instant, node: NodeId) {
+        self.votes.accuse(self.me, node);
+        self.recount.insert(node);
+        self.outbox.tell_all(now);
+        if let Some(peer) = self.peers.get_mut(&node) {
+            peer.association.expire();
+        }
+    }
+
+    /// A node was heard: what was said about its silence is taken back.
+    pub(super) fn acquit(&mut self, now: Instant, node: NodeId) {
+        if self.votes.take_back(self.me, node) | self.votes.heard(node) {
+            self.recount.insert(node);
+        }
+        if let Some(watch) = self.watched.get_mut(&node) {
+            watch.prompted = false;
+            if std::mem::replace(&mut watch.silent, false) {
+                self.outbox.tell_all(now);
+            }
+        }
+    }
+
+    /// Asks a node whether it is there, until it says so or has to be given up.
+    pub(super) fn ask(&mut self, now: Instant, node: NodeId) {
+        let Some(peer) = self.peers.get_mut(&node) else { return };
+        if peer.awaited.is_some() || self.unresponsive.contains(&node) {
+            return;
+        }
+        let until = now + self.timing.dead_after;
+        peer.awaited = Some(until);
+        self.awaited.insert((until, node));
+        self.outbox.insist(now, node);
+    }
+
+    /// Who watches whom follows from who is known and who lives.
+    pub(super) fn reseat(&mut self, now: Instant) {
+        self.reseat_at = None;
+        let of = |rings: &super::Rings| rings.watchers(self.me);
+        self.beats_to = of(&self.known).into_iter().chain(of(&self.living)).collect();
+        let mut watched = self.known.watched_by(self.me, &self.known);
+        watched.extend(self.living.watched_by(self.me, &self.known));
+        let dropped: BTreeSet<_> =
+            self.watched.keys().filter(|node| !watched.contains(*node)).copied().collect();
+        for node in dropped {
+            let watch = self.watched.remove(&node);
+            if !self.unresponsive.contains(&node) && self.votes.drop_accusation(self.me, node) {
+                self.recount.insert(node);
+            }
+            if watch.is_some_and(|watch| watch.silent) {
+                self.outbox.tell_all(now);
+            }
+        }
+        for node in watched {
+            if self.watched.contains_key(&node) {
+                continue;
+            }
+            // Who is dead by the word of others does not live for lack of ours.
+            let silent = self.votes.is_condemned(node) && self.knowledge == Knowledge::Informed;
+            self.watched.insert(node, Watch { since: now, prompted: false, silent });
+            if silent {
+                self.accuse(now, node);
+            }
+        }
+    }
+
+    /// We stood still: whoever was silent meanwhile may have spoken.
+    pub(super) fn forgive_silence(&mut self, now: Instant) {
+        for watch in self.watched.values_mut() {
+            (watch.since, watch.prompted) = (now, false);
+        }
+        let until = now + self.timing.dead_after;
+        let awaited = std::mem::take(&mut self.awaited);
+        for (_, node) in awaited {
+            self.awaited.insert((until, node));
+            if let Some(peer) = self.peers.get_mut(&node) {
+                peer.awaited = Some(until);
+            }
+            self.outbox.insist(now, node);
+        }
+    }
+}

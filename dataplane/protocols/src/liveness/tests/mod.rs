@@ -1,0 +1,10 @@
+//! Liveness: tables of small cases, and simulations in virtual time.
+
+mod cluster;
+mod hostile;
+mod large;
+mod lives;
+mod small;
+mod storm;
+mod watchers;
+mod wire;

@@ -1,0 +1,280 @@
+//! Random schedules for clusters of three to nine: nodes die, leave, stand still and come back, the network loses, repeats,
+//! delays and parts (also one way), clocks differ, keys are renewed node by node, and somebody records and plays back. On top
+//! is an election: the owner of an address is the first, in an order of its own, of those that live.
+//!
+//! A failure prints its seed; `Storm::run(seed)` is the whole schedule.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use proptest::prelude::ProptestConfig;
+
+use super::cluster::{Clock, Cluster, Dice, Packet, Process, Weather, ms};
+use crate::liveness::Output;
+
+const ADDRESSES: u64 = 6;
+/// Nothing happened for so long: all that run agree. Detections of the last to be found, one after the other: three for a
+/// lone survivor, and one for each layer of those that were not watched by it.
+const CALM: Duration = Duration::from_millis(2200);
+/// In a network without trouble: two nodes own one address for so long at most. Detections differ by what the network takes.
+const TWO_OWNERS: Duration = Duration::from_millis(100);
+/// There: an address is without owner for so long at most while most nodes run, and while few do.
+const NO_OWNER: Duration = Duration::from_millis(700);
+const NO_OWNER_OF_FEW: Duration = Duration::from_millis(1900);
+/// What was wrong with the network is forgotten after so long.
+const MEMORY: Duration = Duration::from_secs(2);
+/// How often the invariants are looked at.
+const STEP: Duration = Duration::from_millis(10);
+
+struct Storm {
+    seed: u64,
+    cluster: Cluster,
+    dice: Dice,
+    /// When something last happened at all, and to the network or to somebody's time.
+    event: Duration,
+    trouble: Duration,
+    /// When each node last died, left or started.
+    changed: BTreeMap<usize, Duration>,
+    keys: u64,
+    /// Who gets the new key when.
+    to_renew: Vec<(Duration, usize)>,
+    /// Since when an address has two owners, or none.
+    contested: BTreeMap<u64, Duration>,
+    orphaned: BTreeMap<u64, Duration>,
+    facts: usize,
+}
+
+impl Storm {
+    fn new(seed: u64) -> Self {
+        let mut dice = Dice(seed);
+        let count = 3 + dice.node(7);
+        let cluster = Cluster::with_clocks(count, dice.roll(), |dice| Clock {
+            ahead: Duration::from_micros(dice.below(10_000_000_000)),
+            fast: i64::try_from(dice.below(2000)).unwrap() - 1000,
+        });
+        Self {
+            seed,
+            cluster,
+            dice,
+            event: Duration::ZERO,
+            trouble: Duration::ZERO,
+            changed: BTreeMap::new(),
+            keys: 0,
+            to_renew: Vec::new(),
+            contested: BTreeMap::new(),
+            orphaned: BTreeMap::new(),
+            facts: 0,
+        }
+    }
+
+    fn run(seed: u64) {
+        let mut storm = Self::new(seed);
+        if storm.dice.permille(300) {
+            storm.cluster.tape = Some(Vec::new());
+        }
+        storm.pass(ms(400));
+        for _ in 0..storm.dice.below(8) {
+            storm.happen();
+            let time = storm.dice.below(700);
+            storm.pass(ms(time));
+        }
+        storm.clear_up();
+        storm.pass(CALM + ms(400));
+        assert!(storm.cluster.all_agree(), "seed {seed}");
+        for node in storm.cluster.running() {
+            assert!(
+                storm.cluster.told(node).unwrap().iter().copied().eq(storm.cluster.view(node)),
+                "seed {seed}"
+            );
+        }
+    }
+
+    fn happen(&mut self) {
+        let count = self.cluster.len();
+        let (one, other) = (self.dice.node(count), self.dice.node(count));
+        self.event = self.cluster.time;
+        match self.dice.below(16) {
+            0..=2 => self.turn(one, Cluster::kill),
+            3 => self.turn(one, Cluster::leave),
+            4..=6 if self.cluster.process(one) == Process::Dead => self.turn(one, Cluster::start),
+            7 => self.cluster.stop(one),
+            8 => (0..count).for_each(|node| self.cluster.go_on(node)),
+            9 => _ = self.cluster.cut.insert((one, other)),
+            10 => self.cluster.part(&[one], &[other]),
+            11 => {
+                let (one, other): (Vec<_>, Vec<_>) = (0..count).partition(|_| self.dice.permille(500));
+                self.cluster.part(&one, &other);
+            }
+            12 => self.cluster.cut.clear(),
+            13 => {
+                let delay = (Duration::from_micros(50), ms(1 + self.dice.below(20)));
+                let (lost, repeated) = (self.dice.below(60), self.dice.below(60));
+                self.cluster.weather = Weather { delay, lost, repeated };
+            }
+            14 => self.renew_keys(),
+            15 => self.play_back(),
+            _ => {}
+        }
+    }
+
+    fn turn(&mut self, node: usize, what: impl Fn(&mut Cluster, usize)) {
+        what(&mut self.cluster, node);
+        self.changed.insert(node, self.cluster.time);
+    }
+
+    /// The kubelets bring a new Secret, one by one.
+    fn renew_keys(&mut self) {
+        if self.to_renew.is_empty() {
+            self.keys += 1;
+            for node in 0..self.cluster.len() {
+                let later = ms(self.dice.below(500));
+                self.to_renew.push((self.cluster.time + later, node));
+            }
+        }
+    }
+
+    /// To whom it was sent, to somebody else, or back to who sent it.
+    fn play_back(&mut self) {
+        let Some(tape) = self.cluster.tape.take() else { return };
+        for _ in 0..self.dice.below(100) {
+            let packet = tape[self.dice.node(tape.len())].clone();
+            let played = match self.dice.below(4) {
+                0 => Packet { to: self.dice.node(self.cluster.len()), ..packet },
+                1 => Packet { to: packet.from, from: packet.to, ..packet },
+                _ => packet,
+            };
+            self.cluster.carry(&played);
+        }
+        self.cluster.tape = Some(tape);
+    }
+
+    /// The sky clears. Who is dead may stay so.
+    fn clear_up(&mut self) {
+        self.cluster.cut.clear();
+        self.cluster.weather = Weather::FAIR;
+        self.event = self.cluster.time;
+        for node in 0..self.cluster.len() {
+            self.cluster.go_on(node);
+            if self.cluster.process(node) == Process::Dead && self.dice.permille(500) {
+                self.turn(node, Cluster::start);
+            }
+        }
+        self.play_back();
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let end = self.cluster.time + time;
+        while self.cluster.time < end {
+            let now = self.cluster.time;
+            let (due, later): (Vec<_>, _) = self.to_renew.iter().partition(|(at, _)| *at <= now);
+            self.to_renew = later;
+            for (_, node) in due {
+                self.cluster.renew_key(node, &format!("key {}", self.keys));
+            }
+            let stopped = (0..self.cluster.len()).any(|node| self.cluster.process(node) == Process::Stopped);
+            let bad = self.cluster.weather.lost + self.cluster.weather.repeated > 0;
+            if stopped || bad || !self.cluster.cut.is_empty() || !self.to_renew.is_empty() {
+                self.trouble = now;
+            }
+            self.cluster.run_for(STEP);
+            self.look();
+        }
+    }
+
+    fn look(&mut self) {
+        let now = self.cluster.time;
+        if now > self.event.max(self.trouble) + CALM {
+            assert!(self.cluster.all_agree(), "seed {} at {now:?}", self.seed);
+        }
+        if now < self.trouble + MEMORY {
+            self.contested.clear();
+            self.orphaned.clear();
+            self.facts = self.cluster.facts.len();
+            return;
+        }
+        self.look_for_causes(now);
+        self.look_for_owners(now);
+    }
+
+    /// Nobody dies by silence, for anyone, who did not die.
+    fn look_for_causes(&mut self, now: Duration) {
+        for (at, observer, fact) in self.cluster.facts.iter().skip(self.facts) {
+            if let Output::Dead(name, why) = fact {
+                let node: usize = name.as_str()[1..].parse().unwrap();
+                let cause =
+                    |node: usize| self.changed.get(&node).is_some_and(|changed| *changed + MEMORY > now);
+                assert!(
+                    cause(node) || cause(*observer),
+                    "seed {}: {name} is dead for n{observer} at {at:?}, {why:?}",
+                    self.seed
+                );
+            }
+        }
+        self.facts = self.cluster.facts.len();
+    }
+
+    fn look_for_owners(&mut self, now: Duration) {
+        let running = self.cluster.running();
+        let settled: Vec<_> = running.iter().filter(|node| self.cluster.told(**node).is_some()).collect();
+        for address in 0..ADDRESSES {
+            let rank = |node: &usize| Dice(address * 1000 + *node as u64).roll();
+            let owner = |node: usize| {
+                self.cluster.told(node).and_then(|view| view.iter().min_by_key(|node| rank(node)))
+            };
+            let owners: BTreeSet<_> = running.iter().filter(|node| owner(**node) == Some(*node)).collect();
+            if owners.len() > 1 {
+                let since = *self.contested.entry(address).or_insert(now);
+                assert!(
+                    now.saturating_sub(since) < TWO_OWNERS,
+                    "seed {} at {now:?}: {owners:?} since {since:?}",
+                    self.seed
+                );
+            } else {
+                self.contested.remove(&address);
+            }
+            let bound = if 2 * running.len() > self.cluster.len() { NO_OWNER } else { NO_OWNER_OF_FEW };
+            if owners.is_empty() && !settled.is_empty() {
+                let since = *self.orphaned.entry(address).or_insert(now);
+                assert!(
+                    now.saturating_sub(since) < bound,
+                    "seed {} at {now:?}: nobody since {since:?}",
+                    self.seed
+                );
+            } else {
+                self.orphaned.remove(&address);
+            }
+        }
+    }
+}
+
+/// How many schedules: more in a soak.
+fn schedules() -> u64 {
+    u64::from(ProptestConfig::default().cases).max(10_000)
+}
+
+/// A part of them, so that they run beside each other.
+fn quarter(number: u64) {
+    for seed in (number..schedules()).step_by(4) {
+        Storm::run(seed);
+    }
+}
+
+#[test]
+fn whatever_happened_all_agree_once_it_is_over() {
+    quarter(0);
+}
+
+#[test]
+fn no_address_has_two_owners_that_hear_each_other_or_none_for_long() {
+    quarter(1);
+}
+
+#[test]
+fn nobody_dies_without_a_cause() {
+    quarter(2);
+}
+
+#[test]
+fn recordings_keys_and_clocks_change_nothing_of_that() {
+    quarter(3);
+}

@@ -1,0 +1,120 @@
+//! The datagram and its proof.
+
+use proptest::collection::{btree_set, vec};
+use proptest::prelude::*;
+
+use super::cluster::key;
+use crate::liveness::{Heartbeat, KeyId, Malformed, NodeId, Page, Stance, Word};
+
+fn goodbye() -> Heartbeat<'static> {
+    Heartbeat {
+        word: Word::Leave,
+        newest_key: KeyId(0x0a0b_0c0d),
+        boot_id: 0x0102,
+        sequence: 3,
+        echo: 4,
+        offer: 5,
+        sender: "n1",
+        receiver: "n22",
+    }
+}
+
+fn state(accused: &[u64]) -> Heartbeat<'static> {
+    let ballot = Page::split(accused.iter().copied().map(NodeId)).remove(0);
+    Heartbeat { word: Word::State { stance: Stance::Serving, asks: true, ballot }, ..goodbye() }
+}
+
+fn parse(bytes: &[u8]) -> Result<Heartbeat<'_>, Malformed> {
+    Heartbeat::parse(bytes).map(|(heartbeat, _)| heartbeat)
+}
+
+#[test]
+fn the_documented_bytes_are_the_bytes() {
+    let header = b"\x0a\x0b\x0c\x0d\0\0\0\0\0\0\x01\x02\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0\x04\0\0\0\0\0\0\0\x05\x02n1\x03n22";
+    let bytes = goodbye().emit(&key("one"));
+    let (covered, proof) = bytes.split_at(bytes.len() - 32);
+    assert_eq!(covered, [b"MLBH\x02\x03", &header[..]].concat());
+    assert!(key("one").proves(covered, proof));
+    let bytes = state(&[7]).emit(&key("one"));
+    let ballot = [&[0; 8][..], &[0xff; 8], &[1], &[0, 0, 0, 0, 0, 0, 0, 7]].concat();
+    assert_eq!(bytes[..bytes.len() - 32], [b"MLBH\x02\x82", &header[..], &ballot].concat());
+}
+
+#[test]
+fn foreign_newer_and_damaged_datagrams_are_told_apart() {
+    let good = state(&[7, 9]).emit(&key("one"));
+    let changed = |position: usize, byte: u8| {
+        let mut bytes = good.clone();
+        bytes[position] = byte;
+        parse(&bytes).unwrap_err()
+    };
+    assert_eq!(changed(0, 12), Malformed::Foreign); // a memberlist packet with checksum starts with 12
+    assert_eq!(changed(4, 1), Malformed::Version(1));
+    assert_eq!(changed(5, 9), Malformed::UnknownKind(9));
+    assert_eq!(changed(5, 0x80), Malformed::UnknownKind(0x80)); // only a state can ask
+    assert_eq!(changed(5, 0), Malformed::Length); // and only a state has a ballot
+    assert_eq!(changed(42, 0), Malformed::Name);
+    assert_eq!(changed(43, 0xff), Malformed::Name);
+    assert_eq!(changed(42, 200), Malformed::Length);
+    assert_eq!(changed(good.len() - 32 - 1, 6), Malformed::Ballot, "not in order");
+    assert_eq!(changed(good.len() - 32 - 17, 101), Malformed::Ballot, "more than fit");
+    assert_eq!(changed(good.len() - 32 - 17, 3), Malformed::Length);
+    assert_eq!(parse(&good[..60]), Err(Malformed::Length));
+}
+
+#[test]
+fn whatever_is_changed_is_not_proven_nor_by_another_key() {
+    let good = state(&[7, 9]).emit(&key("one"));
+    for position in 0..good.len() {
+        let mut bytes = good.clone();
+        bytes[position] ^= 1;
+        if let Ok((_, seal)) = Heartbeat::parse(&bytes) {
+            assert!(!key("one").proves(seal.covered, seal.proof), "octet {position}");
+        }
+    }
+    let (_, seal) = Heartbeat::parse(&good).unwrap();
+    assert!(key("one").proves(seal.covered, seal.proof));
+    assert!(!key("two").proves(seal.covered, seal.proof));
+}
+
+proptest! {
+    #[test]
+    fn what_we_emit_we_parse(
+        sender in "[a-z0-9.-]{1,253}", receiver in "[a-z0-9.-]{1,253}", numbers: [u64; 4], id: u32,
+        word in 0..4_u8, asks: bool, accused in btree_set(any::<u64>(), 0..100),
+    ) {
+        let ballot = Page::split(accused.into_iter().map(NodeId)).remove(0);
+        let word = match word {
+            0 => Word::Challenge,
+            1 => Word::State { stance: Stance::Starting, asks, ballot },
+            2 => Word::State { stance: Stance::Serving, asks, ballot },
+            _ => Word::Leave,
+        };
+        let [boot_id, sequence, echo, offer] = numbers;
+        let heartbeat = Heartbeat {
+            word, newest_key: KeyId(id), boot_id, sequence, echo, offer, sender: &sender, receiver: &receiver,
+        };
+        let bytes = heartbeat.emit(&key("one"));
+        prop_assert!(bytes.len() <= 1472, "{} octets do not fit a frame", bytes.len());
+        prop_assert_eq!(parse(&bytes), Ok(heartbeat));
+    }
+
+    #[test]
+    fn pages_together_say_of_every_node_exactly_what_is_said(accused in btree_set(any::<u64>(), 0..400), other: u64) {
+        let pages = Page::split(accused.iter().copied().map(NodeId));
+        let told: Vec<_> = pages.iter().flat_map(Page::accused).map(|node| node.0).collect();
+        prop_assert!(told.iter().eq(&accused));
+        for node in accused.iter().chain([&other]) {
+            let covering: Vec<_> = pages.iter().filter(|page| page.covers(NodeId(*node))).collect();
+            prop_assert_eq!(covering.len(), 1);
+            prop_assert_eq!(covering[0].accused().contains(&NodeId(*node)), accused.contains(node));
+        }
+    }
+
+    #[test]
+    fn no_bytes_panic(prefix in 0_usize..6, bytes in vec(any::<u8>(), 0..300)) {
+        let mut datagram = b"MLBH\x02\x02"[..prefix].to_vec();
+        datagram.extend(bytes);
+        let _ = Heartbeat::parse(&datagram);
+    }
+}

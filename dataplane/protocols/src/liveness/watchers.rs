@@ -1,0 +1,112 @@
+//! Who watches whom.
+//!
+//! The nodes stand on three rings, each in an order of its own that comes from their names. On each ring a node is watched
+//! by the next one after it; a ring on which that one watches it already gives the one after that. So every node has three
+//! watchers (or all others, where there are fewer) and watches three, on any number of nodes; a node that comes or goes
+//! changes one neighbourhood a ring; and all who know the same nodes agree without a word.
+//!
+//! Drawing the three highest of a rendezvous hash gives as many watchers, but not as many to watch: among a thousand nodes,
+//! one watches eleven, and hears more than a hundred datagrams a second.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound::{Excluded, Unbounded};
+
+use metallb_core::names::NodeName;
+use ring::digest::{SHA256, digest};
+
+/// As many watch a node: a majority of them is two, and one may err.
+pub(super) const WATCHERS: usize = 3;
+
+/// A node, by its name's digest: short enough to name many in a datagram. Two nodes that share one (of 2^64) would be taken
+/// for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NodeId(pub u64);
+
+impl NodeId {
+    /// The one of the node with this name.
+    pub(super) fn of(name: &str) -> Self {
+        let digest = digest(&SHA256, name.as_bytes());
+        Self(digest.as_ref().iter().take(8).fold(0, |id, octet| (id << 8) | u64::from(*octet)))
+    }
+}
+
+impl From<&NodeName> for NodeId {
+    fn from(name: &NodeName) -> Self {
+        Self::of(name.as_str())
+    }
+}
+
+/// Nodes that can watch, in their three orders.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rings([BTreeMap<u64, NodeId>; WATCHERS]);
+
+impl Rings {
+    pub(super) fn insert(&mut self, node: NodeId) {
+        for (number, ring) in (0..).zip(&mut self.0) {
+            ring.insert(place(number, node), node);
+        }
+    }
+
+    pub(super) fn remove(&mut self, node: NodeId) {
+        for (number, ring) in (0..).zip(&mut self.0) {
+            ring.remove(&place(number, node));
+        }
+    }
+
+    pub(super) fn contains(&self, node: NodeId) -> bool {
+        self.0.iter().take(1).any(|ring| ring.contains_key(&place(0, node)))
+    }
+
+    /// Those of these nodes that watch `target`, which need not be one of them.
+    pub(super) fn watchers(&self, target: NodeId) -> Vec<NodeId> {
+        let mut watchers = Vec::with_capacity(WATCHERS);
+        for (number, ring) in (0..).zip(&self.0) {
+            let after = after(ring, place(number, target));
+            let next = after.filter(|node| *node != target).find(|node| !watchers.contains(node));
+            watchers.extend(next);
+        }
+        watchers
+    }
+
+    /// The nodes of `all` that `watcher` watches, when these nodes can.
+    pub(super) fn watched_by(&self, watcher: NodeId, all: &Self) -> BTreeSet<NodeId> {
+        let mut targets = BTreeSet::new();
+        for (number, ring) in (0..).zip(&all.0) {
+            // Who stands further back than this many of us is watched by nearer ones.
+            let mut between = 0;
+            for node in before(ring, place(number, watcher)).filter(|node| *node != watcher) {
+                if self.watchers(node).contains(&watcher) {
+                    targets.insert(node);
+                }
+                between += usize::from(self.contains(node));
+                if between == WATCHERS {
+                    break;
+                }
+            }
+        }
+        targets
+    }
+
+    /// The node after `node` in the first order, beginning anew at its end.
+    pub(super) fn next(&self, node: NodeId) -> Option<NodeId> {
+        self.0.first().and_then(|ring| after(ring, place(0, node)).next())
+    }
+}
+
+fn after(ring: &BTreeMap<u64, NodeId>, place: u64) -> impl Iterator<Item = NodeId> + '_ {
+    ring.range((Excluded(place), Unbounded)).chain(ring.range(..place)).map(|(_, node)| *node)
+}
+
+fn before(ring: &BTreeMap<u64, NodeId>, place: u64) -> impl Iterator<Item = NodeId> + '_ {
+    let wrapped = ring.range((Excluded(place), Unbounded)).rev();
+    ring.range(..place).rev().chain(wrapped).map(|(_, node)| *node)
+}
+
+/// Where `node` stands on ring `number`: all speakers must agree, so this is part of the protocol.
+fn place(number: u64, node: NodeId) -> u64 {
+    // The finaliser of splitmix64, a permutation: no two nodes share a place.
+    let mixed = node.0.wrapping_add((number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}

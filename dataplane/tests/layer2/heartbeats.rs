@@ -1,0 +1,144 @@
+//! Speakers that hear each other: who has the Secret, who says goodbye, and who has neither.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use metallb_core::names::NodeName;
+use metallb_core::plan::Speakers;
+use metallb_dataplane::speaker::lane::{Heartbeats, Lane, Pace, Phase, Tables};
+use metallb_dataplane::speaker::metrics::Metrics;
+use metallb_lab::eventually;
+use metallb_lab::network::Host;
+use metallb_protocols::liveness::{Key, Timing};
+use prometheus::Registry;
+
+use super::client::SOON;
+use super::node::GRACE;
+use super::site::{LINK, Site};
+
+const PORT: u16 = 7946;
+const NODES: [(&str, &str); 2] = [("first", "192.0.2.1"), ("second", "192.0.2.2")];
+
+struct Speaker {
+    lane: Lane,
+    metrics: Metrics,
+    tables: Tables,
+}
+
+impl Speaker {
+    /// On one of the nodes, with this Secret, if any. The API server knows both, and calls `ready` ready.
+    fn start(host: &Host, number: usize, secret: Option<&str>, ready: &[&str]) -> Self {
+        let metrics = Metrics::register(&Registry::new(), "node".into()).unwrap();
+        let (name, address) = NODES[number];
+        let heartbeats = Heartbeats {
+            address: address.parse().unwrap(),
+            port: PORT,
+            seed: u64::try_from(number).unwrap(),
+            timing: Timing::LAN,
+        };
+        let pace = Pace { refresh: None, restart_grace: GRACE };
+        let start = || Lane::start(name.into(), Some(heartbeats), pace, metrics.clone()).unwrap();
+        let lane = host.inside(start).unwrap();
+        let peers = NODES.map(|(name, address)| (NodeName::from(name), address.parse::<IpAddr>().unwrap()));
+        let tables = Tables {
+            peers: Some(Arc::new(BTreeMap::from(peers))),
+            ready: Arc::new(names(ready)),
+            phase: Phase::Serving,
+            ..Tables::default()
+        };
+        let speaker = Self { lane, metrics, tables };
+        if let Some(secret) = secret {
+            speaker.take(secret);
+        }
+        speaker.lane.publish(speaker.tables.clone());
+        speaker
+    }
+
+    fn take(&self, secret: &str) {
+        self.lane.keys.put(Key::from_secret(secret.as_bytes()).unwrap());
+    }
+
+    /// The API server says that these are ready, from now on.
+    fn hear_of(&mut self, ready: &[&str]) {
+        self.tables.ready = Arc::new(names(ready));
+        self.lane.publish(self.tables.clone());
+    }
+
+    async fn counts_on(&self, alive: &[&str]) {
+        let expected = Some(Speakers::Alive(names(alive)));
+        eventually(SOON, &format!("{alive:?} are alive"), async || *self.lane.speakers.borrow() == expected)
+            .await;
+    }
+
+    async fn drops(&self, reason: &str) {
+        let counter = self.metrics.heartbeats_dropped.with_label_values(&[reason]);
+        eventually(SOON, &format!("some are dropped as {reason}"), async || counter.get() > 0).await;
+    }
+}
+
+fn names(names: &[&str]) -> BTreeSet<NodeName> {
+    names.iter().map(|name| NodeName::from(*name)).collect()
+}
+
+#[tokio::test]
+async fn who_shares_the_secret_is_heard_and_so_is_its_goodbye_and_its_silence() {
+    let site = Site::new();
+    let first = Speaker::start(&site.first, 0, Some("one"), &[]);
+    let second = Speaker::start(&site.second, 1, Some("one"), &[]);
+    first.counts_on(&["first", "second"]).await;
+    second.counts_on(&["first", "second"]).await;
+    let left = Instant::now();
+    let leaving = std::thread::spawn(move || second.lane.leave());
+    first.counts_on(&["first"]).await;
+    let heard = left.elapsed();
+    leaving.join().unwrap();
+    assert!(heard < Duration::from_millis(500), "its silence would be long enough later: {heard:?}");
+
+    let _again = Speaker::start(&site.second, 1, Some("one"), &[]);
+    first.counts_on(&["first", "second"]).await;
+    site.second.run(&["ip", "link", "set", LINK, "down"]).await.unwrap().success().unwrap();
+    first.counts_on(&["first"]).await;
+}
+
+#[tokio::test]
+async fn who_has_another_secret_is_not_heard_until_it_has_the_same() {
+    let site = Site::new();
+    let first = Speaker::start(&site.first, 0, Some("one"), &["first", "second"]);
+    let second = Speaker::start(&site.second, 1, Some("another"), &["first", "second"]);
+    first.counts_on(&["first"]).await;
+    second.counts_on(&["second"]).await;
+    first.drops("unproven").await;
+    second.take("one");
+    first.counts_on(&["first", "second"]).await;
+    second.counts_on(&["first", "second"]).await;
+}
+
+#[tokio::test]
+async fn without_a_secret_the_api_server_says_who_is_ready_until_there_is_one() {
+    let site = Site::new();
+    let mut first = Speaker::start(&site.first, 0, None, &["first", "second"]);
+    first.counts_on(&["first", "second"]).await;
+    first.hear_of(&[]);
+    first.counts_on(&["first"]).await;
+    first.hear_of(&["second"]);
+    first.counts_on(&["first", "second"]).await;
+    first.take("one");
+    first.counts_on(&["first"]).await;
+    let _second = Speaker::start(&site.second, 1, Some("one"), &[]);
+    first.counts_on(&["first", "second"]).await;
+}
+
+#[tokio::test]
+async fn what_upstreams_memberlist_sends_is_counted_and_nothing_else() {
+    let site = Site::new();
+    let first = Speaker::start(&site.first, 0, Some("one"), &[]);
+    let send = || {
+        let socket = std::net::UdpSocket::bind(("192.0.2.2", 0)).unwrap();
+        socket.send_to(b"\x00\x01ping", ("192.0.2.1", PORT)).unwrap()
+    };
+    site.second.inside(send).unwrap();
+    first.drops("foreign").await;
+    first.counts_on(&["first"]).await;
+}
