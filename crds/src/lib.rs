@@ -46,12 +46,13 @@ pub use configuration_state::{
 pub use ip_address_pool::{IPAddressPool, IPAddressPoolSpec, IPAddressPoolStatus, ServiceAllocation};
 pub use l2_advertisement::{L2Advertisement, L2AdvertisementSpec, PreferredNodeSelector};
 pub use metallb::{
-    ComponentConfig, FRRK8sConfig, Layer2, LogLevel, MetalLB, MetalLBSpec, MetalLBStatus, NodeLeaving,
+    ComponentConfig, ConflictPolicy, FRRK8sConfig, Layer2, LogLevel, MetalLB, MetalLBSpec, MetalLBStatus,
+    NodeLeaving,
 };
 pub use read::{Malformed, read};
 pub use service_bgp_status::{ServiceBGPStatus, ServiceBGPStatusSpec, ServiceBGPStatusStatus};
 pub use service_l2_status::{
-    AnnouncingInterface, ServiceL2Status, ServiceL2StatusSpec, ServiceL2StatusStatus,
+    AddressConflict, AnnouncingInterface, ServiceL2Status, ServiceL2StatusSpec, ServiceL2StatusStatus,
 };
 pub use status::EmptyStatus;
 

@@ -209,6 +209,22 @@ pub struct Layer2 {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 3600))]
     pub refresh_seconds: Option<i32>,
+
+    /// What is done about stations outside the cluster that have the same address. `Announce`, the default: an address is announced
+    /// at once, and a conflict is told by an event and in the ServiceL2Status. `ProbeFirst`: an address that no node of the
+    /// cluster had before is announced only after nobody answered for it, which takes three seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conflict_policy: Option<ConflictPolicy>,
+}
+
+/// What is done before an address is announced that no node of the cluster had before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ConflictPolicy {
+    /// Nothing: it is announced at once.
+    #[default]
+    Announce,
+    /// It is asked whether another station has it.
+    ProbeFirst,
 }
 
 /// How the installation is doing.

@@ -49,6 +49,25 @@ pub struct ServiceL2StatusStatus {
     /// The network interfaces on which the node answers. Absent when it answers on all of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub interfaces: Vec<AnnouncingInterface>,
+
+    /// Stations outside the cluster that have an address of the service too (RFC 5227).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conflicts: Vec<AddressConflict>,
+}
+
+/// Another station has an address of the service.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AddressConflict {
+    /// The address.
+    pub address: String,
+
+    /// The hardware address of the other station, such as `02:00:5e:10:00:01`.
+    pub hardware_address: String,
+
+    /// The network interface on which it was heard. Absent when that is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interface: Option<String>,
 }
 
 /// A network interface on which a service is announced.

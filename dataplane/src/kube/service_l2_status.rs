@@ -4,19 +4,37 @@
 //!
 //! Not here: who announces, and how objects are kept in line ([`super::reports`]).
 
+use std::sync::Arc;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::Client;
 use metallb_core::config::Interfaces;
 use metallb_core::names::{InterfaceName, NodeName, ServiceKey};
 use metallb_core::shared::SharedMap;
-use metallb_crds::{AnnouncingInterface, ServiceL2Status, ServiceL2StatusStatus};
+use metallb_crds::{AddressConflict, AnnouncingInterface, ServiceL2Status, ServiceL2StatusStatus};
 use tokio::sync::watch;
 
 use super::reports::{self, Report, Voices};
 use super::service_labels;
 
-/// The services that this node announces, and where.
-pub type Announced = SharedMap<ServiceKey, Interfaces>;
+/// The services that this node announces, and what is to be said of each.
+pub type Announced = SharedMap<ServiceKey, OnLayer2>;
+
+/// How a service is announced.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OnLayer2 {
+    /// Where.
+    pub interfaces: Interfaces,
+    /// Stations that have an address of it too.
+    pub conflicts: Arc<[AddressConflict]>,
+}
+
+/// Nobody else has its addresses.
+impl From<Interfaces> for OnLayer2 {
+    fn from(interfaces: Interfaces) -> Self {
+        Self { interfaces, conflicts: [].into() }
+    }
+}
 
 /// Keeps the objects in `namespace` in line with `wanted` (`None`: not known yet) until its sender is gone.
 pub async fn keep(
@@ -31,7 +49,7 @@ pub async fn keep(
 
 impl Report for ServiceL2Status {
     type Subject = ServiceKey;
-    type Said = Interfaces;
+    type Said = OnLayer2;
     type Status = ServiceL2StatusStatus;
 
     const FIELD_MANAGER: &'static str = "metallb-speaker-l2status";
@@ -50,16 +68,17 @@ impl Report for ServiceL2Status {
         service_labels::read(label)
     }
 
-    fn status(node: &NodeName, service: &ServiceKey, interfaces: &Interfaces) -> ServiceL2StatusStatus {
+    fn status(node: &NodeName, service: &ServiceKey, said: &OnLayer2) -> ServiceL2StatusStatus {
         let name = |name: &InterfaceName| AnnouncingInterface { name: Some(name.to_string()) };
         ServiceL2StatusStatus {
             node: Some(node.to_string()),
             service_name: Some(service.name.to_string()),
             service_namespace: Some(service.namespace.to_string()),
-            interfaces: match interfaces {
+            interfaces: match &said.interfaces {
                 Interfaces::All => Vec::new(),
                 Interfaces::Only(names) => names.iter().map(name).collect(),
             },
+            conflicts: said.conflicts.to_vec(),
         }
     }
 

@@ -20,6 +20,15 @@ pub enum BgpType {
     FrrK8sExternal,
 }
 
+/// `METALLB_CONFLICT_POLICY`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ConflictPolicy {
+    /// It is announced at once.
+    Announce,
+    /// It is asked first whether another station has it.
+    ProbeFirst,
+}
+
 /// Announces the addresses of Services from this node, by ARP and neighbour discovery, and to BGP routers.
 ///
 /// Flags follow Go: one dash or two, values after `=` or a space, booleans unset by `=false`.
@@ -88,6 +97,9 @@ pub struct Args {
     /// in its name; 0: they take them at once
     #[arg(long, env = "METALLB_RESTART_GRACE_SECONDS", default_value_t = 3)]
     pub restart_grace_seconds: u32,
+    /// Before an address is announced that no node of the cluster had: nothing, or asking whether another station has it
+    #[arg(long, env = "METALLB_CONFLICT_POLICY", default_value = "announce")]
+    pub conflict_policy: ConflictPolicy,
     /// A node that leaves announces its routes for so many seconds as about to go, before it withdraws them
     #[arg(long, env = "METALLB_LEAVE_ANNOUNCE_SECONDS", default_value_t = 5)]
     pub leave_announce_seconds: u32,

@@ -98,6 +98,7 @@ pub async fn work(
     let mut speakers = lane.speakers.clone();
     facts.set_speakers(speakers.borrow_and_update().clone());
     facts.set_links(links.borrow_and_update().clone());
+    let mut contested = lane.contested.clone();
     let mut stopping = false;
     let mut seen = outlet.seen();
     let mut caveats = context.caveats.clone();
@@ -146,6 +147,11 @@ pub async fn work(
                 Err(_) => return End::LaneEnded { lane: "BGP" },
             },
             () = &mut watching_ended => return End::LaneEnded { lane: "BFD" },
+            Ok(()) = contested.changed() => {
+                let contested = contested.borrow_and_update().clone();
+                context.metrics.contested.set(contested.keys());
+                facts.set_contested(contested);
+            }
             Some(question) = questions.recv() => drop(question.send(facts.state(&outlet.seen().borrow()))), // whoever asked may be gone
             Ok(()) = caveats.changed() => caveats.mark_unchanged(), // told with the verdict
             Ok(()) = links.changed() => facts.set_links(links.borrow_and_update().clone()),

@@ -2,6 +2,7 @@
 //!
 //! Start at [`Facts::decide`].
 
+mod conflicts;
 mod peer;
 mod routing;
 mod slices;
@@ -18,7 +19,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use metallb_core::config::Interfaces;
 use metallb_core::names::{InterfaceName, NodeName, PeerName, ServiceKey};
 use metallb_core::plan::{Leaving, Node, Planner, Service, Speakers, Touched, World};
 use metallb_core::refusal::AnnouncementRefusal;
@@ -28,11 +28,12 @@ use metallb_process::watch::ObjectKey;
 use crate::kube::configuration::{Change, Configuration, Scope};
 use crate::kube::configuration_state::Verdict;
 use crate::kube::frr_configuration::Neighbours;
-use crate::kube::service_l2_status::Announced;
+use crate::kube::service_l2_status::{Announced, OnLayer2};
 use crate::net::links::{Link, Links};
 use crate::speaker::bgp::wanted::Profile;
 use crate::speaker::departure::{Pace, Progress};
-use crate::speaker::lane::{Phase, Station, Tables};
+use crate::speaker::lane::{Contested, Phase, Station, Tables};
+use conflicts::Conflicts;
 use metallb_crds::cluster::endpoints::Slice;
 use metallb_crds::cluster::service::reference_to;
 pub use peer::Peer;
@@ -93,6 +94,7 @@ pub struct Facts {
     tables: Tables,
     tables_changed: bool,
     succession: Succession,
+    conflicts: Conflicts,
     told: Told,
     routing: Routing,
     departure: Progress,
@@ -130,6 +132,7 @@ impl Facts {
             tables: Tables::default(),
             tables_changed: true,
             succession: Succession::default(),
+            conflicts: Conflicts::default(),
             told: Told::new(Protocol::Layer2),
             routing: Routing::new(profile),
             untold: BTreeSet::new(),
@@ -171,6 +174,7 @@ impl Facts {
                     }
                     self.touch_layer2(touched);
                 }
+                self.set_nodes();
             }
             Input::Configuration(change) => {
                 if self.configuration.apply(*change) {
@@ -189,6 +193,15 @@ impl Facts {
         }
     }
 
+    /// By these addresses the others are asked.
+    fn set_nodes(&mut self) {
+        let nodes = succession::asked_of_others(&self.world);
+        if *self.tables.nodes != nodes {
+            self.tables.nodes = Arc::new(nodes);
+            self.tables_changed = true;
+        }
+    }
+
     /// The own node as it was before it was deleted: it leaves, and until it has left its peers are its peers.
     fn own_deleted(&self, name: &NodeName) -> Option<Node> {
         let own = self.world.own_node().filter(|_| name == self.world.node())?;
@@ -202,6 +215,13 @@ impl Facts {
             let touched = self.world.set_speakers(speakers);
             self.tables_changed |= Succession::forget_living(&mut self.tables, &self.world);
             self.touch_layer2(touched);
+        }
+    }
+
+    /// Stations outside the cluster have these announced addresses too.
+    pub fn set_contested(&mut self, contested: Contested) {
+        for address in self.conflicts.set(contested) {
+            self.unreported.extend(self.world.services_on(address).map(|(service, _)| service.clone()));
         }
     }
 
@@ -260,6 +280,9 @@ impl Facts {
                 let plan = self.planner.plan().get(address);
                 let owner = plan.and_then(|plan| plan.owner.as_ref());
                 self.tables_changed |= self.succession.follow(&mut self.tables, &self.world, *address, owner);
+                if plan.is_none() {
+                    self.succession.forget(*address);
+                }
                 let now = plan.and_then(|plan| plan.announce.as_ref());
                 if self.tables.announced.get(address) != now {
                     let announced = Arc::make_mut(&mut self.tables.announced);
@@ -270,6 +293,7 @@ impl Facts {
                     self.tables_changed = true;
                 }
             }
+            self.succession.settle();
             self.untold.extend(changed);
         }
         std::mem::take(&mut self.tables_changed).then(|| self.tables.clone())
@@ -349,7 +373,12 @@ impl Facts {
         }
         let plan = self.planner.plan();
         let verdicts = |address| plan.get(&address).map_or_else(Verdicts::new, |plan| plan.services.clone());
-        let news = self.told.tell(self.world.node(), verdicts, &changed, reference);
+        let mut news = self.told.tell(self.world.node(), verdicts, &changed, reference);
+        let services_on = |address| {
+            let services = self.world.services_on(address);
+            services.filter_map(|(service, _)| reference(service)).collect()
+        };
+        news.happenings.extend(self.conflicts.tell(services_on));
         // Nothing is decided yet: that is not the same as nothing to say.
         if self.statuses.is_none() && !self.is_ready() {
             return (news, None);
@@ -361,7 +390,7 @@ impl Facts {
             if statuses.get(&service) != now.as_ref() {
                 statuses_changed = true;
                 match now {
-                    Some(interfaces) => statuses.insert(service, interfaces),
+                    Some(said) => statuses.insert(service, said),
                     None => statuses.remove(&service),
                 };
             }
@@ -371,10 +400,11 @@ impl Facts {
         (news, said)
     }
 
-    fn announced_from_here(&self, service: &ServiceKey) -> Option<Interfaces> {
-        let first = self.services.get(service)?.service.addresses.first()?;
-        let plan = self.planner.plan().get(first)?;
-        matches!(plan.services.get(service), Some(Ok(()))).then(|| plan.announce.clone())?
+    fn announced_from_here(&self, service: &ServiceKey) -> Option<OnLayer2> {
+        let addresses = &self.services.get(service)?.service.addresses;
+        let plan = self.planner.plan().get(addresses.first()?)?;
+        let interfaces = matches!(plan.services.get(service), Some(Ok(()))).then(|| plan.announce.clone())?;
+        Some(OnLayer2 { interfaces: interfaces?, conflicts: self.conflicts.of(addresses) })
     }
 
     /// What is to be said about the configuration; `None` until that is certain.

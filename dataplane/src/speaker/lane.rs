@@ -6,6 +6,7 @@
 //!
 //! Not here: what is announced, and who is a peer (the brain), and any byte of a protocol (`metallb-protocols`).
 
+mod conflicts;
 mod driver;
 mod groups;
 mod members;
@@ -27,12 +28,14 @@ use metallb_protocols::liveness::Key;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use tokio::sync::watch;
 
+pub use conflicts::{Conflict, Contested};
 pub use members::Heartbeats;
 pub use metallb_protocols::announcer::Refresh;
+pub use metallb_protocols::conflict::Policy;
 pub use tables::{Phase, Predecessor, Station, Tables};
 
 use super::metrics::Metrics;
-use driver::Driver;
+use driver::{Driver, Shared};
 use groups::Groups;
 use members::Members;
 
@@ -43,6 +46,8 @@ pub struct Pace {
     pub refresh: Option<Refresh>,
     /// How long a silent speaker has to come back while its node lives.
     pub restart_grace: Duration,
+    /// What is done before an address is announced that no node had.
+    pub policy: Policy,
 }
 
 /// The running lane.
@@ -53,6 +58,8 @@ pub struct Lane {
     pub keys: Keys,
     /// The nodes with a live speaker; `None` until that is known. Closes when the lane ends.
     pub speakers: watch::Receiver<Option<Speakers>>,
+    /// The announced addresses that stations outside the cluster have too.
+    pub contested: watch::Receiver<Contested>,
     thread: JoinHandle<()>,
 }
 
@@ -88,12 +95,15 @@ impl Lane {
         let wake = Arc::new(EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?);
         let waking = wake.clone();
         let groups = Groups::start().context("cannot start the thread for multicast groups")?;
-        let driver = Driver::new(tables.clone(), wake.clone(), sender, groups, pace, metrics, members);
+        let (telling, contested) = watch::channel(Contested::default());
+        let shared =
+            Shared { tables: tables.clone(), wake: wake.clone(), speakers: sender, contested: telling };
+        let driver = Driver::new(shared, groups, pace, metrics, members);
         let thread = std::thread::Builder::new()
             .name("layer2".to_owned())
             .spawn(move || driver.run())
             .context("cannot start the layer 2 thread")?;
-        Ok(Self { tables, wake, keys: Keys { newest: keys, wake: waking }, speakers, thread })
+        Ok(Self { tables, wake, keys: Keys { newest: keys, wake: waking }, speakers, contested, thread })
     }
 
     /// From now on, work from these tables.

@@ -2,8 +2,10 @@
 
 mod announced;
 
+use std::net::IpAddr;
+
 use metallb_core::names::NodeName;
-use prometheus::{IntCounterVec, Opts, Registry};
+use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 
 pub use announced::Announced;
 
@@ -22,6 +24,8 @@ pub struct Metrics {
     pub responses_sent: IntCounterVec,
     /// Frames that tell, unasked, that an address is here.
     pub gratuitous_sent: IntCounterVec,
+    /// 1 for every announced address that a station outside the cluster has too.
+    pub contested: Contested,
     /// Datagrams on the port of the heartbeats that counted for nothing.
     pub heartbeats_dropped: IntCounterVec,
 }
@@ -52,11 +56,44 @@ impl Metrics {
                 "metallb_layer2_gratuitous_sent",
                 "Gratuitous ARP frames and unsolicited neighbour advertisements",
             )?,
+            contested: Contested::register(registry)?,
             heartbeats_dropped: counter_of(
                 "metallb_speaker_heartbeats_dropped_total",
                 "Datagrams on the port of the heartbeats that counted for nothing; foreign: upstream's memberlist",
                 "reason",
             )?,
         })
+    }
+
+    /// An address is no longer answered for here: its counters go.
+    pub fn forget(&self, address: IpAddr) {
+        let label = address.to_string();
+        for counter in [&self.requests_received, &self.responses_sent, &self.gratuitous_sent] {
+            let _ = counter.remove_label_values(&[&label]); // never counted: good
+        }
+    }
+}
+
+/// `metallb_layer2_address_conflict`.
+#[derive(Clone)]
+pub struct Contested(IntGaugeVec);
+
+impl Contested {
+    fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let opts = Opts::new(
+            "metallb_layer2_address_conflict",
+            "1 for every announced address that a station outside the cluster has too",
+        );
+        let gauge = IntGaugeVec::new(opts, &["ip"])?;
+        registry.register(Box::new(gauge.clone()))?;
+        Ok(Self(gauge))
+    }
+
+    /// These, and no others.
+    pub fn set<'a>(&self, addresses: impl Iterator<Item = &'a IpAddr>) {
+        self.0.reset();
+        for address in addresses {
+            self.0.with_label_values(&[&address.to_string()]).set(1);
+        }
     }
 }

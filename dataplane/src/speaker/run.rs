@@ -22,7 +22,7 @@ use rand::TryRngCore as _;
 use rand::rngs::OsRng;
 use tokio::sync::watch;
 
-use super::args::{Args, BgpType};
+use super::args::{Args, BgpType, ConflictPolicy};
 use super::bgp::wanted::Profile;
 use super::brain::{Context, End, work};
 use super::departure::Pace;
@@ -274,7 +274,11 @@ fn prove(secret: Secret, keys: lane::Keys, caveats: Caveats) {
 /// How often neighbours are told of an address that is here.
 fn moving(args: &Args) -> anyhow::Result<lane::Pace> {
     let restart_grace = Duration::from_secs(args.restart_grace_seconds.into());
-    Ok(lane::Pace { refresh: refresh(args)?, restart_grace })
+    let policy = match args.conflict_policy {
+        ConflictPolicy::Announce => lane::Policy::Announce,
+        ConflictPolicy::ProbeFirst => lane::Policy::ProbeFirst,
+    };
+    Ok(lane::Pace { refresh: refresh(args)?, restart_grace, policy })
 }
 
 fn refresh(args: &Args) -> anyhow::Result<Option<Refresh>> {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use metallb_core::names::NodeName;
 use metallb_core::plan::Speakers;
-use metallb_dataplane::speaker::lane::{Heartbeats, Lane, Pace, Phase, Tables};
+use metallb_dataplane::speaker::lane::{Heartbeats, Lane, Pace, Phase, Policy, Tables};
 use metallb_dataplane::speaker::metrics::Metrics;
 use metallb_lab::eventually;
 use metallb_lab::network::Host;
@@ -38,7 +38,7 @@ impl Speaker {
             seed: u64::try_from(number).unwrap(),
             timing: Timing::LAN,
         };
-        let pace = Pace { refresh: None, restart_grace: GRACE };
+        let pace = Pace { refresh: None, restart_grace: GRACE, policy: Policy::Announce };
         let start = || Lane::start(name.into(), Some(heartbeats), pace, metrics.clone()).unwrap();
         let lane = host.inside(start).unwrap();
         let peers = NODES.map(|(name, address)| (NodeName::from(name), address.parse::<IpAddr>().unwrap()));

@@ -12,6 +12,7 @@
 
 mod answers;
 mod client;
+mod conflicts;
 mod flood;
 mod heartbeats;
 mod moves;

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use metallb_core::config::Interfaces;
 use metallb_dataplane::net::links::{self, Links};
-use metallb_dataplane::speaker::lane::{Lane, Pace, Phase, Predecessor, Refresh, Station, Tables};
+use metallb_dataplane::speaker::lane::{
+    Contested, Lane, Pace, Phase, Policy, Predecessor, Refresh, Station, Tables,
+};
 use metallb_dataplane::speaker::metrics::Metrics;
 use metallb_lab::network::Host;
 use metallb_protocols::jitter::Jitter;
@@ -32,10 +34,15 @@ impl Node {
 
     /// The same, and tells neighbours of its addresses so often.
     pub fn refreshing(host: &Host, interval: Option<Duration>) -> Self {
+        Self::with(host, interval, Policy::Announce)
+    }
+
+    /// The same, and looks for others that have its addresses before or beside announcing them.
+    pub fn with(host: &Host, interval: Option<Duration>, policy: Policy) -> Self {
         let registry = Registry::new();
         let metrics = Metrics::register(&registry, "node".into()).unwrap();
         let refresh = interval.map(|interval| Refresh { interval, jitter: Jitter::new(7) });
-        let pace = Pace { refresh, restart_grace: GRACE };
+        let pace = Pace { refresh, restart_grace: GRACE, policy };
         let lane = host.inside(|| Lane::start("node".into(), None, pace, metrics).unwrap()).unwrap();
         let tables = Tables { phase: Phase::Serving, ..Tables::default() };
         let mut node = Self { lane, registry, tables };
@@ -66,6 +73,23 @@ impl Node {
         let inherited = addresses.iter().map(|address| (address.parse().unwrap(), predecessor.clone()));
         self.tables.inherited = Arc::new(inherited.collect());
         self.announce(addresses);
+    }
+
+    /// The same, and no node had them before.
+    pub fn announce_new(&mut self, addresses: &[&str]) {
+        self.tables.new = Arc::new(addresses.iter().map(|address| address.parse().unwrap()).collect());
+        self.announce(addresses);
+    }
+
+    /// The other nodes' kernels have these addresses.
+    pub fn know_nodes(&mut self, addresses: &[&str]) {
+        self.tables.nodes = Arc::new(addresses.iter().map(|address| address.parse().unwrap()).collect());
+        self.publish();
+    }
+
+    /// What it has found of others that have its addresses.
+    pub fn contested(&self) -> Contested {
+        self.lane.contested.borrow().clone()
     }
 
     /// Announces nothing any more, as another node does.

@@ -164,7 +164,8 @@ async fn on_layer_2_the_node_that_takes_over_removes_what_the_other_said() {
     let user = namespace().await;
     let speaks = async |node: &str, on: Interfaces| {
         let owner = pod(&user, node).await;
-        let (sender, wanted) = watch::channel(Some([(ServiceKey::new("shop", "web"), on)].into()));
+        let said = service_l2_status::OnLayer2::from(on);
+        let (sender, wanted) = watch::channel(Some([(ServiceKey::new("shop", "web"), said)].into()));
         let namespace = user.namespace().to_owned();
         tokio::spawn(service_l2_status::keep(user.client(), namespace, node.into(), owner, wanted));
         sender

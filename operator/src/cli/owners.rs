@@ -9,9 +9,9 @@ use std::process::ExitCode;
 use anyhow::{Context as _, ensure};
 use k8s_openapi::jiff::Timestamp;
 use metallb_core::names::{NodeName, ServiceKey};
-use metallb_crds::ServiceL2Status;
 use metallb_crds::cluster::service::LoadBalancerClass;
 use metallb_crds::config::parse;
+use metallb_crds::{AddressConflict, ServiceL2Status};
 use serde::Serialize;
 
 use super::allocation::{Allocation, settle_all};
@@ -48,6 +48,9 @@ pub(super) struct Row {
     pub owner: Option<String>,
     /// The nodes that say they announce a service whose first address this is. One, if all is well.
     pub reported: Vec<Reported>,
+    /// Stations outside the cluster that have it too, as the owner reports.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conflicts: Vec<AddressConflict>,
     /// The nodes that may announce it, in the order in which they would; the first is the owner.
     pub candidates: Vec<String>,
     /// Why the other nodes do not announce it. Only told of an address that was asked for.
@@ -84,6 +87,7 @@ pub(super) fn owners(
             address: its,
             services: services.get(&its).into_iter().flatten().map(ToString::to_string).collect(),
             owner: candidates.first().map(ToString::to_string),
+            conflicts: conflicts(inventory, its),
             reported: reports.remove(&its).into_iter().flatten().collect(),
             candidates: candidates.iter().map(ToString::to_string).collect(),
             others: address.map(|_| others(&announcements, its, candidates.first())).unwrap_or_default(),
@@ -130,6 +134,13 @@ fn reports(inventory: &Inventory, allocations: &[Allocation]) -> BTreeMap<IpAddr
     reports
 }
 
+fn conflicts(inventory: &Inventory, address: IpAddr) -> Vec<AddressConflict> {
+    let statuses = inventory.l2_statuses.iter().filter_map(|object| object.status.as_ref());
+    let all = statuses.flat_map(|status| &status.conflicts);
+    let its: BTreeSet<_> = all.filter(|conflict| conflict.address == address.to_string()).collect();
+    its.into_iter().cloned().collect()
+}
+
 fn others(announcements: &Announcements<'_>, address: IpAddr, owner: Option<&NodeName>) -> Vec<OnNode> {
     let verdicts = announcements.verdicts(address).into_iter().filter(|(node, _)| Some(node) != owner);
     let refused = verdicts.filter_map(|(node, plan)| {
@@ -155,11 +166,16 @@ impl Row {
     }
 
     fn note(&self) -> String {
-        if self.is_settled() {
-            return String::new();
+        let mut said = Vec::new();
+        if !self.is_settled() {
+            let nodes: Vec<&str> = self.reported.iter().map(|reported| reported.node.as_str()).collect();
+            said.push(format!("reported by {}", nodes.join(" and ")));
         }
-        let nodes: Vec<&str> = self.reported.iter().map(|reported| reported.node.as_str()).collect();
-        format!("reported by {}", nodes.join(" and "))
+        for AddressConflict { hardware_address, interface, .. } in &self.conflicts {
+            let on = interface.as_ref().map(|name| format!(" on {name}")).unwrap_or_default();
+            said.push(format!("station {hardware_address}{on} has it too"));
+        }
+        said.join("; ")
     }
 }
 

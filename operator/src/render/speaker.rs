@@ -14,6 +14,7 @@ use super::scene::{Scene, selector};
 use super::{MEMBERLIST_SECRET, SPEAKER, excluded_interfaces};
 use crate::environment::Environment;
 use crate::wanted::{BgpBackend, Leaving, Moving, Wanted};
+use metallb_crds::ConflictPolicy;
 
 /// Where the Secret that speakers share is mounted.
 const SECRET_PATH: &str = "/etc/ml_secret_key";
@@ -97,9 +98,14 @@ fn env(wanted: &Wanted, environment: &Environment) -> Vec<EnvVar> {
     env.push(variable("METALLB_LEAVE_FLOW_SECONDS", flow_seconds.to_string()));
     env.extend(taint.clone().map(|key| variable("METALLB_LEAVE_TAINT", key)));
     env.extend(annotation.clone().map(|key| variable("METALLB_LEAVE_ANNOTATION", key)));
-    let Moving { restart_grace_seconds, refresh_seconds } = wanted.moving;
+    let Moving { restart_grace_seconds, refresh_seconds, conflict_policy } = wanted.moving;
     env.push(variable("METALLB_RESTART_GRACE_SECONDS", restart_grace_seconds.to_string()));
     env.push(variable("METALLB_REFRESH_SECONDS", refresh_seconds.to_string()));
+    let conflict_policy = match conflict_policy {
+        ConflictPolicy::Announce => "announce",
+        ConflictPolicy::ProbeFirst => "probe-first",
+    };
+    env.push(variable("METALLB_CONFLICT_POLICY", conflict_policy));
     env.push(field("METALLB_POD_NAME", "metadata.name"));
     env
 }

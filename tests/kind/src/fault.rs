@@ -1,6 +1,6 @@
 //! What can go wrong with the node that announces an address, and how it is put right again.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use k8s_openapi::api::core::v1::Node;
@@ -85,21 +85,13 @@ impl Fault {
         }
     }
 
-    /// Makes it happen to `node`; when it did. Where it ends by itself, returns then.
-    pub async fn strike(
-        self,
-        cluster: &Cluster,
-        metallb: &Installation,
-        node: &str,
-    ) -> anyhow::Result<Instant> {
-        let begun = Instant::now();
+    /// Makes it happen to `node`. Where it ends by itself, returns then.
+    pub async fn strike(self, cluster: &Cluster, metallb: &Installation, node: &str) -> anyhow::Result<()> {
         match self {
             Self::PowerOff => cluster.power_off(node).await?,
             Self::PowerOffWithoutApiServer => {
                 cluster.freeze("kube-apiserver", true)?;
-                let begun = Instant::now();
                 cluster.power_off(node).await?;
-                return Ok(begun);
             }
             Self::CarrierLoss => cluster.lose_carrier(node).await?,
             Self::Partition => cluster.unplug(node).await?,
@@ -114,7 +106,7 @@ impl Fault {
             Self::Exclude => patch(metallb, node, "labels", EXCLUDED, json!("")).await?,
             Self::Leave => patch(metallb, node, "annotations", LEAVING, json!("")).await?,
         }
-        Ok(begun)
+        Ok(())
     }
 
     /// Puts it right.

@@ -64,15 +64,6 @@ pub struct Noticed {
     pub kept: usize,
     /// Connections that were to stay open and broke.
     pub broken: usize,
-    requests: Vec<Request>,
-}
-
-impl Noticed {
-    /// How long after `fault` the first request that began after it was answered.
-    pub fn first_answer_after(&self, fault: Instant) -> Option<Duration> {
-        let after = self.requests.iter().filter(|request| request.asked >= fault);
-        after.filter_map(|request| request.answered).min().map(|answered| answered - fault)
-    }
 }
 
 impl Watch {
@@ -117,7 +108,6 @@ impl Watch {
             longest_gap,
             kept: long_lived.iter().filter(|kept| **kept).count(),
             broken: long_lived.iter().filter(|kept| !**kept).count(),
-            requests,
         })
     }
 }

@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
 use metallb_lab::{Cluster, Host, eventually, load_balancer};
 use serde_json::json;
 
@@ -31,8 +30,6 @@ pub struct Trial {
     pub fault: Fault,
     /// What was asked.
     pub address: IpAddr,
-    /// From the fault to the first answer to a request that began after it.
-    pub outage: Duration,
     /// From before the fault until the address was served as long as it takes.
     pub struck: Noticed,
     /// While it was put right, until the address was with its node again.
@@ -69,20 +66,19 @@ impl<'c> Trials<'c> {
         let node = self.announcer(address).await?;
         let watch = Watch::with(&self.client, address, load);
         watch.goes_on(STEADY).await;
-        let at = fault.strike(self.cluster, self.metallb, &node).await?;
+        fault.strike(self.cluster, self.metallb, &node).await?;
         if fault.takes_the_network() || matches!(fault, Fault::Exclude | Fault::Leave) {
             self.is_at(address, "another node announces it", |announcer| announcer != node).await;
         }
         self.answers(address).await;
         watch.goes_on(STEADY).await;
         let struck = watch.finish()?;
-        let outage = struck.first_answer_after(at).context("nothing was answered after the fault")?;
         let watch = Watch::with(&self.client, address, Load { long_lived: 0, ..load });
         watch.goes_on(STEADY).await;
         fault.heal(self.cluster, self.metallb, &node).await?;
         self.is_at(address, "its node announces it again", |announcer| announcer == node).await;
         watch.goes_on(STEADY).await;
-        Ok(Trial { fault, address, outage, struck, healed: watch.finish()? })
+        Ok(Trial { fault, address, struck, healed: watch.finish()? })
     }
 
     async fn answers(&self, address: IpAddr) {

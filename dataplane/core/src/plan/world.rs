@@ -308,6 +308,11 @@ impl World {
         names.map(|name| (name, self.nodes.get(name)))
     }
 
+    /// Every node that there is.
+    pub fn nodes(&self) -> impl Iterator<Item = &NodeName> {
+        self.nodes.keys()
+    }
+
     /// A node, if there is one of that name.
     pub fn node_of(&self, name: &NodeName) -> Option<&Node> {
         self.nodes.get(name)

@@ -6,6 +6,7 @@ use metallb_core::names::{PeerName, ServiceKey};
 use metallb_crds::{ServiceBGPStatus, ServiceL2Status};
 
 use super::*;
+use crate::kube::service_l2_status::OnLayer2;
 
 fn service(name: &str) -> ServiceKey {
     ServiceKey::new("default", name)
@@ -34,19 +35,23 @@ fn objects<K: Report<Subject = ServiceKey>>(rows: &[(&str, &str, &str, K::Said)]
     rows.iter().map(|(name, node, service, said)| ((*name).to_owned(), row(node, service, said))).collect()
 }
 
+fn everywhere() -> OnLayer2 {
+    Interfaces::All.into()
+}
+
 fn l2(rows: &[(&str, &str, &str)]) -> Rows<ServiceL2Status> {
-    let all = |&(name, node, service)| (name, node, service, Interfaces::All);
+    let all = |&(name, node, service)| (name, node, service, everywhere());
     objects::<ServiceL2Status>(&rows.iter().map(all).collect::<Vec<_>>())
 }
 
 fn done_on_layer2(found: &Rows<ServiceL2Status>, announced: &[&str]) -> Vec<ActionOf<ServiceL2Status>> {
-    let saying = announced.iter().map(|name| (service(name), Interfaces::All)).collect();
+    let saying = announced.iter().map(|name| (service(name), everywhere())).collect();
     actions::<ServiceL2Status>(found, &saying, &me(), &Due::Everything)
 }
 
 #[test]
 fn a_service_announced_from_here_has_one_object_which_says_so() {
-    let status = ServiceL2Status::status(&me().node, &service("web"), &Interfaces::All);
+    let status = ServiceL2Status::status(&me().node, &service("web"), &everywhere());
     assert_eq!(done_on_layer2(&l2(&[]), &["web"]), [Action::Create(service("web"), status)]);
     assert_eq!(done_on_layer2(&l2(&[("l2-a", "n1", "web")]), &["web"]), []);
 }
@@ -93,7 +98,7 @@ fn a_service_announced_to_nobody_has_no_object() {
 #[test]
 fn what_changes_is_written_to_the_object_that_is_there() {
     let found = l2(&[("l2-a", "n1", "web")]);
-    let eth1 = Interfaces::Only(["eth1".into()].into());
+    let eth1 = OnLayer2::from(Interfaces::Only(["eth1".into()].into()));
     let status = ServiceL2Status::status(&me().node, &service("web"), &eth1);
     let written = [Action::Write("l2-a".into(), status)];
     assert_eq!(
@@ -115,9 +120,9 @@ fn what_changes_is_written_to_the_object_that_is_there() {
 #[test]
 fn only_what_is_due_is_looked_at() {
     let found = l2(&[("l2-a", "n1", "gone"), ("l2-b", "n1", "gone-too"), ("l2-c", "n1", "stays")]);
-    let saying = ["new", "new-too", "stays"].map(|name| (service(name), Interfaces::All)).into();
+    let saying = ["new", "new-too", "stays"].map(|name| (service(name), everywhere())).into();
     let about = |due: &Due<ServiceKey>| actions::<ServiceL2Status>(&found, &saying, &me(), due);
-    let status = ServiceL2Status::status(&me().node, &service("new"), &Interfaces::All);
+    let status = ServiceL2Status::status(&me().node, &service("new"), &everywhere());
     let mut due = Due::default();
     assert_eq!((about(&due), due.is_nothing()), (vec![], true));
     for name in ["gone", "new", "stays", "never-was"] {

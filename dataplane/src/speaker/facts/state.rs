@@ -65,6 +65,7 @@ impl Facts {
                 "address": address,
                 "owner": plan.owner.as_ref().map(ToString::to_string),
                 "announcedHere": plan.announce.is_some(),
+                "conflict": self.conflicts.on(*address).map(|conflict| conflict.explain(*address)),
                 "interfaces": match &plan.announce {
                     Some(Interfaces::Only(names)) => names.iter().map(ToString::to_string).collect(),
                     Some(Interfaces::All) | None => Vec::new(),

@@ -1,6 +1,6 @@
 //! What the lane must know of who had an address before, and who has it now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -13,6 +13,10 @@ use crate::speaker::lane::{Predecessor, Tables};
 #[derive(Debug, Default)]
 pub struct Succession {
     owners: BTreeMap<IpAddr, NodeName>,
+    /// Addresses that some node owned since a service has them.
+    owned: BTreeSet<IpAddr>,
+    /// Something was decided before: what has no owner now had none then.
+    experienced: bool,
 }
 
 impl Succession {
@@ -31,22 +35,16 @@ impl Succession {
         if before.as_ref() == owner {
             return false;
         }
+        let was_owned = owner.is_some() && !self.owned.insert(address);
+        let is_new = owner == Some(world.node()) && self.experienced && !was_owned;
         let own = Some(world.node());
         let moved = before.as_ref() == own && owner.is_some();
         let predecessor = before
             .filter(|_| owner == own)
             .filter(|before| !world.has_speaker(before))
             .and_then(|node| Some(Predecessor { address: asked_at(world, &node)?, node }));
-        let mut changed = false;
-        if moved != tables.moved.contains(&address) {
-            changed = true;
-            let all = Arc::make_mut(&mut tables.moved);
-            if moved {
-                all.insert(address)
-            } else {
-                all.remove(&address)
-            };
-        }
+        let mut changed = set(&mut tables.moved, address, moved);
+        changed |= set(&mut tables.new, address, is_new);
         if predecessor.as_ref() != tables.inherited.get(&address) {
             changed = true;
             let all = Arc::make_mut(&mut tables.inherited);
@@ -58,6 +56,16 @@ impl Succession {
         changed
     }
 
+    /// No service has the address any more: whoever has it next, outside the cluster or in it, is somebody else.
+    pub fn forget(&mut self, address: IpAddr) {
+        self.owned.remove(&address);
+    }
+
+    /// All is decided that is known.
+    pub fn settle(&mut self) {
+        self.experienced = true;
+    }
+
     /// Forgets what was inherited from nodes whose speaker is back: when it falls silent again, that is another story.
     pub fn forget_living(tables: &mut Tables, world: &World) -> bool {
         let is_back = |predecessor: &Predecessor| world.has_speaker(&predecessor.node);
@@ -67,6 +75,21 @@ impl Succession {
         }
         any
     }
+}
+
+/// Is `address` among `all` from now on? Did that change?
+fn set(all: &mut Arc<BTreeSet<IpAddr>>, address: IpAddr, is_among: bool) -> bool {
+    if all.contains(&address) == is_among {
+        return false;
+    }
+    let all = Arc::make_mut(all);
+    if is_among { all.insert(address) } else { all.remove(&address) }
+}
+
+/// The addresses by which the other nodes are asked.
+pub fn asked_of_others(world: &World) -> BTreeSet<IpAddr> {
+    let others = world.nodes().filter(|node| *node != world.node());
+    others.filter_map(|node| asked_at(world, node)).collect()
 }
 
 /// The address by which it is asked whether a node lives. ARP is asked where it can be: it needs no address of one's own.

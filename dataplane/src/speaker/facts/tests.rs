@@ -12,6 +12,7 @@ use super::*;
 use crate::net::links::Link;
 use crate::speaker::bgp::wanted::Profile;
 use crate::speaker::departure::Pace;
+use crate::speaker::lane::Conflict;
 
 const VIP: &str = "10.0.0.1"; // of node-a, node-b, node-c it elects node-b, then a, then c
 const NODES: [&str; 3] = ["node-a", "node-b", "node-c"];
@@ -165,7 +166,7 @@ fn the_elected_node_announces_tells_and_reports() {
     );
     assert_eq!(reasons(&outcome), ["nodeAssigned"]);
     assert_eq!(outcome.news.announced, [(key("web"), vip())].into());
-    assert_eq!(outcome.statuses, Some([(key("web"), Interfaces::All)].into()));
+    assert_eq!(outcome.statuses, Some([(key("web"), Interfaces::All.into())].into()));
 }
 
 #[test]
@@ -351,4 +352,58 @@ fn an_address_moves_away_only_while_somebody_else_has_it() {
     assert!(round(&mut facts).tables.unwrap().moved.contains(&vip()));
     facts.apply(Input::Service(Event::Deleted(key("web"))));
     assert!(round(&mut facts).tables.unwrap().moved.is_empty(), "the service is gone");
+}
+
+#[test]
+fn a_station_outside_the_cluster_that_has_the_address_is_told_once_and_reported_until_it_is_gone() {
+    let (mut facts, _) = ready();
+    let station = "02:00:00:00:00:63";
+    let conflict = Conflict { interface: Some("eth0".into()), station: Mac([2, 0, 0, 0, 0, 0x63]) };
+    for _ in 0..2 {
+        facts.set_contested([(vip(), conflict.clone())].into());
+    }
+    let outcome = round(&mut facts);
+    assert_eq!(reasons(&outcome), ["addressConflict"]);
+    let message = &outcome.news.happenings[0].message;
+    assert!(
+        message.contains(station) && message.contains("eth0") && message.contains("10.0.0.1"),
+        "{message}"
+    );
+    let said = outcome.statuses.unwrap();
+    let conflicts = &said.get(&key("web")).unwrap().conflicts;
+    assert_eq!(
+        (conflicts[0].address.as_str(), conflicts[0].hardware_address.as_str()),
+        ("10.0.0.1", station)
+    );
+    assert_eq!(reasons(&round(&mut facts)), [""; 0]);
+    facts.set_contested(Contested::new());
+    let outcome = round(&mut facts);
+    assert_eq!(reasons(&outcome), ["addressConflictOver"]);
+    assert!(outcome.statuses.unwrap().get(&key("web")).unwrap().conflicts.is_empty());
+}
+
+#[test]
+fn only_an_address_that_appears_while_this_speaker_watches_and_that_nobody_had_is_new() {
+    let (mut facts, outcome) = ready();
+    assert_eq!(*outcome.tables.unwrap().new, [].into(), "who knows who had it before this speaker started");
+    let row = facts.services.get(&key("web")).unwrap().clone();
+    let change = |facts: &mut Facts, row: Option<Row>| {
+        let event = match row {
+            Some(row) => Event::Applied(key("web"), row),
+            None => Event::Deleted(key("web")),
+        };
+        facts.apply(Input::Service(event));
+        facts.decide().unwrap()
+    };
+    change(&mut facts, None);
+    assert_eq!(*change(&mut facts, Some(row)).new, [vip()].into(), "its service is another one");
+    facts.set_speakers(Some(Speakers::Alive(["node-a".into(), "node-b".into()].into())));
+    let without = |facts: &mut Facts, endpoints: bool| {
+        let inputs = inputs();
+        let slice = inputs.into_iter().find(|input| matches!(input, Input::Slice(_)));
+        facts.apply(if endpoints { slice.unwrap() } else { Input::Slice(Event::Listed([].into())) });
+        facts.decide().unwrap()
+    };
+    without(&mut facts, false);
+    assert_eq!(*without(&mut facts, true).new, [].into(), "this node had it a moment ago");
 }

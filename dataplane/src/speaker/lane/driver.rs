@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use metallb_core::plan::Speakers;
 use metallb_protocols::announcer::Announcer;
+use metallb_protocols::conflict::{self, Conflicts};
 use metallb_protocols::stand_in;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -16,8 +17,10 @@ use nix::sys::eventfd::EventFd;
 use tokio::sync::watch;
 
 use super::Pace;
+use super::conflicts::{Conflict, Contested};
 use super::groups::{self, Groups};
 use super::members::{Members, Told};
+use super::responder::View;
 use super::responders::{Claim, Responders};
 use super::succession::{LINGER, Succession};
 use super::tables::{Phase, Protocol, Station, Tables};
@@ -29,16 +32,23 @@ const BUFFER: usize = 2048;
 /// starve who asks, nor the heartbeats.
 const TURN: usize = 64;
 
+/// What others hold the other end of.
+pub(super) struct Shared {
+    pub(super) tables: Arc<ArcSwap<Tables>>,
+    pub(super) wake: Arc<EventFd>,
+    pub(super) speakers: watch::Sender<Option<Speakers>>,
+    pub(super) contested: watch::Sender<Contested>,
+}
+
 pub(super) struct Driver {
-    shared: Arc<ArcSwap<Tables>>,
-    wake: Arc<EventFd>,
-    speakers: watch::Sender<Option<Speakers>>,
+    shared: Shared,
     /// The tables that the state below is in step with.
     tables: Arc<Tables>,
     responders: Responders,
     groups: Groups,
     announcer: Announcer,
     succession: Succession,
+    conflicts: Conflicts,
     members: Option<Members>,
     /// Set when the speaker leaves.
     end: Option<Instant>,
@@ -46,25 +56,22 @@ pub(super) struct Driver {
 
 impl Driver {
     pub(super) fn new(
-        shared: Arc<ArcSwap<Tables>>,
-        wake: Arc<EventFd>,
-        speakers: watch::Sender<Option<Speakers>>,
+        shared: Shared,
         groups: Groups,
         pace: Pace,
         metrics: Metrics,
         members: Option<Members>,
     ) -> Self {
-        let tables = shared.load_full();
-        let Pace { refresh, restart_grace } = pace;
+        let tables = shared.tables.load_full();
+        let Pace { refresh, restart_grace, policy } = pace;
         Self {
             shared,
-            wake,
-            speakers,
             tables,
             responders: Responders::new(metrics),
             groups,
             announcer: Announcer::new(refresh),
             succession: Succession::new(restart_grace),
+            conflicts: Conflicts::new(policy),
             members,
             end: None,
         }
@@ -94,6 +101,7 @@ impl Driver {
             self.announcer.poll_timeout(),
             self.responders.poll_timeout(),
             self.succession.poll_timeout(),
+            self.conflicts.poll_timeout(),
             self.members.as_ref().and_then(Members::due),
             self.end,
         ];
@@ -103,7 +111,7 @@ impl Driver {
             Some(wait) => PollTimeout::try_from(wait + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX),
             None => PollTimeout::NONE,
         };
-        let mut descriptors: Vec<_> = std::iter::once(self.wake.as_fd())
+        let mut descriptors: Vec<_> = std::iter::once(self.shared.wake.as_fd())
             .chain(self.members.iter().map(Members::as_fd))
             .chain(self.responders.descriptors())
             .map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN))
@@ -117,12 +125,15 @@ impl Driver {
     /// Brings responders, bursts and peers in step with the newest tables.
     fn take_tables(&mut self) {
         let mut count = [0; 8];
-        let _ = nix::unistd::read(self.wake.as_fd(), &mut count); // nothing to read: nothing new
+        let _ = nix::unistd::read(self.shared.wake.as_fd(), &mut count); // nothing to read: nothing new
         let now = Instant::now();
-        let new = self.shared.load_full();
+        let new = self.shared.tables.load_full();
         if !Arc::ptr_eq(&new, &self.tables) {
             let old = std::mem::replace(&mut self.tables, new.clone());
             self.succession.change(now, &old, &new);
+            if !Arc::ptr_eq(&old.nodes, &new.nodes) {
+                self.conflicts.handle_input(now, conflict::Input::Nodes(&new.nodes));
+            }
             self.announce_what_is_new(now, &old, &new);
             self.responders.change(now, &old, &new);
             if !Arc::ptr_eq(&old.announced, &new.announced) || !Arc::ptr_eq(&old.stations, &new.stations) {
@@ -136,6 +147,7 @@ impl Driver {
                 self.end = Some(now + LINGER);
             }
             self.settle_succession(now);
+            self.settle_conflicts(now);
         }
         let told = self.members.as_mut().map(|members| members.take_key(now, &new));
         self.pass_on(now, told);
@@ -145,6 +157,10 @@ impl Driver {
     fn announce_what_is_new(&mut self, now: Instant, old: &Tables, new: &Tables) {
         for address in old.announced.keys().filter(|address| !new.announced.contains_key(address)) {
             self.announcer.stop(*address);
+            self.conflicts.handle_input(now, conflict::Input::Ended(*address));
+            if !self.succession.lingers(*address) {
+                self.responders.forget(*address);
+            }
         }
         let came_up = Protocol::ALL.map(|protocol| {
             let differs = |(index, station): &(&u32, &Station)| {
@@ -157,19 +173,27 @@ impl Driver {
         });
         let came_up = BTreeMap::from(came_up);
         for (address, interfaces) in &*new.announced {
-            let moved_here = old.announced.get(address) != Some(interfaces);
             let mut came_up = came_up.get(&Protocol::of(*address)).into_iter().flatten();
-            if moved_here || came_up.any(|name| interfaces.contains(name)) {
+            if old.announced.get(address) != Some(interfaces) {
+                self.begin(now, *address);
+            } else if came_up.any(|name| interfaces.contains(name)) {
                 self.announce(now, *address);
             }
         }
     }
 
-    /// Begins a burst, unless the address may go back to where it was.
+    /// Begins a burst, unless the address may go back to where it was, or is held back.
     fn announce(&mut self, now: Instant, address: IpAddr) {
-        if !self.succession.is_waiting(&self.tables, address) {
+        if !self.succession.is_waiting(&self.tables, address) && !self.conflicts.is_held(address) {
             self.announcer.start(now, address);
         }
+    }
+
+    /// The address is this node's from now on.
+    fn begin(&mut self, now: Instant, address: IpAddr) {
+        let is_new = self.tables.new.contains(&address);
+        self.conflicts.handle_input(now, conflict::Input::Begun { address, is_new });
+        self.announce(now, address);
     }
 
     fn settle_succession(&mut self, now: Instant) {
@@ -184,8 +208,28 @@ impl Driver {
                     let tables = Arc::clone(&self.tables);
                     let its = tables.inherited.iter().filter(|(_, predecessor)| predecessor.node == node);
                     for (address, _) in its {
-                        self.announcer.start(now, *address);
+                        self.begin(now, *address);
                     }
+                }
+            }
+        }
+    }
+
+    fn settle_conflicts(&mut self, now: Instant) {
+        while let Some(output) = self.conflicts.poll_output() {
+            match output {
+                conflict::Output::AskNode(node) => self.responders.ask(node),
+                conflict::Output::Probe(address) => self.responders.probe(&self.tables, address),
+                conflict::Output::Released(address) => self.announce(now, address),
+                conflict::Output::Conflict { address, interface, by } => {
+                    let name = self.tables.stations.get(&interface).map(|station| station.name.clone());
+                    let conflict = Conflict { interface: name, station: by };
+                    conflict.log(address);
+                    self.shared.contested.send_modify(|all| drop(all.insert(address, conflict)));
+                }
+                conflict::Output::Over(address) => {
+                    tracing::info!(event = "addressConflictOver", %address, "no other station has it any more");
+                    self.shared.contested.send_modify(|all| drop(all.remove(&address)));
                 }
             }
         }
@@ -193,16 +237,27 @@ impl Driver {
 
     fn receive_frames(&mut self, buffer: &mut [u8]) {
         let now = Instant::now();
-        for claim in self.responders.receive(&self.tables, &self.succession, buffer) {
+        let view = View { tables: &self.tables, succession: &self.succession, conflicts: &self.conflicts };
+        for claim in self.responders.receive(view, buffer) {
             match claim {
-                Claim::Contested(address) if self.end.is_some() || !self.has(address) => {} // it is theirs
-                Claim::Contested(address) => self.announcer.contested(now, address),
+                Claim::Contested { address, .. } if self.end.is_some() || !self.has(address) => {} // it is theirs
+                Claim::Contested { interface, address, by } => {
+                    self.announcer.contested(now, address);
+                    self.conflicts.handle_input(now, conflict::Input::Claimed { interface, address, by });
+                }
                 Claim::Answered { interface, address, station } => {
                     self.succession.heard(now, interface, address, station);
+                    let input = if self.conflicts.is_held(address) {
+                        conflict::Input::Claimed { interface, address, by: station }
+                    } else {
+                        conflict::Input::Heard { node: address, station }
+                    };
+                    self.conflicts.handle_input(now, input);
                 }
             }
         }
         self.settle_succession(now);
+        self.settle_conflicts(now);
     }
 
     /// Is the address announced from here, in this node's own name?
@@ -225,10 +280,18 @@ impl Driver {
         let told = self.members.as_mut().map(|members| members.pass_time(now));
         self.pass_on(now, told);
         self.responders.pass_time(now, &self.tables);
-        if self.succession.pass_time(now) {
+        let given_up = self.succession.pass_time(now);
+        for address in &given_up {
+            self.responders.forget(*address);
+        }
+        if !given_up.is_empty() {
             self.groups.set(groups::wanted(&self.tables, &self.succession));
         }
         self.settle_succession(now);
+        if self.conflicts.poll_timeout().is_some_and(|due| due <= now) {
+            self.conflicts.handle_input(now, conflict::Input::Tick);
+        }
+        self.settle_conflicts(now);
         for _ in 0..TURN {
             let Some(address) = self.announcer.poll_output(now) else { break };
             self.responders.tell(&self.tables, address);
@@ -246,7 +309,7 @@ impl Driver {
             }
         }
         if let Some(speakers) = speakers {
-            self.speakers.send_replace(Some(speakers));
+            self.shared.speakers.send_replace(Some(speakers));
         }
     }
 }

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use metallb_core::names::InterfaceName;
+use metallb_protocols::conflict::Conflicts;
 use metallb_protocols::ethernet::Mac;
 use metallb_protocols::responder::{Answer, Host, Ignored};
 use metallb_protocols::{arp, ndp};
@@ -31,7 +32,12 @@ pub(super) enum Outcome {
     /// It asked for an address, and that was told where it is; or not, for this reason.
     Answered(IpAddr, io::Result<()>),
     /// Another station claims an address.
-    Contested(IpAddr),
+    Contested {
+        /// The address.
+        address: IpAddr,
+        /// The station.
+        by: Mac,
+    },
     /// A station has the address that was asked for.
     Heard {
         /// The address.
@@ -59,8 +65,8 @@ impl Responder {
     }
 
     /// Answers a frame, if it is to be answered.
-    pub(super) fn answer(&self, tables: &Tables, succession: &Succession, frame: &[u8]) -> Outcome {
-        let host = Seen { tables, succession, index: self.index, name: &self.name };
+    pub(super) fn answer(&self, view: View<'_>, frame: &[u8]) -> Outcome {
+        let host = Seen { view, index: self.index, name: &self.name };
         match self.protocol {
             Protocol::Arp => self.act(arp::answer(self.mac, frame, &host)),
             Protocol::Ndp => self.act(ndp::answer(self.mac, frame, &host)),
@@ -71,7 +77,7 @@ impl Responder {
         match answer {
             Answer::Contested { address, by } => {
                 tracing::debug!(event = "contested", interface = %self.name, %address, %by, "another station claims it");
-                Outcome::Contested(address)
+                Outcome::Contested { address, by }
             }
             Answer::Heard { address, station } => Outcome::Heard { address, station },
             Answer::Reply { address, frame } => Outcome::Answered(address, self.socket.send(&frame)),
@@ -120,29 +126,41 @@ impl AsFd for Responder {
     }
 }
 
+/// What it is decided by whether and how somebody is answered.
+#[derive(Clone, Copy)]
+pub(super) struct View<'l> {
+    /// What is announced where.
+    pub(super) tables: &'l Tables,
+    /// In whose name.
+    pub(super) succession: &'l Succession,
+    /// What is not to be announced yet, and what is asked for beside.
+    pub(super) conflicts: &'l Conflicts,
+}
+
 /// This host, as one of its interfaces sees it.
-struct Seen<'t> {
-    tables: &'t Tables,
-    succession: &'t Succession,
+struct Seen<'l> {
+    view: View<'l>,
     index: u32,
-    name: &'t InterfaceName,
+    name: &'l InterfaceName,
 }
 
 impl Host for Seen<'_> {
     fn announces(&self, address: IpAddr) -> bool {
-        self.succession.answers(self.tables, address, self.name)
+        let View { tables, succession, conflicts } = self.view;
+        succession.answers(tables, address, self.name) && !conflicts.is_held(address)
     }
 
     fn told(&self, address: IpAddr, own: Mac) -> Option<Mac> {
-        self.succession.told(self.tables, address, self.index, own)
+        self.view.succession.told(self.view.tables, address, self.index, own)
     }
 
     fn asks_for(&self, address: IpAddr) -> bool {
-        self.succession.asks_for(address)
+        let View { succession, conflicts, .. } = self.view;
+        succession.asks_for(address) || conflicts.asks_for(address) || conflicts.is_held(address)
     }
 
     fn has_station(&self, mac: Mac) -> bool {
         let mac = Some(mac);
-        self.tables.stations.values().any(|station: &Station| station.arp == mac || station.ndp == mac)
+        self.view.tables.stations.values().any(|station: &Station| station.arp == mac || station.ndp == mac)
     }
 }

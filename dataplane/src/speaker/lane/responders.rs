@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use metallb_protocols::ethernet::Mac;
 
-use super::responder::{Outcome, Responder};
-use super::succession::Succession;
+use super::responder::{Outcome, Responder, View};
 use super::tables::{Protocol, Tables};
 use crate::speaker::metrics::Metrics;
 
@@ -21,7 +20,14 @@ const REOPEN: Duration = Duration::from_secs(1);
 /// What another station says of an address.
 pub(super) enum Claim {
     /// It has one that is announced here.
-    Contested(IpAddr),
+    Contested {
+        /// By index.
+        interface: u32,
+        /// The address.
+        address: IpAddr,
+        /// The station.
+        by: Mac,
+    },
     /// It has one that was asked for.
     Answered {
         /// By index.
@@ -82,19 +88,14 @@ impl Responders {
     }
 
     /// Answers what waits, of each interface not too much at once. What others say of addresses.
-    pub(super) fn receive(
-        &mut self,
-        tables: &Tables,
-        succession: &Succession,
-        buffer: &mut [u8],
-    ) -> Vec<Claim> {
+    pub(super) fn receive(&mut self, view: View<'_>, buffer: &mut [u8]) -> Vec<Claim> {
         let mut broken = Vec::new();
         let mut claims = Vec::new();
         for (place, responder) in &self.open {
             for _ in 0..TURN {
                 match responder.receive(buffer) {
                     Ok(Some(frame)) => {
-                        let outcome = responder.answer(tables, succession, frame);
+                        let outcome = responder.answer(view, frame);
                         claims.extend(self.count(place.0, responder, outcome));
                     }
                     Ok(None) => break,
@@ -128,11 +129,26 @@ impl Responders {
         }
     }
 
+    /// An address is not answered for any longer.
+    pub(super) fn forget(&self, address: IpAddr) {
+        self.metrics.forget(address);
+    }
+
     /// Asks all neighbours, on all interfaces, who has an address.
     pub(super) fn ask(&self, address: IpAddr) {
         for responder in self.open.values() {
             if let Err(error) = responder.ask(address) {
                 tracing::debug!(event = "questionFailed", interface = %responder.name, %error, "the next one follows");
+            }
+        }
+    }
+
+    /// Asks all neighbours, on the interfaces where it is announced, who else has an address.
+    pub(super) fn probe(&self, tables: &Tables, address: IpAddr) {
+        let Some(interfaces) = tables.announced.get(&address) else { return };
+        for responder in self.open.values().filter(|responder| interfaces.contains(&responder.name)) {
+            if let Err(error) = responder.ask(address) {
+                tracing::debug!(event = "probeFailed", interface = %responder.name, %error, "the next one follows");
             }
         }
     }
@@ -150,7 +166,7 @@ impl Responders {
                 }
                 None
             }
-            Outcome::Contested(address) => Some(Claim::Contested(address)),
+            Outcome::Contested { address, by } => Some(Claim::Contested { interface, address, by }),
             Outcome::Heard { address, station } => Some(Claim::Answered { interface, address, station }),
             Outcome::Ignored => None,
         }

@@ -55,10 +55,15 @@ impl Succession {
         self.stand_ins.handle_input(now, Input::Heard { interface, address, station });
     }
 
-    /// What time alone brings about. Are other addresses answered for now?
-    pub(super) fn pass_time(&mut self, now: Instant) -> bool {
+    /// What time alone brings about. The addresses that are not answered for any longer.
+    pub(super) fn pass_time(&mut self, now: Instant) -> Vec<IpAddr> {
         self.stand_ins.handle_input(now, Input::Tick);
-        self.lingering.extract_if(.., |_, (_, until)| *until <= now).count() > 0
+        self.lingering.extract_if(.., |_, (_, until)| *until <= now).map(|(address, _)| address).collect()
+    }
+
+    /// Is it answered for though another node has it?
+    pub(super) fn lingers(&self, address: IpAddr) -> bool {
+        self.lingering.contains_key(&address)
     }
 
     /// What follows, in order.
@@ -149,7 +154,7 @@ mod tests {
         assert!(answers(&succession, &moved()));
         assert_eq!(succession.told(&moved(), vip(), 1, OWN), Some(OWN));
         assert_eq!(succession.poll_timeout(), Some(now + LINGER));
-        assert!(succession.pass_time(now + LINGER));
+        assert_eq!(succession.pass_time(now + LINGER), [vip()]);
         assert!(!answers(&succession, &moved()));
         assert_eq!(succession.poll_timeout(), None);
     }

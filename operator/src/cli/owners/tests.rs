@@ -42,7 +42,7 @@ fn reported_by(node: &str, minutes: i64) -> ServiceL2Status {
         node: Some(node.to_owned()),
         service_name: Some("web".to_owned()),
         service_namespace: Some("default".to_owned()),
-        interfaces: Vec::new(),
+        ..ServiceL2StatusStatus::default()
     };
     ServiceL2Status {
         metadata: ObjectMeta { creation_timestamp: Some(Time(since)), ..ObjectMeta::default() },
@@ -109,4 +109,17 @@ fn what_is_no_address_or_nobodys_is_an_error() {
     assert!(told(&cluster(), Some("web")).unwrap_err().to_string().contains("is not an IP address"));
     let error = told(&cluster(), Some("10.0.0.2")).unwrap_err();
     assert_eq!(error.to_string(), "no service of type LoadBalancer has the address 10.0.0.2");
+}
+
+#[test]
+fn a_station_outside_the_cluster_that_has_the_address_too_is_named() {
+    let mut report = reported_by("n2", 5);
+    let conflict = AddressConflict {
+        address: "10.0.0.1".to_owned(),
+        hardware_address: "02:00:00:00:00:09".to_owned(),
+        interface: Some("eth0".to_owned()),
+    };
+    report.status.as_mut().unwrap().conflicts = vec![conflict];
+    let all = told(&reporting(&[report]), None).unwrap();
+    assert!(all.text().contains("station 02:00:00:00:00:09 on eth0 has it too"), "{}", all.text());
 }

@@ -70,28 +70,26 @@ async fn main() -> anyhow::Result<()> {
 }
 
 fn line(trial: &Trial) -> String {
-    let Trial { outage, struck, healed, address, .. } = trial;
+    let Trial { struck, healed, address, .. } = trial;
     format!(
-        "{address} first answer after {} ms, {} of {} failed, longest gap {} ms, {} of {} open connections broke; \
-         when put right {} of {} failed, longest gap {} ms",
-        outage.as_millis(),
+        "{address} no answer for {} ms, {} of {} failed, {} of {} open connections broke; when put right no answer for {} ms, \
+         {} of {} failed",
+        struck.longest_gap.as_millis(),
         struck.failed,
         struck.failed + struck.answered,
-        struck.longest_gap.as_millis(),
         struck.broken,
         struck.broken + struck.kept,
+        healed.longest_gap.as_millis(),
         healed.failed,
         healed.failed + healed.answered,
-        healed.longest_gap.as_millis(),
     )
 }
 
 /// What came of one fault.
 struct Figures {
-    /// From the fault to the first answer, in order.
-    outages: Vec<Duration>,
-    /// The longest times between answers, in order.
+    /// The longest times between answers, in order: after the fault, and while it was put right.
     gaps: Vec<Duration>,
+    healed_gaps: Vec<Duration>,
     asked: usize,
     failed: usize,
     open: usize,
@@ -107,8 +105,8 @@ impl Figures {
         };
         let sum = |part: fn(&Trial) -> usize| trials.iter().map(part).sum();
         Self {
-            outages: sorted(trials.iter().map(|trial| trial.outage).collect()),
             gaps: sorted(trials.iter().map(|trial| trial.struck.longest_gap).collect()),
+            healed_gaps: sorted(trials.iter().map(|trial| trial.healed.longest_gap).collect()),
             asked: sum(|trial| trial.struck.answered + trial.struck.failed),
             failed: sum(|trial| trial.struck.failed),
             open: sum(|trial| trial.struck.kept + trial.struck.broken),
@@ -120,8 +118,8 @@ impl Figures {
     fn json(&self) -> Value {
         let millis = |all: &[Duration]| all.iter().map(Duration::as_millis).collect::<Vec<_>>();
         json!({
-            "first_answer_ms": millis(&self.outages),
             "longest_gap_ms": millis(&self.gaps),
+            "longest_gap_when_put_right_ms": millis(&self.healed_gaps),
             "requests": self.asked,
             "failed": self.failed,
             "open_connections": self.open,
@@ -141,14 +139,14 @@ fn print_table(figures: &BTreeMap<&str, Figures>) {
     );
     for (name, of_it) in figures {
         println!(
-            "{name:<30} {:21} {:6} {:6} {:21} {:6} {:>17} {:>20}",
-            at(&of_it.outages, 50),
-            at(&of_it.outages, 99),
-            at(&of_it.outages, 100),
+            "{name:<35} {:8} {:6} {:6} {:>17} {:>20} {:>24} {:6}",
             at(&of_it.gaps, 50),
+            at(&of_it.gaps, 99),
             at(&of_it.gaps, 100),
             format!("{}/{}", of_it.failed, of_it.asked),
             format!("{}/{}", of_it.broken, of_it.open),
+            at(&of_it.healed_gaps, 50),
+            at(&of_it.healed_gaps, 100),
         );
     }
 }
