@@ -14,6 +14,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use metallb_core::names::NodeName;
+
 use crate::ethernet::Mac;
 
 #[cfg(test)]
@@ -58,8 +60,8 @@ pub enum Policy {
 pub enum Input<'a> {
     /// Time passed; due at [`Conflicts::poll_timeout`].
     Tick,
-    /// The addresses of the cluster's other nodes, by which they are asked.
-    Nodes(&'a BTreeSet<IpAddr>),
+    /// The cluster's other nodes, by the addresses by which they are asked.
+    Nodes(&'a BTreeMap<IpAddr, NodeName>),
     /// An address moved here.
     Begun {
         /// The address.
@@ -136,9 +138,9 @@ struct Round {
 #[derive(Clone, Debug, Default)]
 pub struct Conflicts {
     policy: Policy,
-    nodes: BTreeSet<IpAddr>,
-    /// Stations of nodes, until when.
-    stations: BTreeMap<Mac, Instant>,
+    nodes: BTreeMap<IpAddr, NodeName>,
+    /// Stations of nodes: by which address it was said, and until when that counts.
+    stations: BTreeMap<Mac, (IpAddr, Instant)>,
     here: BTreeSet<IpAddr>,
     probing: BTreeMap<IpAddr, Probing>,
     /// The same by when they are due.
@@ -164,7 +166,13 @@ impl Conflicts {
 
     /// Are nodes asked for this address of theirs?
     pub fn asks_for(&self, address: IpAddr) -> bool {
-        self.round.is_some() && self.nodes.contains(&address)
+        self.round.is_some() && self.nodes.contains_key(&address)
+    }
+
+    /// The node that has a station, as far as that is known.
+    pub fn node_of(&self, station: Mac) -> Option<&NodeName> {
+        let (address, _) = self.stations.get(&station)?;
+        self.nodes.get(address)
     }
 
     /// Takes in what happened. Drain [`Self::poll_output`] afterwards.
@@ -178,8 +186,8 @@ impl Conflicts {
             }
             Input::Ended(address) => self.end(address),
             Input::Claimed { interface, address, by } => self.claimed(now, interface, address, by),
-            Input::Heard { node, station } if self.nodes.contains(&node) => {
-                self.stations.insert(station, now + KNOWN_FOR);
+            Input::Heard { node, station } if self.nodes.contains_key(&node) => {
+                self.stations.insert(station, (node, now + KNOWN_FOR));
             }
             Input::Tick | Input::Heard { .. } => {}
         }
@@ -215,7 +223,7 @@ impl Conflicts {
         if !self.here.contains(&address) {
             return;
         }
-        self.stations.retain(|_, until| now < *until);
+        self.stations.retain(|_, (_, until)| now < *until);
         if let Some(known) = self.contested.get_mut(&address).filter(|known| known.by == by) {
             known.last = now;
             return;
@@ -298,7 +306,7 @@ impl Conflicts {
             self.next_round = None;
             let about = std::mem::take(&mut self.suspects);
             if !about.is_empty() {
-                let twice = self.nodes.iter().chain(&self.nodes);
+                let twice = self.nodes.keys().chain(self.nodes.keys());
                 self.round = Some(Round { to_ask: twice.copied().collect(), next: now, about });
             }
         }

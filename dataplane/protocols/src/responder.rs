@@ -40,6 +40,8 @@ pub enum Answer<M> {
         address: IpAddr,
         /// The other station.
         by: Mac,
+        /// The station that says so. It is another one where somebody speaks in its name.
+        from: Mac,
     },
     /// A station says that it has an address which this host asks for.
     Heard {

@@ -5,17 +5,19 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use metallb_core::config::Interfaces;
 use metallb_core::names::NodeName;
 use metallb_core::plan::Speakers;
-use metallb_dataplane::speaker::lane::{Heartbeats, Lane, Pace, Phase, Policy, Tables};
+use metallb_dataplane::speaker::lane::{Heartbeats, Lane, Pace, Phase, Policy, Predecessor, Tables};
 use metallb_dataplane::speaker::metrics::Metrics;
 use metallb_lab::eventually;
-use metallb_lab::network::Host;
+use metallb_lab::network::{Hook, Host};
 use metallb_protocols::liveness::{Key, Timing};
+use metallb_protocols::sighting::PATIENCE;
 use prometheus::Registry;
 
 use super::client::SOON;
-use super::node::GRACE;
+use super::node::{GRACE, stations};
 use super::site::{LINK, Site};
 
 const PORT: u16 = 7946;
@@ -66,6 +68,18 @@ impl Speaker {
         self.lane.publish(self.tables.clone());
     }
 
+    /// Announces this address, which was the other node's if it is `inherited`; `None`: nothing.
+    fn announce(&mut self, address: Option<(IpAddr, bool)>) {
+        let (name, asked_at) = NODES[1];
+        let predecessor = Predecessor { node: name.into(), address: asked_at.parse().unwrap() };
+        let inherited =
+            address.filter(|(_, inherited)| *inherited).map(|(address, _)| (address, predecessor));
+        self.tables.inherited = Arc::new(inherited.into_iter().collect());
+        let announced = address.map(|(address, _)| (address, Interfaces::All));
+        self.tables.announced = Arc::new(announced.into_iter().collect());
+        self.lane.publish(self.tables.clone());
+    }
+
     async fn counts_on(&self, alive: &[&str]) {
         let expected = Some(Speakers::Alive(names(alive)));
         eventually(SOON, &format!("{alive:?} are alive"), async || *self.lane.speakers.borrow() == expected)
@@ -100,6 +114,34 @@ async fn who_shares_the_secret_is_heard_and_so_is_its_goodbye_and_its_silence() 
     first.counts_on(&["first", "second"]).await;
     site.second.run(&["ip", "link", "set", LINK, "down"]).await.unwrap().success().unwrap();
     first.counts_on(&["first"]).await;
+}
+
+#[tokio::test]
+async fn who_is_not_heard_and_answers_for_its_addresses_counts_for_as_long_as_it_does() {
+    for address in ["192.0.2.200", "2001:db8::200"] {
+        let site = Site::new();
+        let address: IpAddr = address.parse().unwrap();
+        let mut first = Speaker::start(&site.first, 0, Some("one"), &[]);
+        let mut second = Speaker::start(&site.second, 1, Some("one"), &[]);
+        for (speaker, host) in [(&mut first, &site.first), (&mut second, &site.second)] {
+            speaker.tables.stations = Arc::new(stations(host));
+        }
+        first.announce(None);
+        second.announce(Some((address, false)));
+        first.counts_on(&["first", "second"]).await;
+        let cut =
+            [Hook::Input, Hook::Output].map(|hook| site.second.rule(hook, "udp dport 7946 drop").unwrap());
+        first.counts_on(&["first"]).await;
+        first.announce(Some((address, true)));
+        first.counts_on(&["first", "second"]).await;
+        first.announce(None);
+        let seen = Instant::now();
+        eventually(SOON, "time passes", async || seen.elapsed() > 3 * PATIENCE).await;
+        first.counts_on(&["first", "second"]).await;
+        second.lane.leave(); // nobody hears its goodbye
+        first.counts_on(&["first"]).await;
+        drop(cut);
+    }
 }
 
 #[tokio::test]

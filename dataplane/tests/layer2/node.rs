@@ -52,11 +52,7 @@ impl Node {
 
     /// Takes the interfaces as they are now.
     pub fn look(&mut self, host: &Host) {
-        let stations = interfaces(host).into_iter().map(|(index, link)| {
-            let station = Station { name: link.name, arp: link.arp, ndp: link.ndp };
-            (index, station)
-        });
-        self.tables.stations = Arc::new(stations.filter(|(_, it)| it.arp.or(it.ndp).is_some()).collect());
+        self.tables.stations = Arc::new(stations(host));
         self.publish();
     }
 
@@ -83,7 +79,8 @@ impl Node {
 
     /// The other nodes' kernels have these addresses.
     pub fn know_nodes(&mut self, addresses: &[&str]) {
-        self.tables.nodes = Arc::new(addresses.iter().map(|address| address.parse().unwrap()).collect());
+        let nodes = addresses.iter().map(|address| (address.parse().unwrap(), (*address).into()));
+        self.tables.nodes = Arc::new(nodes.collect());
         self.publish();
     }
 
@@ -117,6 +114,15 @@ impl Node {
         let of_it = metrics.iter().find(|metric| metric.get_label()[0].value() == address);
         of_it.map_or(0.0, |metric| metric.get_counter().get_value())
     }
+}
+
+/// The interfaces of a host that answer.
+pub fn stations(host: &Host) -> BTreeMap<u32, Station> {
+    let stations = interfaces(host).into_iter().map(|(index, link)| {
+        let station = Station { name: link.name, arp: link.arp, ndp: link.ndp };
+        (index, station)
+    });
+    stations.filter(|(_, it)| it.arp.or(it.ndp).is_some()).collect()
 }
 
 /// The interfaces of a host, as a speaker there sees them.

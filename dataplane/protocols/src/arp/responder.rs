@@ -23,7 +23,7 @@ pub fn answer(station: Mac, frame: &[u8], host: &impl Host) -> Answer<Malformed>
     }
     let sender = IpAddr::V4(packet.sender_ip);
     if host.announces(sender) && !host.has_station(asker) {
-        return Answer::Contested { address: sender, by: asker };
+        return Answer::Contested { address: sender, by: asker, from: packet.source };
     }
     match packet.operation {
         Operation::Request => {}

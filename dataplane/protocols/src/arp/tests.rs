@@ -118,10 +118,13 @@ fn whoever_else_claims_an_announced_address_contests_it_in_whatever_words() {
     let [request, reply] = Announcement { address: VIP, station: elsewhere }.frames();
     let to_a_client = Packet { destination: CLIENT, ..Packet::parse(&reply).unwrap() }.emit();
     for frame in [request, reply, to_a_client] {
-        let contested = Answer::Contested { address: IpAddr::V4(VIP), by: elsewhere };
+        let contested = Answer::Contested { address: IpAddr::V4(VIP), by: elsewhere, from: elsewhere };
         assert_eq!(answer(STATION, &frame, &Announcing(true)), contested);
         assert_ne!(answer(STATION, &frame, &Announcing(false)), contested, "not announced here");
     }
+    let in_its_name = Packet { source: CLIENT, ..Packet::parse(&reply).unwrap() }.emit();
+    let contested = Answer::Contested { address: IpAddr::V4(VIP), by: elsewhere, from: CLIENT };
+    assert_eq!(answer(STATION, &in_its_name, &Announcing(true)), contested, "another one says so");
     let [own, _] = Announcement { address: VIP, station: STATION }.frames();
     assert!(
         !matches!(answer(STATION, &own, &Announcing(true)), Answer::Contested { .. }),

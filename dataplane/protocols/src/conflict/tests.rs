@@ -31,7 +31,8 @@ impl Lab {
         let start = virtual_clock::start();
         let nodes: BTreeMap<IpAddr, Mac> = (1..=40).map(|n| (address(n), Mac([2, 0, 0, 0, 0, n]))).collect();
         let mut conflicts = Conflicts::new(policy);
-        conflicts.handle_input(start, Input::Nodes(&nodes.keys().copied().collect()));
+        let names = nodes.keys().map(|address| (*address, address.to_string().as_str().into()));
+        conflicts.handle_input(start, Input::Nodes(&names.collect()));
         Self { conflicts, start, now: start, nodes, stranger: None, seen: Vec::new() }
     }
 
@@ -148,6 +149,8 @@ fn the_node_that_had_the_address_before_is_no_conflict() {
     lab.claim(Mac([2, 0, 0, 0, 0, 12]));
     lab.run_to(120_000);
     assert_eq!(lab.questions(), questions, "and its station is known from then on");
+    assert_eq!(lab.conflicts.node_of(Mac([2, 0, 0, 0, 0, 12])), Some(&"192.0.2.12".into()));
+    assert_eq!(lab.conflicts.node_of(STRANGER), None);
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub fn answer(station: Mac, frame: &[u8], host: &impl Host) -> Answer<Malformed>
     }
     let claimed = IpAddr::V6(claimed);
     if host.announces(claimed) && !host.has_station(sender) {
-        return Answer::Contested { address: claimed, by: sender };
+        return Answer::Contested { address: claimed, by: sender, from: packet.source };
     }
     let Some(target) = target else {
         if host.asks_for(claimed) {

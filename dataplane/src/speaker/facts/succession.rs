@@ -86,10 +86,10 @@ fn set(all: &mut Arc<BTreeSet<IpAddr>>, address: IpAddr, is_among: bool) -> bool
     if is_among { all.insert(address) } else { all.remove(&address) }
 }
 
-/// The addresses by which the other nodes are asked.
-pub fn asked_of_others(world: &World) -> BTreeSet<IpAddr> {
+/// The other nodes, by the addresses by which they are asked.
+pub fn asked_of_others(world: &World) -> BTreeMap<IpAddr, NodeName> {
     let others = world.nodes().filter(|node| *node != world.node());
-    others.filter_map(|node| asked_at(world, node)).collect()
+    others.filter_map(|node| Some((asked_at(world, node)?, node.clone()))).collect()
 }
 
 /// The address by which it is asked whether a node lives. ARP is asked where it can be: it needs no address of one's own.

@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use metallb_core::plan::Speakers;
 use metallb_protocols::announcer::Announcer;
 use metallb_protocols::conflict::{self, Conflicts};
+use metallb_protocols::sighting::{self, Sightings};
 use metallb_protocols::stand_in;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -49,7 +50,10 @@ pub(super) struct Driver {
     announcer: Announcer,
     succession: Succession,
     conflicts: Conflicts,
+    sightings: Sightings,
     members: Option<Members>,
+    /// Who has a live speaker, by the heartbeats.
+    heard: Option<Speakers>,
     /// Set when the speaker leaves.
     end: Option<Instant>,
 }
@@ -72,7 +76,9 @@ impl Driver {
             announcer: Announcer::new(refresh),
             succession: Succession::new(restart_grace),
             conflicts: Conflicts::new(policy),
+            sightings: Sightings::default(),
             members,
+            heard: None,
             end: None,
         }
     }
@@ -102,6 +108,7 @@ impl Driver {
             self.responders.poll_timeout(),
             self.succession.poll_timeout(),
             self.conflicts.poll_timeout(),
+            self.sightings.poll_timeout(),
             self.members.as_ref().and_then(Members::due),
             self.end,
         ];
@@ -199,7 +206,10 @@ impl Driver {
     fn settle_succession(&mut self, now: Instant) {
         while let Some(output) = self.succession.poll_output() {
             match output {
-                stand_in::Output::Ask(address) => self.responders.ask(address),
+                stand_in::Output::Ask(address) => {
+                    self.responders.ask(address);
+                    self.look_for_its_speaker(address);
+                }
                 stand_in::Output::Lives(node) => {
                     tracing::info!(event = "standingIn", %node, "its speaker is silent, and it is not: answering in its name");
                 }
@@ -235,13 +245,81 @@ impl Driver {
         }
     }
 
+    /// A node that this one stands in for is asked at that address: does its speaker answer for one that it had?
+    fn look_for_its_speaker(&self, asked_at: IpAddr) {
+        let had = self.tables.inherited.iter().find(|(_, predecessor)| predecessor.address == asked_at);
+        if let Some((address, _)) = had {
+            self.responders.probe(&self.tables, *address);
+        }
+    }
+
+    /// Whether it shows the speaker of a node of which no heartbeat is heard.
+    fn sight(&mut self, now: Instant, claim: &Claim) {
+        let input = match claim {
+            Claim::Answered { address, station, .. } => {
+                sighting::Input::Answered { address: *address, station: *station }
+            }
+            Claim::Contested { interface, address, by, from } if by == from => {
+                let stood_in_for = self.succession.predecessor(&self.tables, *address, *interface, *by);
+                let Some(node) = stood_in_for.or_else(|| self.conflicts.node_of(*by)) else { return };
+                if !matches!(&self.heard, Some(Speakers::Alive(nodes)) if !nodes.contains(node)) {
+                    return;
+                }
+                sighting::Input::Seen { node, address: *address, station: *by }
+            }
+            Claim::Contested { .. } => return, // somebody speaks in another's name
+        };
+        self.sightings.handle_input(now, input);
+    }
+
+    fn settle_sightings(&mut self) {
+        let mut changed = false;
+        while let Some(output) = self.sightings.poll_output() {
+            match output {
+                sighting::Output::Ask(address) => self.responders.ask(address),
+                sighting::Output::Appeared(node) => {
+                    tracing::warn!(
+                        event = "speakerSeen", %node,
+                        "no heartbeat of it is heard, and it answers for its addresses: they stay there; is UDP between the nodes blocked?"
+                    );
+                    changed = true;
+                }
+                sighting::Output::Vanished(node) => {
+                    tracing::info!(event = "speakerVanished", %node, "it does not answer either any more");
+                    changed = true;
+                }
+            }
+        }
+        if changed {
+            self.tell_speakers();
+        }
+    }
+
+    /// Who is heard, and who is seen.
+    fn tell_speakers(&self) {
+        let speakers = match &self.heard {
+            Some(Speakers::Alive(heard)) => {
+                Some(Speakers::Alive(heard.iter().chain(self.sightings.nodes()).cloned().collect()))
+            }
+            Some(Speakers::EveryNode) => Some(Speakers::EveryNode),
+            None => return,
+        };
+        self.shared.speakers.send_replace(speakers);
+    }
+
     fn receive_frames(&mut self, buffer: &mut [u8]) {
         let now = Instant::now();
-        let view = View { tables: &self.tables, succession: &self.succession, conflicts: &self.conflicts };
+        let view = View {
+            tables: &self.tables,
+            succession: &self.succession,
+            conflicts: &self.conflicts,
+            sightings: &self.sightings,
+        };
         for claim in self.responders.receive(view, buffer) {
+            self.sight(now, &claim);
             match claim {
                 Claim::Contested { address, .. } if self.end.is_some() || !self.has(address) => {} // it is theirs
-                Claim::Contested { interface, address, by } => {
+                Claim::Contested { interface, address, by, .. } => {
                     self.announcer.contested(now, address);
                     self.conflicts.handle_input(now, conflict::Input::Claimed { interface, address, by });
                 }
@@ -258,6 +336,7 @@ impl Driver {
         }
         self.settle_succession(now);
         self.settle_conflicts(now);
+        self.settle_sightings();
     }
 
     /// Is the address announced from here, in this node's own name?
@@ -292,6 +371,10 @@ impl Driver {
             self.conflicts.handle_input(now, conflict::Input::Tick);
         }
         self.settle_conflicts(now);
+        if self.sightings.poll_timeout().is_some_and(|due| due <= now) {
+            self.sightings.handle_input(now, sighting::Input::Tick);
+        }
+        self.settle_sightings();
         for _ in 0..TURN {
             let Some(address) = self.announcer.poll_output(now) else { break };
             self.responders.tell(&self.tables, address);
@@ -309,7 +392,13 @@ impl Driver {
             }
         }
         if let Some(speakers) = speakers {
-            self.shared.speakers.send_replace(Some(speakers));
+            if let Speakers::Alive(nodes) = &speakers {
+                for node in nodes {
+                    self.sightings.handle_input(now, sighting::Input::Heard(node));
+                }
+            }
+            self.heard = Some(speakers);
+            self.tell_speakers();
         }
     }
 }

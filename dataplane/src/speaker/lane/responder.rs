@@ -11,6 +11,7 @@ use metallb_core::names::InterfaceName;
 use metallb_protocols::conflict::Conflicts;
 use metallb_protocols::ethernet::Mac;
 use metallb_protocols::responder::{Answer, Host, Ignored};
+use metallb_protocols::sighting::Sightings;
 use metallb_protocols::{arp, ndp};
 
 use super::succession::Succession;
@@ -37,6 +38,8 @@ pub(super) enum Outcome {
         address: IpAddr,
         /// The station.
         by: Mac,
+        /// The station that says so.
+        from: Mac,
     },
     /// A station has the address that was asked for.
     Heard {
@@ -75,9 +78,9 @@ impl Responder {
 
     fn act<M>(&self, answer: Answer<M>) -> Outcome {
         match answer {
-            Answer::Contested { address, by } => {
+            Answer::Contested { address, by, from } => {
                 tracing::debug!(event = "contested", interface = %self.name, %address, %by, "another station claims it");
-                Outcome::Contested { address, by }
+                Outcome::Contested { address, by, from }
             }
             Answer::Heard { address, station } => Outcome::Heard { address, station },
             Answer::Reply { address, frame } => Outcome::Answered(address, self.socket.send(&frame)),
@@ -135,6 +138,8 @@ pub(super) struct View<'l> {
     pub(super) succession: &'l Succession,
     /// What is not to be announced yet, and what is asked for beside.
     pub(super) conflicts: &'l Conflicts,
+    /// Who is asked whether it still answers.
+    pub(super) sightings: &'l Sightings,
 }
 
 /// This host, as one of its interfaces sees it.
@@ -146,7 +151,7 @@ struct Seen<'l> {
 
 impl Host for Seen<'_> {
     fn announces(&self, address: IpAddr) -> bool {
-        let View { tables, succession, conflicts } = self.view;
+        let View { tables, succession, conflicts, .. } = self.view;
         succession.answers(tables, address, self.name) && !conflicts.is_held(address)
     }
 
@@ -155,8 +160,11 @@ impl Host for Seen<'_> {
     }
 
     fn asks_for(&self, address: IpAddr) -> bool {
-        let View { succession, conflicts, .. } = self.view;
-        succession.asks_for(address) || conflicts.asks_for(address) || conflicts.is_held(address)
+        let View { succession, conflicts, sightings, .. } = self.view;
+        succession.asks_for(address)
+            || conflicts.asks_for(address)
+            || conflicts.is_held(address)
+            || sightings.asks_for(address)
     }
 
     fn has_station(&self, mac: Mac) -> bool {

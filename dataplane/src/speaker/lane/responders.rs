@@ -27,6 +27,8 @@ pub(super) enum Claim {
         address: IpAddr,
         /// The station.
         by: Mac,
+        /// The station that says so.
+        from: Mac,
     },
     /// It has one that was asked for.
     Answered {
@@ -166,7 +168,9 @@ impl Responders {
                 }
                 None
             }
-            Outcome::Contested { address, by } => Some(Claim::Contested { interface, address, by }),
+            Outcome::Contested { address, by, from } => {
+                Some(Claim::Contested { interface, address, by, from })
+            }
             Outcome::Heard { address, station } => Some(Claim::Answered { interface, address, station }),
             Outcome::Ignored => None,
         }

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use metallb_core::config::Interfaces;
-use metallb_core::names::InterfaceName;
+use metallb_core::names::{InterfaceName, NodeName};
 use metallb_protocols::ethernet::Mac;
 use metallb_protocols::stand_in::{Input, Name, Output, StandIns};
 
@@ -92,6 +92,18 @@ impl Succession {
     /// What is answered for beside what is announced.
     pub(super) fn lingering(&self) -> impl Iterator<Item = (&IpAddr, &Interfaces)> {
         self.lingering.iter().map(|(address, (interfaces, _))| (address, interfaces))
+    }
+
+    /// The node that had the address, if it is stood in for and this is its station there.
+    pub(super) fn predecessor<'t>(
+        &self,
+        tables: &'t Tables,
+        address: IpAddr,
+        interface: u32,
+        station: Mac,
+    ) -> Option<&'t NodeName> {
+        let node = &tables.inherited.get(&address)?.node;
+        (self.stand_ins.name(node, interface) == Name::Of(station)).then_some(node)
     }
 
     /// The station that neighbours on an interface are told.

@@ -19,8 +19,8 @@ pub struct Tables {
     pub moved: Arc<BTreeSet<IpAddr>>,
     /// Those of the announced addresses that no node of the cluster had before, as far as this one has seen.
     pub new: Arc<BTreeSet<IpAddr>>,
-    /// The addresses by which the other nodes' kernels are asked: one of each.
-    pub nodes: Arc<BTreeSet<IpAddr>>,
+    /// The other nodes, by the address by which the kernel of each is asked.
+    pub nodes: Arc<BTreeMap<IpAddr, NodeName>>,
     /// The interfaces that answer, by index.
     pub stations: Arc<BTreeMap<u32, Station>>,
     /// The other nodes with a speaker; `None` until the API server has said so.

@@ -158,7 +158,7 @@ fn whoever_else_claims_an_announced_address_contests_it_in_whatever_words() {
         ..question()
     };
     for frame in [unasked, to_a_client.emit(), asking_from_it.emit()] {
-        let contested = Answer::Contested { address: VIP.into(), by: ELSEWHERE };
+        let contested = Answer::Contested { address: VIP.into(), by: ELSEWHERE, from: ELSEWHERE };
         assert_eq!(answer(STATION, &frame, &Announcing(true)), contested);
         assert_ne!(answer(STATION, &frame, &Announcing(false)), contested, "not announced here");
     }
