@@ -47,16 +47,16 @@ pub enum Fault {
 impl Fault {
     /// All of them.
     pub const ALL: [Self; 10] = [
-        Self::PowerOff,
-        Self::PowerOffWithoutApiServer,
-        Self::CarrierLoss,
-        Self::Partition,
         Self::Kill,
         Self::Stop,
         Self::HeartbeatsCut,
         Self::Rollout,
         Self::Exclude,
         Self::Leave,
+        Self::PowerOff,
+        Self::PowerOffWithoutApiServer,
+        Self::CarrierLoss,
+        Self::Partition,
     ];
 
     /// As reports call it.

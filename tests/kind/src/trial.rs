@@ -14,6 +14,9 @@ use crate::outage::{Load, Noticed, Watch, ask};
 /// Requests before and after what happens: long enough for addresses to be given up by who had them.
 const STEADY: usize = 200;
 
+/// So many times that is longer than the time that a silent speaker has to come back.
+const GRACE_OVER: usize = 6;
+
 /// A cluster whose speakers are struck, and an address of each family.
 pub struct Trials<'c> {
     cluster: &'c Cluster,
@@ -61,6 +64,10 @@ impl<'c> Trials<'c> {
 
     /// Strikes the node that announces `address`, and puts it right again.
     pub async fn run(&self, fault: Fault, address: IpAddr, load: Load) -> anyhow::Result<Trial> {
+        if fault == Fault::Kill {
+            // Kubelets wait longer and longer before they start what ended before. Not so with pods that are new.
+            self.metallb.roll_speakers_out().await?;
+        }
         self.metallb.available().await;
         self.answers(address).await;
         let node = self.announcer(address).await?;
@@ -71,7 +78,8 @@ impl<'c> Trials<'c> {
             self.is_at(address, "another node announces it", |announcer| announcer != node).await;
         }
         self.answers(address).await;
-        watch.goes_on(STEADY).await;
+        let longer = if fault == Fault::HeartbeatsCut { GRACE_OVER } else { 1 };
+        watch.goes_on(longer * STEADY).await;
         let struck = watch.finish()?;
         let watch = Watch::with(&self.client, address, Load { long_lived: 0, ..load });
         watch.goes_on(STEADY).await;
