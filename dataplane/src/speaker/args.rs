@@ -72,7 +72,7 @@ pub struct Args {
     /// Accepted for compatibility: there is no Go profiler here
     #[arg(long, default_value = "")]
     pub pprof_bind_address: String,
-    /// Port of /healthz and /readyz (HTTP, 127.0.0.1)
+    /// Port of /healthz, /readyz and /announced (HTTP, 127.0.0.1)
     #[arg(long, default_value_t = 17472)]
     pub health_probe_port: u16,
     /// Announce Services of this loadBalancerClass; empty: those without a class

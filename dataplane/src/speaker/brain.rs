@@ -18,6 +18,7 @@ use metallb_process::watch;
 use tokio::sync::{mpsc, watch as latest};
 use tokio::task::JoinSet;
 
+use super::announced;
 use super::facts::{Facts, Heard, Input, News, Peer, Row};
 use super::lane::Lane;
 use super::metrics::Metrics;
@@ -61,6 +62,8 @@ pub struct Context {
     pub heard: latest::Sender<Option<Heard>>,
     /// Where it goes what is to be said about the configuration.
     pub verdicts: latest::Sender<Option<Verdict>>,
+    /// Where it goes whether all is announced.
+    pub announced: latest::Sender<announced::Answer>,
     /// What others found that is not in force.
     pub caveats: latest::Receiver<caveats::All>,
 }
@@ -100,6 +103,7 @@ pub async fn work(
     facts.set_links(links.borrow_and_update().clone());
     let mut contested = lane.contested.clone();
     let mut stopping = false;
+    let mut start = announced::Progress::default();
     let mut seen = outlet.seen();
     let mut caveats = context.caveats.clone();
     let mut sessions_told = reporting::Told::default();
@@ -112,6 +116,10 @@ pub async fn work(
             lane.publish(tables);
         }
         tell(context, &mut facts);
+        let is_announced = start.look(now, &facts.waits_for(), &outlet.seen().borrow());
+        context
+            .announced
+            .send_if_modified(|told| std::mem::replace(told, is_announced.clone()) != is_announced);
         if stopping {
             match facts.leaving() {
                 None => return End::Restart,
@@ -124,7 +132,7 @@ pub async fn work(
                 stopping = true;
                 stopping::look(context, &mut facts).await;
             }
-            () = until(facts.poll_timeout()) => {}
+            () = until(facts.poll_timeout().into_iter().chain(start.poll_timeout(now)).min()) => {}
             Some(input) = inputs.recv() => {
                 let more = std::iter::from_fn(|| inputs.try_recv().ok()).take(BATCH);
                 for input in std::iter::once(input).chain(more) {

@@ -13,6 +13,7 @@
 //! | [`outlet`] | where routes go: to routers, or into objects for an frr-k8s that somebody else runs |
 //! | [`departure`] | a node that leaves: how its routes go before it does |
 //! | [`stopping`] | told to stop: is it the node that goes? |
+//! | [`announced`] | is all announced? what a roll-out asks before it goes on |
 //! | [`reporting`] | how the sessions stand, for objects and events |
 //! | [`reports`] | the thread on which such objects are written |
 //! | [`excluded`] | the file that names interfaces to leave alone |
@@ -23,6 +24,7 @@
 //! The brain never touches a packet, and the lane never waits for the brain: a plan over ten thousand services delays
 //! no answer and no heartbeat. Not here: the rules (`metallb_core::plan`), the protocols (`metallb-protocols`).
 
+mod announced;
 pub mod args;
 pub mod bfd;
 pub mod bgp;

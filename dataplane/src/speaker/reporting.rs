@@ -120,39 +120,14 @@ impl Told {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU16;
     use std::sync::Arc;
 
-    use jiff::Timestamp;
-    use metallb_core::config::{Asn, RouterId};
     use metallb_protocols::bgp::session::State;
 
-    use super::super::bgp::seen::LastFailure;
     use super::*;
 
     fn seen(state: State, flaps: u64, code: Option<&'static str>) -> Seen {
-        let at = Timestamp::UNIX_EPOCH;
-        let asn = Asn::new(64_512).unwrap();
-        let seen = PeerSeen {
-            endpoint: Endpoint::Interface("eth1".into()),
-            address: None,
-            port: NonZeroU16::new(179).unwrap(),
-            vrf: None,
-            remote: RemoteAs::External,
-            local_asn: asn,
-            router_id: RouterId::new([192, 0, 2, 1].into()).unwrap(),
-            state,
-            since: at,
-            flaps,
-            last_failure: code.map(|code| LastFailure { code, text: format!("text of {code}"), at }),
-            agreed: None,
-            announced: 0,
-            pending: 0,
-            unsendable: 0,
-            unsendable_named: Vec::new(),
-            bfd: None,
-        };
-        [("tor".into(), Arc::new(seen))].into()
+        [("tor".into(), Arc::new(PeerSeen::example(state, flaps, code)))].into()
     }
 
     #[test]

@@ -22,6 +22,7 @@ use rand::TryRngCore as _;
 use rand::rngs::OsRng;
 use tokio::sync::watch;
 
+use super::announced;
 use super::args::{Args, BgpType, ConflictPolicy};
 use super::bgp::wanted::Profile;
 use super::brain::{Context, End, work};
@@ -66,7 +67,13 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let metrics = Metrics::register(&registry, node.clone())?;
     let bfd_metrics = bfd::metrics::Metrics::register(&registry)?;
     let bgp_metrics = bgp::metrics::Metrics::register(&registry)?;
-    http::serve(On::Loopback(args.health_probe_port), http::probes(), shutdown.clone())?;
+    let (all_announced, to_answer) =
+        watch::channel(announced::Answer::NotYet("the speaker starts".to_owned()));
+    let gate = http::gate("/announced", move || match &*to_answer.borrow() {
+        announced::Answer::Yes => Ok(()),
+        announced::Answer::NotYet(why) => Err(why.clone()),
+    });
+    http::serve(On::Loopback(args.health_probe_port), http::probes().merge(gate), shutdown.clone())?;
     let questions = guarded::serve(
         On::Everything(args.port),
         registry,
@@ -126,6 +133,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         statuses,
         heard,
         verdicts,
+        announced: all_announced,
         caveats: to_tell,
     };
     let end = work(&context, facts, &lane, &outlet, links, questions, &shutdown).await;

@@ -33,7 +33,7 @@ pub(super) fn deployment(scene: &Scene<'_>, wanted: &Wanted) -> Deployment {
         env: Some(env),
         ports: Some(vec![port("metricshttps", environment.ports.metrics, "TCP")]),
         liveness_probe: Some(liveness(environment, None)),
-        readiness_probe: Some(readiness(environment, None)),
+        readiness_probe: Some(readiness("/readyz", environment, None)),
         security_context: Some(confined(&[])),
         ..Container::default()
     };

@@ -138,8 +138,8 @@ pub(super) fn liveness(environment: &Environment, host: Option<&str>) -> Probe {
 
 /// May a roll-out go on to the next pod? Asked at once and often: every second of doubt is one that a roll-out, and the
 /// condition Available, wait for nothing.
-pub(super) fn readiness(environment: &Environment, host: Option<&str>) -> Probe {
-    Probe { period_seconds: Some(2), ..probe("/readyz", environment, host) }
+pub(super) fn readiness(path: &str, environment: &Environment, host: Option<&str>) -> Probe {
+    Probe { period_seconds: Some(2), ..probe(path, environment, host) }
 }
 
 fn probe(path: &str, environment: &Environment, host: Option<&str>) -> Probe {

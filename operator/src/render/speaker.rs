@@ -35,7 +35,7 @@ pub(super) fn daemon_set(scene: &Scene<'_>, wanted: &Wanted) -> DaemonSet {
             port("memberlist-udp", ports.memberlist, "UDP"),
         ]),
         liveness_probe: Some(liveness(environment, Some(LOOPBACK))),
-        readiness_probe: Some(readiness(environment, Some(LOOPBACK))),
+        readiness_probe: Some(readiness("/announced", environment, Some(LOOPBACK))),
         volume_mounts: Some(vec![
             mount("memberlist-config", "/etc/metallb/memberlist", Access::ReadOnly),
             mount("memberlist", SECRET_PATH, Access::Default),

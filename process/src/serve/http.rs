@@ -89,6 +89,18 @@ pub fn probes_about(
     Router::new().route("/healthz", get(|| async { "ok" })).route("/readyz", get(readyz))
 }
 
+/// A path that answers 200 while `is_open` is `Ok`, else 503 with the reason.
+pub fn gate(path: &str, is_open: impl Fn() -> Result<(), String> + Clone + Send + Sync + 'static) -> Router {
+    let answer = move || {
+        let answer = match is_open() {
+            Ok(()) => (StatusCode::OK, "ok".to_owned()),
+            Err(why) => (StatusCode::SERVICE_UNAVAILABLE, why),
+        };
+        async move { answer }
+    };
+    Router::new().route(path, get(answer))
+}
+
 /// Serves `router` over plain HTTP until `shutdown`. Fails at once when the port cannot be had.
 pub fn serve(on: On, router: Router, shutdown: Shutdown) -> anyhow::Result<()> {
     run(on.listen()?, router, shutdown);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use metallb_lab::{Host, eventually};
+use metallb_lab::{Host, Verdict, eventually};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -88,7 +88,11 @@ impl Watch {
     /// Waits until so many more requests are answered, or given up.
     pub async fn goes_on(&self, requests: usize) {
         let enough = self.done.load(Ordering::Relaxed) + requests;
-        let reached = async || self.done.load(Ordering::Relaxed) >= enough;
+        let reached = async || match self.done.load(Ordering::Relaxed) {
+            done if done >= enough => Verdict::Yes(()),
+            _ if self.thread.is_finished() => Verdict::Never(anyhow::anyhow!("the client could not begin")),
+            done => Verdict::NotYet(format!("{done} of {enough}")),
+        };
         eventually(Duration::from_mins(1), "the client goes on asking", reached).await;
     }
 

@@ -104,3 +104,31 @@ impl PeerSeen {
         self.state == State::Established
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::missing_panics_doc)] // for tests
+impl PeerSeen {
+    /// A session in that state, whose last attempt ended with that code.
+    pub fn example(state: State, flaps: u64, code: Option<&'static str>) -> Self {
+        let at = Timestamp::UNIX_EPOCH;
+        Self {
+            endpoint: Endpoint::Interface("eth1".into()),
+            address: None,
+            port: NonZeroU16::new(179).unwrap(),
+            vrf: None,
+            remote: RemoteAs::External,
+            local_asn: Asn::new(64_512).unwrap(),
+            router_id: RouterId::new([192, 0, 2, 1].into()).unwrap(),
+            state,
+            since: at,
+            flaps,
+            last_failure: code.map(|code| LastFailure { code, text: format!("text of {code}"), at }),
+            agreed: None,
+            announced: 0,
+            pending: 0,
+            unsendable: 0,
+            unsendable_named: Vec::new(),
+            bfd: None,
+        }
+    }
+}

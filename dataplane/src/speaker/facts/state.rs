@@ -106,7 +106,7 @@ impl Facts {
     }
 
     /// What has to arrive before anything is announced.
-    fn waits_for(&self) -> Vec<&'static str> {
+    pub fn waits_for(&self) -> Vec<&'static str> {
         let arrived = [
             ("Services", self.services.is_listed()),
             ("EndpointSlices", self.slices.is_listed()),

@@ -1,0 +1,75 @@
+//! How long a roll-out waits for what.
+
+use std::sync::Arc;
+
+use metallb_protocols::bgp::session::State;
+
+use super::*;
+
+fn sessions(all: &[(&str, State, Option<&'static str>)]) -> Seen {
+    let session = |(name, state, code): &(&str, State, Option<&'static str>)| {
+        ((*name).into(), Arc::new(PeerSeen::example(*state, 0, *code)))
+    };
+    all.iter().map(session).collect()
+}
+
+const UP: State = State::Established;
+const DOWN: State = State::Active;
+
+/// The answer to a speaker whose sessions stand like this from the beginning: at once, and a minute later.
+fn answers(all: &[(&str, State, Option<&'static str>)]) -> [bool; 2] {
+    let (mut progress, start) = (Progress::default(), Instant::now());
+    let sessions = sessions(all);
+    [Duration::ZERO, PATIENCE].map(|after| progress.look(start + after, &[], &sessions) == Answer::Yes)
+}
+
+#[test]
+fn all_is_announced_when_all_is_known_and_every_session_is_up() {
+    assert_eq!(answers(&[]), [true, true]);
+    assert_eq!(answers(&[("a", UP, None), ("b", UP, Some("hold-timer-expired"))]), [true, true]);
+    let (mut progress, start) = (Progress::default(), Instant::now());
+    let not_yet = progress.look(start, &["Services"], &sessions(&[]));
+    assert_eq!(not_yet, Answer::NotYet("not known yet: Services".to_owned()));
+}
+
+#[test]
+fn routers_that_are_away_and_single_sessions_that_are_wrong_are_waited_for_a_minute() {
+    for code in ["connection-refused", "no-answer", "unreachable"] {
+        assert_eq!(answers(&[("a", DOWN, Some(code))]), [false, true], "{code}");
+    }
+    assert_eq!(answers(&[("a", DOWN, None)]), [false, true]);
+    assert_eq!(answers(&[("a", UP, None), ("b", DOWN, Some("wrong-asn"))]), [false, true]);
+}
+
+#[test]
+fn a_speaker_that_comes_to_terms_with_no_router_is_waited_for_until_it_does() {
+    let broken = [("a", DOWN, Some("bad-message")), ("b", DOWN, Some("no-answer"))];
+    assert_eq!(answers(&broken), [false, false]);
+    let (mut progress, start) = (Progress::default(), Instant::now());
+    let Answer::NotYet(why) = progress.look(start, &[], &sessions(&broken)) else {
+        panic!("it is announced")
+    };
+    assert_eq!(why, "sessions: a: text of bad-message; b: text of no-answer");
+    let repaired = sessions(&[("a", UP, None), ("b", DOWN, Some("no-answer"))]);
+    let late = start + 10 * PATIENCE;
+    assert_eq!(progress.look(late, &[], &repaired), Answer::Yes);
+    assert_eq!(progress.look(late, &["Services"], &sessions(&broken)), Answer::Yes, "what was so stays so");
+}
+
+#[test]
+fn routes_on_their_way_are_not_announced() {
+    let mut seen = PeerSeen::example(UP, 0, None);
+    seen.pending = 3;
+    let told = Progress::default().look(Instant::now(), &[], &[("a".into(), Arc::new(seen))].into());
+    assert_eq!(told, Answer::NotYet("sessions: a: 3 routes on their way".to_owned()));
+}
+
+#[test]
+fn it_is_looked_at_again_when_the_minute_is_over_and_then_only_on_changes() {
+    let (mut progress, start) = (Progress::default(), Instant::now());
+    let broken = sessions(&[("a", DOWN, Some("wrong-asn"))]);
+    assert_eq!(progress.poll_timeout(start), None);
+    progress.look(start, &[], &broken);
+    assert_eq!(progress.poll_timeout(start), Some(start + PATIENCE));
+    assert_eq!(progress.poll_timeout(start + PATIENCE), None);
+}
