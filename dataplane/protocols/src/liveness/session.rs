@@ -6,6 +6,8 @@
 mod arrivals;
 mod judging;
 mod sending;
+#[cfg(test)]
+mod settled;
 mod watching;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -268,8 +270,7 @@ impl Liveness {
             Knowledge::Asking(since) => Some(since + BOUND * self.timing.dead_after),
         };
         let awaited = self.awaited.first().map(|(until, _)| *until);
-        let watched =
-            self.watched.iter().filter_map(|(node, watch)| watch.due(self.peers.get(node)?, self.timing));
+        let watched = self.watched.values().filter_map(|watch| watch.due(self.timing));
         let count = self.count_by.first().map(|(at, _)| *at);
         let timers = [beat, informed, awaited, count, self.reseat_at, self.outbox.due()];
         timers.into_iter().flatten().chain(watched).min()
