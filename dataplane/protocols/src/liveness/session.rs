@@ -190,6 +190,8 @@ pub struct Liveness {
     /// Peers that said something.
     answered: usize,
     outbox: Outbox,
+    /// When the first of the timers ends.
+    due: Option<Instant>,
     outputs: VecDeque<Output>,
 }
 
@@ -225,6 +227,7 @@ impl Liveness {
             untold: BTreeSet::new(),
             answered: 0,
             outbox: Outbox::default(),
+            due: None,
             outputs: VecDeque::new(),
         }
     }
@@ -251,6 +254,7 @@ impl Liveness {
             self.become_informed(now);
             self.send_what_is_due(now);
         }
+        self.due = self.first_timer();
     }
 
     /// What follows from the inputs so far, in order.
@@ -259,7 +263,12 @@ impl Liveness {
     }
 
     /// When [`Input::Tick`] is next due. `None` is the only word for "no timer runs".
-    pub fn poll_timeout(&self) -> Option<Instant> {
+    pub const fn poll_timeout(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// The first of all timers.
+    fn first_timer(&self) -> Option<Instant> {
         let beat = match self.phase {
             Phase::Starting => None,
             Phase::Serving(next) => Some(next),
@@ -363,7 +372,7 @@ impl Liveness {
 
     /// A process that was stopped (SIGSTOP, a suspended machine) hears nobody: that is its own silence, not theirs.
     fn forgive_own_pause(&mut self, now: Instant) {
-        let Some(late) = self.poll_timeout().and_then(|due| now.checked_duration_since(due)) else { return };
+        let Some(late) = self.due.and_then(|due| now.checked_duration_since(due)) else { return };
         if late < self.timing.dead_after / 2 {
             return;
         }

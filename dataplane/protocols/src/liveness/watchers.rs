@@ -78,15 +78,18 @@ impl Rings {
     /// The nodes of `all` that `watcher` watches, when these nodes can.
     pub(super) fn watched_by(&self, watcher: NodeId, all: &Self) -> BTreeSet<NodeId> {
         let mut targets = BTreeSet::new();
+        if !self.contains(watcher) {
+            return targets;
+        }
         for (number, ring) in (0..).zip(&all.0) {
-            // Who stands further back than this many of us is watched by nearer ones.
+            // Nearer ones to pass over: only one that watches already from an earlier ring is.
             let mut between = 0;
-            for node in before(ring, place(number, watcher)).filter(|node| *node != watcher) {
-                if self.watchers(node).contains(&watcher) {
+            for node in before(ring, place(number, watcher)) {
+                if between == 0 || self.watchers(node).contains(&watcher) {
                     targets.insert(node);
                 }
-                between += usize::from(self.contains(node));
-                if between == WATCHERS {
+                between += u64::from(self.contains(node));
+                if between > number {
                     break;
                 }
             }

@@ -40,6 +40,7 @@ impl Liveness {
             (speaker.known, speaker.living) = (rings.clone(), rings.clone());
             (speaker.knowledge, speaker.phase) = (Knowledge::Informed, Phase::Serving(*beat));
             speaker.reseat(now);
+            speaker.due = speaker.first_timer();
         }
     }
 }
