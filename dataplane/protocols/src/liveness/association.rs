@@ -81,6 +81,13 @@ impl Association {
         Self { life: None, offered: None, echo: 0, allowance: Allowance::full(now) }
     }
 
+    /// One that began before. They drew these for each other.
+    #[cfg(test)]
+    pub(super) const fn established(now: Instant, boot_id: u64, nonce: u64, echo: u64) -> Self {
+        let life = Some(Life { boot_id, nonce: Some(nonce), sequence: 0 });
+        Self { life, echo, ..Self::new(now) }
+    }
+
     /// Places a datagram that was proven to be the peer's.
     pub(super) fn place(&mut self, now: Instant, stamp: Stamp) -> Age {
         let Stamp { boot_id, sequence, echo, offer } = stamp;

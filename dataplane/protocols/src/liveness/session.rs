@@ -6,6 +6,8 @@
 mod arrivals;
 mod judging;
 mod sending;
+#[cfg(test)]
+mod settled;
 mod watching;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -188,6 +190,8 @@ pub struct Liveness {
     /// Peers that said something.
     answered: usize,
     outbox: Outbox,
+    /// When the first of the timers ends.
+    due: Option<Instant>,
     outputs: VecDeque<Output>,
 }
 
@@ -223,6 +227,7 @@ impl Liveness {
             untold: BTreeSet::new(),
             answered: 0,
             outbox: Outbox::default(),
+            due: None,
             outputs: VecDeque::new(),
         }
     }
@@ -249,6 +254,7 @@ impl Liveness {
             self.become_informed(now);
             self.send_what_is_due(now);
         }
+        self.due = self.first_timer();
     }
 
     /// What follows from the inputs so far, in order.
@@ -257,7 +263,12 @@ impl Liveness {
     }
 
     /// When [`Input::Tick`] is next due. `None` is the only word for "no timer runs".
-    pub fn poll_timeout(&self) -> Option<Instant> {
+    pub const fn poll_timeout(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// The first of all timers.
+    fn first_timer(&self) -> Option<Instant> {
         let beat = match self.phase {
             Phase::Starting => None,
             Phase::Serving(next) => Some(next),
@@ -268,8 +279,7 @@ impl Liveness {
             Knowledge::Asking(since) => Some(since + BOUND * self.timing.dead_after),
         };
         let awaited = self.awaited.first().map(|(until, _)| *until);
-        let watched =
-            self.watched.iter().filter_map(|(node, watch)| watch.due(self.peers.get(node)?, self.timing));
+        let watched = self.watched.values().filter_map(|watch| watch.due(self.timing));
         let count = self.count_by.first().map(|(at, _)| *at);
         let timers = [beat, informed, awaited, count, self.reseat_at, self.outbox.due()];
         timers.into_iter().flatten().chain(watched).min()
@@ -362,7 +372,7 @@ impl Liveness {
 
     /// A process that was stopped (SIGSTOP, a suspended machine) hears nobody: that is its own silence, not theirs.
     fn forgive_own_pause(&mut self, now: Instant) {
-        let Some(late) = self.poll_timeout().and_then(|due| now.checked_duration_since(due)) else { return };
+        let Some(late) = self.due.and_then(|due| now.checked_duration_since(due)) else { return };
         if late < self.timing.dead_after / 2 {
             return;
         }

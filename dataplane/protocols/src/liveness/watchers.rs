@@ -8,8 +8,7 @@
 //! Drawing the three highest of a rendezvous hash gives as many watchers, but not as many to watch: among a thousand nodes,
 //! one watches eleven, and hears more than a hundred datagrams a second.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound::{Excluded, Unbounded};
+use std::collections::BTreeSet;
 
 use metallb_core::names::NodeName;
 use ring::digest::{SHA256, digest};
@@ -36,25 +35,33 @@ impl From<&NodeName> for NodeId {
     }
 }
 
-/// Nodes that can watch, in their three orders.
+/// Nodes by their places on a ring.
+type Ring = Vec<(u64, NodeId)>;
+
+/// Nodes that can watch, in their three orders. Read much more often than changed, and small: sorted lists.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Rings([BTreeMap<u64, NodeId>; WATCHERS]);
+pub(super) struct Rings([Ring; WATCHERS]);
 
 impl Rings {
     pub(super) fn insert(&mut self, node: NodeId) {
         for (number, ring) in (0..).zip(&mut self.0) {
-            ring.insert(place(number, node), node);
+            let place = place(number, node);
+            if let Err(at) = find(ring, place) {
+                ring.insert(at, (place, node));
+            }
         }
     }
 
     pub(super) fn remove(&mut self, node: NodeId) {
         for (number, ring) in (0..).zip(&mut self.0) {
-            ring.remove(&place(number, node));
+            if let Ok(at) = find(ring, place(number, node)) {
+                ring.remove(at);
+            }
         }
     }
 
     pub(super) fn contains(&self, node: NodeId) -> bool {
-        self.0.iter().take(1).any(|ring| ring.contains_key(&place(0, node)))
+        self.0.iter().take(1).any(|ring| find(ring, place(0, node)).is_ok())
     }
 
     /// Those of these nodes that watch `target`, which need not be one of them.
@@ -71,15 +78,18 @@ impl Rings {
     /// The nodes of `all` that `watcher` watches, when these nodes can.
     pub(super) fn watched_by(&self, watcher: NodeId, all: &Self) -> BTreeSet<NodeId> {
         let mut targets = BTreeSet::new();
+        if !self.contains(watcher) {
+            return targets;
+        }
         for (number, ring) in (0..).zip(&all.0) {
-            // Who stands further back than this many of us is watched by nearer ones.
+            // Nearer ones to pass over: only one that watches already from an earlier ring is.
             let mut between = 0;
-            for node in before(ring, place(number, watcher)).filter(|node| *node != watcher) {
-                if self.watchers(node).contains(&watcher) {
+            for node in before(ring, place(number, watcher)) {
+                if between == 0 || self.watchers(node).contains(&watcher) {
                     targets.insert(node);
                 }
-                between += usize::from(self.contains(node));
-                if between == WATCHERS {
+                between += u64::from(self.contains(node));
+                if between > number {
                     break;
                 }
             }
@@ -93,13 +103,34 @@ impl Rings {
     }
 }
 
-fn after(ring: &BTreeMap<u64, NodeId>, place: u64) -> impl Iterator<Item = NodeId> + '_ {
-    ring.range((Excluded(place), Unbounded)).chain(ring.range(..place)).map(|(_, node)| *node)
+/// The index of `place`, or where it would be.
+fn find(ring: &Ring, place: u64) -> Result<usize, usize> {
+    // Places are as good as random, so it is near its share of the whole: a halving search touches more memory.
+    let near = (u128::from(place) * ring.len() as u128) >> 64;
+    let near = usize::try_from(near).unwrap_or_default().min(ring.len());
+    let (lower, higher) = ring.split_at(near);
+    let down = lower.iter().rev().take_while(|(at, _)| *at >= place).count();
+    let up = higher.iter().take_while(|(at, _)| *at < place).count();
+    let index = near - down + up;
+    if ring.get(index).is_some_and(|(at, _)| *at == place) { Ok(index) } else { Err(index) }
 }
 
-fn before(ring: &BTreeMap<u64, NodeId>, place: u64) -> impl Iterator<Item = NodeId> + '_ {
-    let wrapped = ring.range((Excluded(place), Unbounded)).rev();
-    ring.range(..place).rev().chain(wrapped).map(|(_, node)| *node)
+/// All others, from the next one after `place` around the ring.
+fn after(ring: &Ring, place: u64) -> impl Iterator<Item = NodeId> + '_ {
+    let (lower, higher) = sides(ring, place);
+    higher.iter().chain(lower).map(|(_, node)| *node)
+}
+
+/// All others, from the next one before `place` around the ring.
+fn before(ring: &Ring, place: u64) -> impl Iterator<Item = NodeId> + '_ {
+    let (lower, higher) = sides(ring, place);
+    lower.iter().rev().chain(higher.iter().rev()).map(|(_, node)| *node)
+}
+
+/// Those below `place`, and those above it.
+fn sides(ring: &Ring, place: u64) -> (&[(u64, NodeId)], &[(u64, NodeId)]) {
+    let (end, start) = find(ring, place).map_or_else(|at| (at, at), |at| (at, at + 1));
+    (ring.get(..end).unwrap_or_default(), ring.get(start..).unwrap_or_default())
 }
 
 /// Where `node` stands on ring `number`: all speakers must agree, so this is part of the protocol.

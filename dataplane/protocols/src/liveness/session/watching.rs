@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use super::{Knowledge, Liveness, Peer, Timing};
+use super::{Knowledge, Liveness, Timing};
 use crate::liveness::watchers::NodeId;
 
 /// A node that we watch.
 #[derive(Clone, Debug)]
 pub(super) struct Watch {
-    /// Since then. Silence from before does not count: it did not know that we listen.
+    /// Nothing was heard since then. Silence from before we watched does not count: it did not know that we listen.
     since: Instant,
     /// It was asked, being late.
     prompted: bool,
@@ -18,19 +18,19 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// When silence of `peer` would have lasted too long.
-    fn deadline(&self, peer: &Peer, timing: Timing) -> Instant {
-        self.since.max(peer.heard) + timing.dead_after
+    /// When its silence would have lasted too long.
+    fn deadline(&self, timing: Timing) -> Instant {
+        self.since + timing.dead_after
     }
 
-    /// When two heartbeats of `peer` are missing: time to ask for one before saying that it is silent.
-    fn late(&self, peer: &Peer, timing: Timing) -> Instant {
-        self.since.max(peer.heard) + timing.interval * 9 / 4
+    /// When two of its heartbeats are missing: time to ask for one before saying that it is silent.
+    fn late(&self, timing: Timing) -> Instant {
+        self.since + timing.interval * 9 / 4
     }
 
-    pub(super) fn due(&self, peer: &Peer, timing: Timing) -> Option<Instant> {
-        let deadline = self.deadline(peer, timing);
-        let late = Some(self.late(peer, timing)).filter(|_| !self.prompted);
+    pub(super) fn due(&self, timing: Timing) -> Option<Instant> {
+        let deadline = self.deadline(timing);
+        let late = Some(self.late(timing)).filter(|_| !self.prompted);
         (!self.silent).then(|| late.map_or(deadline, |late| late.min(deadline)))
     }
 }
@@ -41,14 +41,13 @@ impl Liveness {
         let mut late = Vec::new();
         let mut silent = Vec::new();
         for (node, watch) in &mut self.watched {
-            let Some(peer) = self.peers.get(node) else { continue };
             if watch.silent {
                 continue;
             }
-            if watch.deadline(peer, self.timing) <= now {
+            if watch.deadline(self.timing) <= now {
                 watch.silent = true;
                 silent.push(*node);
-            } else if !watch.prompted && watch.late(peer, self.timing) <= now {
+            } else if !watch.prompted && watch.late(self.timing) <= now {
                 watch.prompted = true;
                 late.push(*node);
             }
@@ -90,7 +89,7 @@ impl Liveness {
             self.recount.insert(node);
         }
         if let Some(watch) = self.watched.get_mut(&node) {
-            watch.prompted = false;
+            (watch.since, watch.prompted) = (now, false);
             if std::mem::replace(&mut watch.silent, false) {
                 self.outbox.tell_all(now);
             }

@@ -1,14 +1,14 @@
 //! A cluster in virtual time: many speakers, a clock for each, and a network that delays, loses, repeats and parts. Somebody
 //! on it may record.
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use metallb_core::names::NodeName;
 
+use super::queue::Queue;
 use crate::liveness::{Input, Key, Liveness, Output, Timing};
 use crate::virtual_clock;
 
@@ -107,14 +107,13 @@ struct Node {
     received: u64,
 }
 
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone)]
 pub(super) struct Packet {
     pub(super) to: usize,
     pub(super) from: usize,
     pub(super) bytes: Rc<Vec<u8>>,
 }
 
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
     Arrives(Packet),
     Timer(usize),
@@ -139,8 +138,8 @@ pub(super) struct Cluster {
     /// Since the beginning.
     pub(super) time: Duration,
     start: Instant,
-    events: BinaryHeap<Reverse<(Duration, u64, Event)>>,
-    counter: u64,
+    events: Queue<Event>,
+    names: Vec<NodeName>,
     pub(super) dice: Dice,
     pub(super) weather: Weather,
     /// (sender, receiver) pairs that no datagram crosses.
@@ -159,7 +158,16 @@ impl Cluster {
         Self::with_clocks(count, seed, |_| Clock::default())
     }
 
-    pub(super) fn with_clocks(count: usize, seed: u64, mut clock: impl FnMut(&mut Dice) -> Clock) -> Self {
+    pub(super) fn with_clocks(count: usize, seed: u64, clock: impl FnMut(&mut Dice) -> Clock) -> Self {
+        let mut cluster = Self::strangers(count, seed, clock);
+        for node in 0..count {
+            cluster.tell_peers(node, count);
+        }
+        cluster
+    }
+
+    /// Speakers that know nothing yet.
+    fn strangers(count: usize, seed: u64, mut clock: impl FnMut(&mut Dice) -> Clock) -> Self {
         let mut dice = Dice(seed);
         let key = key("one");
         let nodes = (0..count).map(|node| Node {
@@ -174,12 +182,12 @@ impl Cluster {
             sent: 0,
             received: 0,
         });
-        let mut cluster = Self {
+        Self {
             nodes: nodes.collect(),
             time: Duration::ZERO,
             start: virtual_clock::start(),
-            events: BinaryHeap::new(),
-            counter: 0,
+            events: Queue::new(),
+            names: (0..count).map(name).collect(),
             dice,
             weather: Weather::FAIR,
             cut: BTreeSet::new(),
@@ -187,11 +195,7 @@ impl Cluster {
             dropped: 0,
             busy: false,
             tape: None,
-        };
-        for node in 0..count {
-            cluster.tell_peers(node, count);
         }
-        cluster
     }
 
     /// One in which all know all, and nothing is under way.
@@ -200,6 +204,21 @@ impl Cluster {
         cluster.run_for(ms(1500));
         assert!(cluster.all_agree(), "seed {seed}");
         cluster.forget();
+        cluster
+    }
+
+    /// The same without the way there, which for many is long.
+    pub(super) fn long_settled(count: usize, seed: u64) -> Self {
+        let mut cluster = Self::strangers(count, seed, |_| Clock::default());
+        let now = cluster.start;
+        let beats: Vec<_> =
+            (0..count).map(|_| now + Duration::from_micros(cluster.dice.below(100_000))).collect();
+        let nodes = cluster.nodes.iter_mut().enumerate().zip(beats);
+        let speakers = nodes.map(|((number, node), beat)| (&mut node.liveness, address(number), beat));
+        Liveness::settle(&mut speakers.collect::<Vec<_>>(), now);
+        cluster.nodes.iter_mut().for_each(|node| node.view = Some((0..count).collect()));
+        (0..count).for_each(|node| cluster.set_timer(node));
+        assert!(cluster.all_agree(), "seed {seed}");
         cluster
     }
 
@@ -216,7 +235,8 @@ impl Cluster {
 
     pub(super) fn tell_peers(&mut self, node: usize, count: usize) {
         self.nodes[node].peers = count;
-        let peers: BTreeMap<_, _> = (0..count).map(|peer| (name(peer), address(peer))).collect();
+        let peers: BTreeMap<_, _> =
+            (0..count).map(|peer| (self.names[peer].clone(), address(peer))).collect();
         self.input(node, Input::Peers(peers));
     }
 
@@ -290,14 +310,9 @@ impl Cluster {
         if due != it.timer {
             it.timer = due;
             if let Some(due) = due {
-                self.push(due, Event::Timer(node));
+                self.events.push(due, Event::Timer(node));
             }
         }
-    }
-
-    fn push(&mut self, at: Duration, event: Event) {
-        self.counter += 1;
-        self.events.push(Reverse((at, self.counter, event)));
     }
 
     fn send(&mut self, from: usize, to: IpAddr, bytes: Vec<u8>) {
@@ -319,7 +334,7 @@ impl Cluster {
             let spread = u64::try_from(most.saturating_sub(least).as_micros()).unwrap();
             let delay = least + Duration::from_micros(self.dice.below(spread + 1));
             if !self.cut.contains(&(packet.from, packet.to)) && !self.dice.permille(self.weather.lost) {
-                self.push(self.time + delay, Event::Arrives(packet.clone()));
+                self.events.push(self.time + delay, Event::Arrives(packet.clone()));
             }
         }
     }
@@ -342,9 +357,8 @@ impl Cluster {
 
     pub(super) fn run_for(&mut self, time: Duration) {
         let end = self.time + time;
-        while let Some(Reverse((at, ..))) = self.events.peek().filter(|Reverse((at, ..))| *at <= end) {
-            self.time = self.time.max(*at);
-            let Some(Reverse((at, _, event))) = self.events.pop() else { break };
+        while let Some((at, event)) = self.events.pop_until(end) {
+            self.time = self.time.max(at);
             match event {
                 Event::Arrives(packet) => self.arrives(packet),
                 Event::Timer(node) => {

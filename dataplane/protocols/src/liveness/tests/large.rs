@@ -52,9 +52,20 @@ fn a_death_is_known_to_all_after_three_intervals() {
 }
 
 #[test]
+fn many_that_start_at_once_soon_know_each_other() {
+    let mut cluster = Cluster::of(300, 1);
+    let time = cluster.run_until(ms(400), Cluster::all_agree);
+    println!("300 nodes start: they know each other after {time:?}");
+    assert!(time.is_some());
+    cluster.forget();
+    cluster.run_for(ms(1000));
+    assert!(cluster.facts.is_empty(), "{:?}", cluster.facts);
+}
+
+#[test]
 fn a_thousand_speakers_send_little_and_survive_disasters() {
     const COUNT: usize = 1000;
-    let mut cluster = Cluster::settled(COUNT, 1);
+    let mut cluster = Cluster::long_settled(COUNT, 1);
     let mut dice = Dice(7);
     cluster.run_for(ms(2000));
     let mut rates = cluster.rates(ms(2000));
@@ -63,6 +74,7 @@ fn a_thousand_speakers_send_little_and_survive_disasters() {
     println!("{COUNT} nodes: {mean:.1} datagrams/s (mean, both ways), {:.1} (worst)", rates[COUNT - 1]);
     assert!(rates[COUNT - 1] < 100.0);
     assert!(cluster.facts.is_empty(), "{:?}", cluster.facts);
+    assert_eq!(cluster.dropped, 0, "they know each other");
 
     let times = detections(&mut cluster, &mut dice, 8);
     assert!(quantile(&times, 1000) <= DETECTION);

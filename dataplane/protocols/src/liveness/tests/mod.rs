@@ -4,6 +4,7 @@ mod cluster;
 mod hostile;
 mod large;
 mod lives;
+mod queue;
 mod small;
 mod storm;
 mod watchers;

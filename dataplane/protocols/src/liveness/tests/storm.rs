@@ -4,7 +4,7 @@
 //!
 //! A failure prints its seed; `Storm::run(seed)` is the whole schedule.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proptest::prelude::ProptestConfig;
@@ -38,6 +38,8 @@ struct Storm {
     keys: u64,
     /// Who gets the new key when.
     to_renew: Vec<(Duration, usize)>,
+    /// Of the nodes, for each address: who owns it rather than whom.
+    orders: Vec<Vec<usize>>,
     /// Since when an address has two owners, or none.
     contested: BTreeMap<u64, Duration>,
     orphaned: BTreeMap<u64, Duration>,
@@ -52,6 +54,11 @@ impl Storm {
             ahead: Duration::from_micros(dice.below(10_000_000_000)),
             fast: i64::try_from(dice.below(2000)).unwrap() - 1000,
         });
+        let order = |address| {
+            let mut order: Vec<_> = (0..count).collect();
+            order.sort_by_key(|node| Dice(address * 1000 + *node as u64).roll());
+            order
+        };
         Self {
             seed,
             cluster,
@@ -61,6 +68,7 @@ impl Storm {
             changed: BTreeMap::new(),
             keys: 0,
             to_renew: Vec::new(),
+            orders: (0..ADDRESSES).map(order).collect(),
             contested: BTreeMap::new(),
             orphaned: BTreeMap::new(),
             facts: 0,
@@ -216,12 +224,11 @@ impl Storm {
     fn look_for_owners(&mut self, now: Duration) {
         let running = self.cluster.running();
         let settled: Vec<_> = running.iter().filter(|node| self.cluster.told(**node).is_some()).collect();
-        for address in 0..ADDRESSES {
-            let rank = |node: &usize| Dice(address * 1000 + *node as u64).roll();
+        for (address, order) in (0..).zip(&self.orders) {
             let owner = |node: usize| {
-                self.cluster.told(node).and_then(|view| view.iter().min_by_key(|node| rank(node)))
+                self.cluster.told(node).and_then(|view| order.iter().find(|node| view.contains(node)))
             };
-            let owners: BTreeSet<_> = running.iter().filter(|node| owner(**node) == Some(*node)).collect();
+            let owners: Vec<_> = running.iter().filter(|node| owner(**node) == Some(*node)).collect();
             if owners.len() > 1 {
                 let since = *self.contested.entry(address).or_insert(now);
                 assert!(

@@ -74,5 +74,8 @@ proptest! {
                 all.iter().filter(|node| living.watchers(**node).contains(watcher)).copied().collect();
             prop_assert_eq!(living.watched_by(*watcher, &known), watched);
         }
+        for dead in all.iter().filter(|node| !living.contains(**node)) {
+            prop_assert_eq!(living.watched_by(*dead, &known), BTreeSet::new());
+        }
     }
 }
