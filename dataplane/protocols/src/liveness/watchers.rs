@@ -35,8 +35,9 @@ impl From<&NodeName> for NodeId {
     }
 }
 
-/// Nodes by their places on a ring.
-type Ring = Vec<(u64, NodeId)>;
+/// A node, and before it its place on a ring.
+type Placed = (u64, NodeId);
+type Ring = Vec<Placed>;
 
 /// Nodes that can watch, in their three orders. Read much more often than changed, and small: sorted lists.
 #[derive(Clone, Debug, Default)]
@@ -128,7 +129,7 @@ fn before(ring: &Ring, place: u64) -> impl Iterator<Item = NodeId> + '_ {
 }
 
 /// Those below `place`, and those above it.
-fn sides(ring: &Ring, place: u64) -> (&[(u64, NodeId)], &[(u64, NodeId)]) {
+fn sides(ring: &Ring, place: u64) -> (&[Placed], &[Placed]) {
     let (end, start) = find(ring, place).map_or_else(|at| (at, at), |at| (at, at + 1));
     (ring.get(..end).unwrap_or_default(), ring.get(start..).unwrap_or_default())
 }

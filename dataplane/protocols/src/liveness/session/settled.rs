@@ -10,7 +10,9 @@ impl Liveness {
     /// All serve, and all know it. Their next heartbeats are due then.
     pub(in crate::liveness) fn settle(speakers: &mut [(&mut Self, IpAddr, Instant)], now: Instant) {
         let mut rings = Rings::default();
-        speakers.iter().for_each(|(speaker, ..)| rings.insert(speaker.me));
+        for (speaker, ..) in &*speakers {
+            rings.insert(speaker.me);
+        }
         // What each drew for each.
         let count = speakers.len();
         let nonce = |by: usize, of: usize| u64::try_from(1 + by * count + of).unwrap_or(u64::MAX);
