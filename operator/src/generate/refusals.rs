@@ -8,13 +8,34 @@ use metallb_crds::config::examples;
 use metallb_crds::schema::{Coverage, coverage};
 
 use super::{Artifact, MARKDOWN_HEADER};
+use crate::wanted;
 
 const INTRODUCTION: &str = "
 # Refusals
 
-Whatever MetalLB does not do, it says why, with a code that never changes its meaning. The code is in the logs; the
-sentence and what to do about it are also in events, conditions and answers of `kubectl apply`. The sentences below are
-examples: names and numbers are those of the case.
+Whatever MetalLB does not do, it says why, in a sentence, with what to do about it, and under a code that never changes its
+meaning. The sentences below are examples: names and numbers are those of the case. People read the sentence where they are:
+
+| what is wrong | where it is told |
+|---|---|
+| an edit | the answer of `kubectl apply`; before that, `kubectl metallb validate -f FILE` |
+| an object of the configuration | an event `ConfigurationError` on it, `kubectl -n metallb-system get configurationstates` |
+| a service has no address | an event on it (`AllocationFailed`, `LoadBalancerFailed`, `AddressHeld`, …), `kubectl metallb explain service` |
+| a node does not announce an address | `kubectl metallb explain service`; `kubectl metallb owners ADDRESS` for layer 2 |
+| a BGP session is not there | `kubectl metallb peers` ([its codes](bgp-sessions.md)) |
+| what is meant for FRR, or for heartbeats | `kubectl -n metallb-system get configurationstates` |
+| the MetalLB resource | its condition `Degraded`, and an event `InvalidSpec` |
+
+The code is for programs and for this list. It stands
+
+* in the JSON of `kubectl metallb validate`, `plan`, `explain`, `owners` and `peers` (`-o json`), and in the text of `explain` in
+  brackets behind the sentence;
+* in `/debug/state` of [controller and speakers](metrics.md);
+* in their logs: as `code` with `setAside` (controller), `notInForce` (speakers) and `allocation` (controller), as `reason` with
+  `serviceWithdrawn` and, at log level `debug`, `notAnnounced` (speakers).
+
+Answers of `kubectl apply`, events, conditions and ConfigurationStates hold the sentence and not the code: search this page for a
+few words of it that are no names.
 ";
 
 const CONFIGURATION: &str = "
@@ -40,6 +61,16 @@ without holding them against values that do not change.
 const NOT_IN_THE_SCHEMA: &str = "
 What is not in the schema is told by the webhook, and by the controller and the speakers. Why not:
 
+";
+
+const METALLB: &str = "
+## The MetalLB resource
+
+Admission denies an edit that brings one of these about. Where it is stored all the same, the MetalLB is Degraded with the reason
+`InvalidSpec`, and what was installed before stays in force; see [the operator](operator.md).
+
+| code | for example | what to do |
+|---|---|---|
 ";
 
 const ALLOCATION: &str = "
@@ -96,6 +127,8 @@ pub(super) fn artifact() -> Artifact {
     }
     text.push_str(NOT_IN_THE_SCHEMA);
     text.push_str(&not_in_the_schema());
+    text.push_str(METALLB);
+    rows(&mut text, &wanted::catalogue());
     text.push_str(ALLOCATION);
     rows(&mut text, &catalogue::allocation());
     text.push_str(ANNOUNCEMENT);
