@@ -117,9 +117,14 @@ pub async fn work(
         }
         tell(context, &mut facts);
         let is_announced = start.look(now, &facts.waits_for(), &outlet.seen().borrow());
-        context
-            .announced
-            .send_if_modified(|told| std::mem::replace(told, is_announced.clone()) != is_announced);
+        context.announced.send_if_modified(|told| {
+            let is_news = *told != is_announced;
+            if is_news && let announced::Answer::NotYet(why) = &is_announced {
+                tracing::info!(event = "notYetAnnounced", why, "a roll-out waits for it");
+            }
+            *told = is_announced;
+            is_news
+        });
         if stopping {
             match facts.leaving() {
                 None => return End::Restart,

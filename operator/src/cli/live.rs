@@ -95,7 +95,8 @@ where
     Ok(found.with_context(|| format!("cannot list {what}"))?.items)
 }
 
-/// The nodes whose speaker is ready, and those that have a speaker's pod.
+/// The nodes whose speaker runs, and those that have a speaker's pod. One that is not ready may wait for a router, and announces
+/// all else meanwhile.
 async fn speakers(
     client: &Client,
     namespace: &str,
@@ -103,13 +104,13 @@ async fn speakers(
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let speakers = ListParams::default().labels("app=metallb,component=speaker");
     let pods = pods.list(&speakers).await.context("cannot list the speakers' pods")?;
-    let is_ready = |pod: &Pod| {
-        let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
-        conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+    let runs = |pod: &Pod| {
+        let containers = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
+        containers.flat_map(|container| &container.state).any(|state| state.running.is_some())
     };
     let node = |pod: &Pod| -> Option<NodeName> { Some(pod.spec.as_ref()?.node_name.as_deref()?.into()) };
-    let ready = pods.iter().filter(|pod| is_ready(pod)).filter_map(node).collect();
-    Ok((ready, pods.iter().filter_map(node).collect()))
+    let running = pods.iter().filter(|pod| runs(pod)).filter_map(node).collect();
+    Ok((running, pods.iter().filter_map(node).collect()))
 }
 
 fn resource(kind: Kind) -> ApiResource {
