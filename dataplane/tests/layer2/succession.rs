@@ -44,7 +44,9 @@ async fn a_node_without_its_speaker_keeps_its_addresses_until_the_speaker_has_ha
     for address in [V4, V6] {
         is_reached(&site.client, address).await;
         believes(&site.client, address, &at_first).await;
-        assert!(second.counted("gratuitous_sent", address) < 1.0);
+        // Who knows the address is told of the first one too, before it gives up asking there.
+        eventually(SOON, "it is told of", async || second.counted("gratuitous_sent", address) >= 1.0).await;
+        believes(&site.client, address, &at_first).await;
     }
     assert!(silent.elapsed() < GRACE, "the machine is too slow for this test");
     for address in [V4, V6] {
@@ -85,7 +87,6 @@ async fn a_speaker_that_is_back_in_time_goes_on_as_if_nothing_had_been() {
     forget(&site.client).await;
     is_reached(&site.client, V4).await;
     believes(&site.client, V4, &at_first).await;
-    assert!(second.counted("gratuitous_sent", V4) < 1.0);
 }
 
 /// The client knows nobody, and the new owner is not there yet.

@@ -115,7 +115,7 @@ fn only_requests_to_this_station_or_to_all_for_announced_addresses_are_answered(
 #[test]
 fn whoever_else_claims_an_announced_address_contests_it_in_whatever_words() {
     let elsewhere = Mac([0x02, 0x77, 0, 0, 0, 0x12]);
-    let [request, reply] = Announcement { address: VIP, station: elsewhere }.frames();
+    let [request, reply] = Announcement { address: VIP, station: elsewhere, from: elsewhere }.frames();
     let to_a_client = Packet { destination: CLIENT, ..Packet::parse(&reply).unwrap() }.emit();
     for frame in [request, reply, to_a_client] {
         let contested = Answer::Contested { address: IpAddr::V4(VIP), by: elsewhere, from: elsewhere };
@@ -125,7 +125,7 @@ fn whoever_else_claims_an_announced_address_contests_it_in_whatever_words() {
     let in_its_name = Packet { source: CLIENT, ..Packet::parse(&reply).unwrap() }.emit();
     let contested = Answer::Contested { address: IpAddr::V4(VIP), by: elsewhere, from: CLIENT };
     assert_eq!(answer(STATION, &in_its_name, &Announcing(true)), contested, "another one says so");
-    let [own, _] = Announcement { address: VIP, station: STATION }.frames();
+    let [own, _] = Announcement { address: VIP, station: STATION, from: STATION }.frames();
     assert!(
         !matches!(answer(STATION, &own, &Announcing(true)), Answer::Contested { .. }),
         "an interface of our own"
@@ -191,7 +191,7 @@ fn a_question_claims_nothing_and_its_answer_is_heard() {
 
 #[test]
 fn an_announcement_is_a_broadcast_request_and_reply_about_oneself() {
-    let frames = Announcement { address: VIP, station: STATION }.frames();
+    let frames = Announcement { address: VIP, station: STATION, from: STATION }.frames();
     let packets = frames.map(|frame| Packet::parse(&frame).unwrap());
     assert_eq!(packets.map(|packet| packet.operation), [Operation::Request, Operation::Reply]);
     for packet in packets {
@@ -234,5 +234,13 @@ proptest! {
         let mut frame = CAPTURED;
         frame[position] = byte;
         let _ = answer(STATION, &frame[..length], &Announcing(true));
+    }
+}
+
+#[test]
+fn who_speaks_in_anothers_name_does_not_mislead_switches() {
+    for frame in (Announcement { address: VIP, station: CLIENT, from: STATION }).frames() {
+        let packet = Packet::parse(&frame).unwrap();
+        assert_eq!((packet.source, packet.sender_mac), (STATION, CLIENT));
     }
 }

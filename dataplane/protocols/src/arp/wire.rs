@@ -129,16 +129,18 @@ pub struct Announcement {
     pub address: Ipv4Addr,
     /// The station that has it.
     pub station: Mac,
+    /// The station that says so: switches look for it where this comes from.
+    pub from: Mac,
 }
 
 impl Announcement {
     /// The frames to broadcast, in order.
     pub fn frames(self) -> [[u8; FRAME_LENGTH]; 2] {
-        let Self { address, station } = self;
+        let Self { address, station, from } = self;
         [Operation::Request, Operation::Reply].map(|operation| {
             let packet = Packet {
                 destination: Mac::BROADCAST,
-                source: station,
+                source: from,
                 operation,
                 sender_mac: station,
                 sender_ip: address,

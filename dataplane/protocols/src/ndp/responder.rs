@@ -89,15 +89,17 @@ pub struct Announcement {
     pub address: Ipv6Addr,
     /// The station that has it.
     pub station: Mac,
+    /// The station that says so: switches look for it where this comes from.
+    pub from: Mac,
 }
 
 impl Announcement {
     /// The frame to send to all.
     pub fn frame(self) -> Vec<u8> {
-        let Self { address, station } = self;
+        let Self { address, station, from } = self;
         let packet = Packet {
             destination: Mac::of_group(ALL_NODES),
-            source: station,
+            source: from,
             from: address,
             to: ALL_NODES,
             message: Message::Advertisement(Advertisement {

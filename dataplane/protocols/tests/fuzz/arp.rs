@@ -34,7 +34,9 @@ fn frames() -> Vec<Vec<u8>> {
         target_ip: OURS,
     };
     let padded = [&question.emit()[..], &[0; 18]].concat();
-    let announced = Announcement { address: OURS, station: Mac([2, 0, 0, 0, 0, 7]) }.frames();
+    let announced =
+        Announcement { address: OURS, station: Mac([2, 0, 0, 0, 0, 7]), from: Mac([2, 0, 0, 0, 0, 7]) }
+            .frames();
     let mut frames: Vec<_> = announced.into_iter().map(|frame| frame.to_vec()).collect();
     frames.extend([question.emit().to_vec(), padded]);
     frames

@@ -42,7 +42,8 @@ fn frames() -> Vec<Vec<u8>> {
         asked(THEIRS, group, None),
         asked(Ipv6Addr::UNSPECIFIED, group, None),
         padded,
-        Announcement { address: OURS, station: Mac([2, 0, 0, 0, 0, 7]) }.frame(),
+        Announcement { address: OURS, station: Mac([2, 0, 0, 0, 0, 7]), from: Mac([2, 0, 0, 0, 0, 7]) }
+            .frame(),
     ]
 }
 

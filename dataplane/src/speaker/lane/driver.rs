@@ -212,13 +212,15 @@ impl Driver {
                 }
                 stand_in::Output::Lives(node) => {
                     tracing::info!(event = "standingIn", %node, "its speaker is silent, and it is not: answering in its name");
+                    // Neighbours that make sure ask its station directly, and nobody answers: they are told before they give up.
+                    for address in self.tables.inherited_from(&node) {
+                        self.announcer.start(now, address);
+                    }
                 }
                 stand_in::Output::TakeOver(node) => {
                     tracing::info!(event = "takeOver", %node, "its addresses are announced from here");
-                    let tables = Arc::clone(&self.tables);
-                    let its = tables.inherited.iter().filter(|(_, predecessor)| predecessor.node == node);
-                    for (address, _) in its {
-                        self.begin(now, *address);
+                    for address in self.tables.inherited_from(&node) {
+                        self.begin(now, address);
                     }
                 }
             }
@@ -377,7 +379,7 @@ impl Driver {
         self.settle_sightings();
         for _ in 0..TURN {
             let Some(address) = self.announcer.poll_output(now) else { break };
-            self.responders.tell(&self.tables, address);
+            self.responders.tell(&self.tables, &self.succession, address);
         }
     }
 

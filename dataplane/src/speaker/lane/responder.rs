@@ -22,7 +22,7 @@ use crate::net::packet::PacketSocket;
 pub(super) struct Responder {
     /// The interface.
     pub(super) name: InterfaceName,
-    index: u32,
+    pub(super) index: u32,
     mac: Mac,
     socket: PacketSocket,
     protocol: Protocol,
@@ -98,16 +98,17 @@ impl Responder {
         }
     }
 
-    /// Tells all neighbours where an address is. What became of each frame.
-    pub(super) fn tell(&self, address: IpAddr) -> Vec<io::Result<()>> {
-        let station = self.mac;
+    /// Tells all neighbours where an address is, which `told` says, given the own station. What became of each frame.
+    pub(super) fn tell(&self, address: IpAddr, told: impl FnOnce(Mac) -> Option<Mac>) -> Vec<io::Result<()>> {
+        let Some(station) = told(self.mac) else { return Vec::new() };
+        let from = self.mac;
         match (self.protocol, address) {
             (Protocol::Arp, IpAddr::V4(address)) => {
-                let frames = arp::Announcement { address, station }.frames();
+                let frames = arp::Announcement { address, station, from }.frames();
                 frames.iter().map(|frame| self.socket.send(frame)).collect()
             }
             (Protocol::Ndp, IpAddr::V6(address)) => {
-                vec![self.socket.send(&ndp::Announcement { address, station }.frame())]
+                vec![self.socket.send(&ndp::Announcement { address, station, from }.frame())]
             }
             (Protocol::Arp, IpAddr::V6(_)) | (Protocol::Ndp, IpAddr::V4(_)) => Vec::new(),
         }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use metallb_protocols::ethernet::Mac;
 
 use super::responder::{Outcome, Responder, View};
+use super::succession::Succession;
 use super::tables::{Protocol, Tables};
 use crate::speaker::metrics::Metrics;
 
@@ -116,11 +117,13 @@ impl Responders {
         claims
     }
 
-    /// Tells all neighbours, on the interfaces where it is announced, that an address is here.
-    pub(super) fn tell(&self, tables: &Tables, address: IpAddr) {
+    /// Tells all neighbours, on the interfaces where it is announced, where an address is: here, or at the node that is stood in
+    /// for.
+    pub(super) fn tell(&self, tables: &Tables, succession: &Succession, address: IpAddr) {
         let Some(interfaces) = tables.announced.get(&address) else { return };
         for responder in self.open.values().filter(|responder| interfaces.contains(&responder.name)) {
-            for sent in responder.tell(address) {
+            let told = |own| succession.told(tables, address, responder.index, own);
+            for sent in responder.tell(address, told) {
                 match sent {
                     Ok(()) => self.metrics.gratuitous_sent.with_label_values(&[&address.to_string()]).inc(),
                     Err(error) => {

@@ -31,6 +31,14 @@ pub struct Tables {
     pub phase: Phase,
 }
 
+impl Tables {
+    /// What was that node's.
+    pub fn inherited_from(&self, node: &NodeName) -> Vec<IpAddr> {
+        let its = self.inherited.iter().filter(|(_, predecessor)| predecessor.node == *node);
+        its.map(|(address, _)| *address).collect()
+    }
+}
+
 /// A node whose speaker fell silent.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Predecessor {

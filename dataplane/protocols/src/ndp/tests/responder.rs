@@ -62,7 +62,7 @@ fn who_stands_in_tells_of_the_others_station_and_sends_from_its_own() {
 fn a_question_claims_nothing_and_its_answer_is_heard() {
     let question = Packet::parse(&super::super::question(STATION, NODE)).unwrap();
     assert_eq!((question.from, question.to), (Ipv6Addr::UNSPECIFIED, solicited_node(NODE)));
-    let answered = Announcement { address: NODE, station: ELSEWHERE }.frame();
+    let answered = Announcement { address: NODE, station: ELSEWHERE, from: ELSEWHERE }.frame();
     let heard = Answer::Heard { address: IpAddr::V6(NODE), station: ELSEWHERE };
     assert_eq!(answer(STATION, &answered, &StandingIn), heard);
 }
@@ -139,7 +139,7 @@ fn what_is_for_another_station_or_from_many_is_not_answered() {
 
 #[test]
 fn whoever_else_claims_an_announced_address_contests_it_in_whatever_words() {
-    let unasked = Announcement { address: VIP, station: ELSEWHERE }.frame();
+    let unasked = Announcement { address: VIP, station: ELSEWHERE, from: ELSEWHERE }.frame();
     let to_a_client = Packet {
         source: ELSEWHERE,
         message: Message::Advertisement(Advertisement {
@@ -166,7 +166,8 @@ fn whoever_else_claims_an_announced_address_contests_it_in_whatever_words() {
 
 #[test]
 fn an_announcement_tells_all_nodes_to_replace_what_they_know() {
-    let told = Packet::parse(&Announcement { address: VIP, station: STATION }.frame()).unwrap();
+    let told =
+        Packet::parse(&Announcement { address: VIP, station: STATION, from: STATION }.frame()).unwrap();
     let expected = Packet {
         destination: Mac::of_group(ALL_NODES),
         source: STATION,
