@@ -13,7 +13,7 @@ use tower::retry::RetryLayer;
 use tower::{BoxError, ServiceBuilder};
 
 /// Octets that are read at once, and the most that the head of an answer may have.
-const BUFFER: usize = 32 * 1024;
+const BUFFER: usize = 8 * 1024;
 
 /// A client by this configuration. What it says of proxies is kube's affair.
 pub(super) fn open(config: Config) -> kube::Result<Client> {

@@ -135,7 +135,7 @@ fn print_table(figures: &BTreeMap<&str, Figures>) {
         sorted.get(index).map_or(0, Duration::as_millis)
     };
     println!(
-        "what a client noticed (ms)      first answer: median    p99    max   longest gap: median    max   failed requests   broken connections"
+        "longest time without an answer (ms)   median    p99    max   failed requests   broken connections   when put right: median    max"
     );
     for (name, of_it) in figures {
         println!(
