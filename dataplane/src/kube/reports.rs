@@ -6,6 +6,7 @@
 //!
 //! Not here: what the kinds say ([`super::service_l2_status`], [`super::service_bgp_status`]), and who decides it.
 
+mod digest;
 mod due;
 
 use std::collections::BTreeMap;
@@ -29,6 +30,7 @@ use serde_json::json;
 use tokio::sync::{mpsc, watch as latest};
 use tokio::time::MissedTickBehavior;
 
+use digest::Digest;
 use due::Due;
 
 /// Changes that wait. When it is full the watch waits.
@@ -104,14 +106,14 @@ pub type Saying<K> = SharedMap<<K as Report>::Subject, <K as Report>::Said>;
 
 /// An object as it is: whose it is, and what it says.
 #[derive(Clone, Debug, PartialEq)]
-struct Row<Subject, Status> {
+struct Row<Subject> {
     node: NodeName,
     subject: Subject,
     owners: Arc<[OwnerReference]>,
-    status: Option<Status>,
+    said: Option<Digest>,
 }
 
-type Rows<K> = BTreeMap<String, Row<<K as Report>::Subject, <K as Report>::Status>>;
+type Rows<K> = BTreeMap<String, Row<<K as Report>::Subject>>;
 
 /// One step towards objects that say what is.
 #[derive(Clone, Debug, PartialEq)]
@@ -152,7 +154,7 @@ pub async fn keep<K: Report>(
         |read| row(&read.ok()?, &owners),
         |event| event.map_keys(|(_, name)| name),
     );
-    let mut objects: Table<String, Row<K::Subject, K::Status>> = Table::default();
+    let mut objects: Table<String, Row<K::Subject>> = Table::default();
     let mut created: BTreeMap<K::Subject, Instant> = BTreeMap::new();
     let work = async {
         let mut rounds = tokio::time::interval(ROUND);
@@ -212,8 +214,8 @@ impl Owners {
 
 /// An object is different now: what it said and what it says is looked at.
 fn take_in<K: Report>(
-    event: Event<String, Row<K::Subject, K::Status>>,
-    objects: &mut Table<String, Row<K::Subject, K::Status>>,
+    event: Event<String, Row<K::Subject>>,
+    objects: &mut Table<String, Row<K::Subject>>,
     due: &mut Due<K::Subject>,
 ) {
     match &event {
@@ -282,7 +284,7 @@ fn actions<K: Report>(
                 if let Some(owners) = joined(&row.owners, &me.owner) {
                     actions.push(Action::Own(name.to_owned(), owners));
                 }
-                if row.status.as_ref() != Some(&status) {
+                if row.said != Some(Digest::of(&status)) {
                     actions.push(Action::Write(name.to_owned(), status));
                 }
             }
@@ -303,7 +305,7 @@ async fn perform<K: Report>(
     api: &Api<K>,
     me: &Voice,
     action: ActionOf<K>,
-    objects: &mut Table<String, Row<K::Subject, K::Status>>,
+    objects: &mut Table<String, Row<K::Subject>>,
     owners: &Owners,
 ) {
     let kind = K::kind(&());
@@ -322,7 +324,7 @@ async fn act<K: Report>(
     me: &Voice,
     action: ActionOf<K>,
     owners: &Owners,
-) -> kube::Result<Event<String, Row<K::Subject, K::Status>>> {
+) -> kube::Result<Event<String, Row<K::Subject>>> {
     let gone = |name| Ok(Event::Deleted(name));
     let written = match action {
         Action::Create(subject, status) => {
@@ -374,13 +376,13 @@ fn object<K: Report>(me: &Voice, subject: &K::Subject) -> K {
 }
 
 /// Objects without all of the labels are nobody's, and left alone.
-fn row<K: Report>(object: &K, owners: &Owners) -> Option<Row<K::Subject, K::Status>> {
+fn row<K: Report>(object: &K, owners: &Owners) -> Option<Row<K::Subject>> {
     let label = |key: &str| object.labels().get(key).cloned();
     Some(Row {
         node: label(K::NODE_LABEL)?.into(),
         subject: K::subject(label)?,
         owners: owners.share(object.owner_references()),
-        status: object.found().cloned(),
+        said: object.found().map(Digest::of),
     })
 }
 

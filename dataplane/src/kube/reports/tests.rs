@@ -28,9 +28,9 @@ fn peers(names: &[&str]) -> FewSet<PeerName> {
 fn objects<K: Report<Subject = ServiceKey>>(rows: &[(&str, &str, &str, K::Said)]) -> Rows<K> {
     let row = |node: &str, name: &str, said: &K::Said| {
         let (node, subject) = (NodeName::from(node), service(name));
-        let status = Some(K::status(&node, &subject, said));
+        let said = Some(Digest::of(&K::status(&node, &subject, said)));
         let owners = [pod(if node == me().node { "mine" } else { "another" })].into();
-        Row { node, subject, owners, status }
+        Row { node, subject, owners, said }
     };
     rows.iter().map(|(name, node, service, said)| ((*name).to_owned(), row(node, service, said))).collect()
 }
@@ -135,7 +135,7 @@ fn only_what_is_due_is_looked_at() {
 
 #[test]
 fn an_object_that_changes_is_due_with_what_it_was_about_and_what_it_is_about() {
-    let mut objects: Table<_, Row<ServiceKey, _>> = Table::default();
+    let mut objects: Table<_, Row<ServiceKey>> = Table::default();
     let mut due = Due::default();
     let mut happen = |event| {
         take_in::<ServiceL2Status>(event, &mut objects, &mut due);
