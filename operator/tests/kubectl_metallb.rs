@@ -165,8 +165,12 @@ async fn peers_are_told_as_the_speakers_report_them_and_a_check_has_a_status() -
     assert_eq!(row["problem"]["code"], "speaker-not-ready");
 
     let pods: Api<Pod> = Api::namespaced(user.client(), user.namespace());
-    let ready = json!({ "status": { "conditions": [{ "type": "Ready", "status": "True" }] } });
-    pods.patch_status("speaker", &PatchParams::default(), &Patch::Merge(ready)).await?;
+    // It runs, and is not ready: it may wait for another router.
+    let running = json!({ "status": { "containerStatuses": [{
+        "name": "main", "image": "none.example/none:1", "imageID": "", "ready": false, "restartCount": 0,
+        "state": { "running": { "startedAt": "2027-01-14T20:00:00Z" } },
+    }] } });
+    pods.patch_status("speaker", &PatchParams::default(), &Patch::Merge(running)).await?;
     let statuses: Api<BGPNodeStatus> = Api::namespaced(user.client(), user.namespace());
     let status = json!({
         "apiVersion": "metallb.io/v1beta1", "kind": "BGPNodeStatus", "metadata": { "name": user.namespace() },

@@ -162,9 +162,9 @@ impl Answer for Verdict {
         let rows = self.findings.iter().map(|finding| {
             let verdict = if finding.denied { "refused" } else { "warning" };
             let text = format!("{}; {}", finding.sentence, finding.fix);
-            [verdict.to_owned(), finding.object.clone(), finding.source.clone(), text]
+            [verdict.to_owned(), finding.object.clone(), finding.source.clone(), finding.code.clone(), text]
         });
-        let text = table(["VERDICT", "OBJECT", "WHERE", "WHY, AND WHAT TO DO"], rows);
+        let text = table(["VERDICT", "OBJECT", "WHERE", "CODE", "WHY, AND WHAT TO DO"], rows);
         let refused = self.findings.iter().filter(|finding| finding.denied).count();
         let warnings = self.findings.len() - refused;
         if self.objects == 0 {

@@ -28,8 +28,8 @@ meaning. The sentences below are examples: names and numbers are those of the ca
 
 The code is for programs and for this list. It stands
 
-* in the JSON of `kubectl metallb validate`, `plan`, `explain`, `owners` and `peers` (`-o json`), and in the text of `explain` in
-  brackets behind the sentence;
+* in the JSON of `kubectl metallb validate`, `plan`, `explain`, `owners` and `peers` (`-o json`), in the column CODE of `validate`, and
+  in the text of `explain` in brackets behind the sentence;
 * in `/debug/state` of [controller and speakers](metrics.md);
 * in their logs: as `code` with `setAside` (controller), `notInForce` (speakers) and `allocation` (controller), as `reason` with
   `serviceWithdrawn` and, at log level `debug`, `notAnnounced` (speakers).
