@@ -68,9 +68,9 @@ impl Missing {
                 "no speaker runs on the node".to_owned(),
                 format!("if one should, {}: the node may not be selected, or have a taint", pods()),
             ),
-            Self::SpeakerNotReady => ("the speaker of the node is not ready".to_owned(), pods()),
+            Self::SpeakerNotReady => ("the speaker of the node does not run".to_owned(), pods()),
             Self::LastSaid => {
-                ("the speaker of the node is not ready: this is what it said last".to_owned(), pods())
+                ("the speaker of the node does not run: this is what it said last".to_owned(), pods())
             }
             Self::NotReported => (
                 "the speaker of the node has not reported the session".to_owned(),
