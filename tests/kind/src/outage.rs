@@ -1,6 +1,7 @@
 //! What a client notices: requests on connections of their own, started at a steady pace whether or not the ones before were
 //! answered; and connections that stay open, with a request now and then.
 
+use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -45,10 +46,10 @@ pub struct Watch {
     thread: std::thread::JoinHandle<anyhow::Result<(Vec<Request>, Vec<bool>)>>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Request {
     asked: Instant,
-    answered: Option<Instant>,
+    answered: Result<Instant, String>,
 }
 
 /// What was noticed.
@@ -58,6 +59,8 @@ pub struct Noticed {
     pub answered: usize,
     /// Requests that were not.
     pub failed: usize,
+    /// Why not, each reason once.
+    pub reasons: BTreeSet<String>,
     /// The longest time from one request that was answered to the answer of the next one that was.
     pub longest_gap: Duration,
     /// Connections that stayed open.
@@ -102,13 +105,16 @@ impl Watch {
         let (mut requests, long_lived) =
             self.thread.join().map_err(|_| anyhow::anyhow!("the thread that asked has panicked"))??;
         requests.sort_by_key(|request| request.asked);
-        let answers: Vec<_> =
-            requests.iter().filter_map(|request| Some((request.asked, request.answered?))).collect();
+        let answers: Vec<_> = requests
+            .iter()
+            .filter_map(|request| Some((request.asked, *request.answered.as_ref().ok()?)))
+            .collect();
         let gaps = answers.windows(2).map(|pair| pair[1].1.saturating_duration_since(pair[0].0));
         let longest_gap = gaps.max().context("fewer than two requests were answered")?;
         Ok(Noticed {
             answered: answers.len(),
             failed: requests.len() - answers.len(),
+            reasons: requests.iter().filter_map(|request| request.answered.clone().err()).collect(),
             longest_gap,
             kept: long_lived.iter().filter(|kept| **kept).count(),
             broken: long_lived.iter().filter(|kept| !**kept).count(),
@@ -137,8 +143,8 @@ async fn ask_until(
         pace.tick().await;
         under_way.spawn(async move {
             let asked = Instant::now();
-            let answered = one_request(to).await.ok().map(|()| Instant::now());
-            Request { asked, answered }
+            let answered = one_request(to).await.map(|()| Instant::now());
+            Request { asked, answered: answered.map_err(|error| format!("{error:#}")) }
         });
         while let Some(done) = under_way.try_join_next() {
             requests.push(done?);
@@ -150,12 +156,13 @@ async fn ask_until(
 }
 
 async fn one_request(to: SocketAddr) -> anyhow::Result<()> {
-    let mut stream = timeout(PATIENCE, tokio::net::TcpStream::connect(to)).await??;
+    let connecting = timeout(PATIENCE, tokio::net::TcpStream::connect(to)).await;
+    let mut stream = connecting.context("no connection")?.context("no connection")?;
     // Ended by a reset: a port that waits for a minute could not be used again, and there are not so many.
     stream.set_zero_linger()?;
     stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await?;
     let mut answer = Vec::new();
-    timeout(ANSWER, stream.read_to_end(&mut answer)).await??;
+    timeout(ANSWER, stream.read_to_end(&mut answer)).await.context("no answer")?.context("no answer")?;
     ensure!(answer.starts_with(b"HTTP/1."), "not HTTP");
     Ok(())
 }

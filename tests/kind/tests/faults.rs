@@ -37,11 +37,12 @@ async fn whatever_happens_to_the_announcing_node_its_addresses_are_served() {
 fn told(trial: &Trial) -> String {
     let Trial { fault, address, struck, healed } = trial;
     format!(
-        "{} ({address}): no answer for {:?}, {} failed of {}, {} of {} open connections broke, {} failed when put right",
+        "{} ({address}): no answer for {:?}, {} failed of {} {:?}, {} of {} open connections broke, {} failed when put right",
         fault.name(),
         struck.longest_gap,
         struck.failed,
         struck.failed + struck.answered,
+        struck.reasons,
         struck.broken,
         struck.broken + struck.kept,
         healed.failed
@@ -54,8 +55,12 @@ fn judge(trial: &Trial) {
         Fault::PowerOff | Fault::PowerOffWithoutApiServer | Fault::CarrierLoss | Fault::Partition => {
             assert!(trial.struck.longest_gap < OUTAGE, "{told}");
         }
-        Fault::Kill | Fault::Stop | Fault::Rollout => {
+        Fault::Kill | Fault::Rollout => {
             assert_eq!((trial.struck.failed, trial.struck.broken), (0, 0), "{told}");
+        }
+        Fault::Stop => {
+            assert!(trial.struck.failed <= UNDER_WAY, "{told}");
+            assert_eq!(trial.struck.broken, 0, "{told}");
         }
         Fault::HeartbeatsCut | Fault::Exclude | Fault::Leave => {
             assert!(trial.struck.failed <= UNDER_WAY, "{told}");

@@ -72,11 +72,12 @@ async fn main() -> anyhow::Result<()> {
 fn line(trial: &Trial) -> String {
     let Trial { struck, healed, address, .. } = trial;
     format!(
-        "{address} no answer for {} ms, {} of {} failed, {} of {} open connections broke; when put right no answer for {} ms, \
+        "{address} no answer for {} ms, {} of {} failed {:?}, {} of {} open connections broke; when put right no answer for {} ms, \
          {} of {} failed",
         struck.longest_gap.as_millis(),
         struck.failed,
         struck.failed + struck.answered,
+        struck.reasons,
         struck.broken,
         struck.broken + struck.kept,
         healed.longest_gap.as_millis(),
