@@ -69,10 +69,10 @@ lint: ## Formatting, and clippy with warnings as errors
 	@$(STEP) "formatting" cargo fmt --all --check
 	@$(STEP) "clippy" cargo clippy --workspace --all-targets -- -D warnings
 
-# Most of them wait for routers and API servers: more at once than there are cores.
+# No more at once than there are cores: many of them start an API server each, some a whole cluster.
 unit: ## Unit, property and simulation tests, and those against an API server
 	@$(STEP) "unit, property, simulation and API server tests" $(AS_ROOT) env PATH="$$PATH" \
-		RUST_TEST_THREADS=8 cargo test --quiet --workspace --exclude metallb-scenarios --no-fail-fast
+		cargo test --quiet --workspace --exclude metallb-scenarios --no-fail-fast
 
 scenarios: ## What users live through, on a whole cluster
 	@$(STEP) "scenarios on a whole cluster" $(AS_ROOT) env PATH="$$PATH" \

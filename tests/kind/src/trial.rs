@@ -40,12 +40,18 @@ pub struct Trial {
 }
 
 impl<'c> Trials<'c> {
-    /// Installs what is struck.
-    pub async fn prepare(cluster: &'c Cluster, metallb: &'c Installation) -> anyhow::Result<Self> {
+    /// Installs what is struck. A silent speaker has `grace` seconds to come back.
+    pub async fn prepare(
+        cluster: &'c Cluster,
+        metallb: &'c Installation,
+        grace: u16,
+    ) -> anyhow::Result<Self> {
         metallb.install_operator().await?;
         // No time to announce that a node goes: there is no router that would hear it.
         let leaving = json!({ "announceSeconds": 0, "flowSeconds": 0, "annotation": LEAVING });
-        metallb.apply_metallb(&json!({ "logLevel": "debug", "nodeLeaving": leaving })).await?;
+        let layer2 = json!({ "restartGraceSeconds": grace });
+        let spec = json!({ "logLevel": "debug", "nodeLeaving": leaving, "layer2": layer2 });
+        metallb.apply_metallb(&spec).await?;
         metallb.pool("lab", &["10.77.0.200-10.77.0.250", "fd77::200-fd77::250"]).await?;
         metallb.run_hello().await?;
         let service = load_balancer("struck").for_app("hello").port(80).dual_stack();

@@ -26,7 +26,7 @@ use crate::user::{User, Users};
 use crate::wait::{Verdict, until};
 
 /// Long beside the seconds it takes, as the machine may be busy.
-const START: Duration = Duration::from_secs(90);
+const START: Duration = Duration::from_mins(3);
 
 /// A Kubernetes API of one's own: real etcd, real kube-apiserver, RBAC and node authorisation on, dual stack.
 ///

@@ -28,6 +28,9 @@ struct Args {
     /// Connections that it keeps open
     #[arg(long, default_value_t = 5)]
     long_lived: usize,
+    /// Seconds that a silent speaker has to come back
+    #[arg(long, default_value_t = 3)]
+    grace: u16,
     /// How the figures are printed
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
@@ -47,7 +50,7 @@ async fn main() -> anyhow::Result<()> {
         |fault: &Fault| args.fault.is_empty() || args.fault.iter().any(|part| fault.name().contains(part));
     let cluster = Cluster::up(options("bench-faults")?).await?;
     let metallb = Installation::prepare(&cluster).await?;
-    let trials = Trials::prepare(&cluster, &metallb).await?;
+    let trials = Trials::prepare(&cluster, &metallb, args.grace).await?;
     let load = Load { rate: args.rate, long_lived: args.long_lived };
     let mut figures = BTreeMap::new();
     for fault in Fault::ALL.into_iter().filter(chosen) {

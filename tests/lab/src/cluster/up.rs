@@ -19,7 +19,7 @@ use crate::user::{User, Users};
 use crate::wait::{Verdict, until};
 
 /// Long beside the seconds it takes, as the machine may be busy.
-const START: Duration = Duration::from_mins(2);
+const START: Duration = Duration::from_mins(4);
 
 /// Says how far it is, and how long it took.
 pub(super) struct Clock(Instant);
