@@ -47,7 +47,7 @@ pub use ip_address_pool::{IPAddressPool, IPAddressPoolSpec, IPAddressPoolStatus,
 pub use l2_advertisement::{L2Advertisement, L2AdvertisementSpec, PreferredNodeSelector};
 pub use metallb::{
     ComponentConfig, ConflictPolicy, FRRK8sConfig, Layer2, LogLevel, MetalLB, MetalLBSpec, MetalLBStatus,
-    NodeLeaving,
+    NodeLeaving, Ownership,
 };
 pub use read::{Malformed, read};
 pub use service_bgp_status::{ServiceBGPStatus, ServiceBGPStatusSpec, ServiceBGPStatusStatus};

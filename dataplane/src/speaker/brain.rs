@@ -102,6 +102,7 @@ pub async fn work(
     facts.set_speakers(speakers.borrow_and_update().clone());
     facts.set_links(links.borrow_and_update().clone());
     let mut contested = lane.contested.clone();
+    let mut tenures = lane.tenures.clone();
     let mut stopping = false;
     let mut start = announced::Progress::default();
     let mut seen = outlet.seen();
@@ -112,19 +113,24 @@ pub async fn work(
         let now = Instant::now();
         // The wire first; what is said and written about it can wait. Routes before layer 2, as they are decided faster.
         outlet.pass_on(facts.decide_routes(now), &facts);
-        if let Some(tables) = facts.decide() {
+        if tenures.has_changed().is_ok_and(|changed| changed) {
+            facts.set_tenures(tenures.borrow_and_update().clone());
+        }
+        if let Some(tables) = facts.decide(now) {
             lane.publish(tables);
         }
         tell(context, &mut facts);
-        let is_announced = start.look(now, &facts.waits_for(), &outlet.seen().borrow());
-        context.announced.send_if_modified(|told| {
-            let is_news = *told != is_announced;
-            if is_news && let announced::Answer::NotYet(why) = &is_announced {
-                tracing::info!(event = "notYetAnnounced", why, "a roll-out waits for it");
-            }
-            *told = is_announced;
-            is_news
-        });
+        if !start.is_done() {
+            let is_announced = start.look(now, &facts.waits_for(), &seen.borrow());
+            context.announced.send_if_modified(|told| {
+                let is_news = *told != is_announced;
+                if is_news && let announced::Answer::NotYet(why) = &is_announced {
+                    tracing::info!(event = "notYetAnnounced", why, "a roll-out waits for it");
+                }
+                *told = is_announced;
+                is_news
+            });
+        }
         if stopping {
             match facts.leaving() {
                 None => return End::Restart,
@@ -160,12 +166,13 @@ pub async fn work(
                 Err(_) => return End::LaneEnded { lane: "BGP" },
             },
             () = &mut watching_ended => return End::LaneEnded { lane: "BFD" },
+            Ok(()) = tenures.changed() => facts.set_tenures(tenures.borrow_and_update().clone()),
             Ok(()) = contested.changed() => {
                 let contested = contested.borrow_and_update().clone();
                 context.metrics.contested.set(contested.keys());
                 facts.set_contested(contested);
             }
-            Some(question) = questions.recv() => drop(question.send(facts.state(&outlet.seen().borrow()))), // whoever asked may be gone
+            Some(question) = questions.recv() => drop(question.send(facts.state(&seen.borrow()))), // whoever asked may be gone
             Ok(()) = caveats.changed() => caveats.mark_unchanged(), // told with the verdict
             Ok(()) = links.changed() => facts.set_links(links.borrow_and_update().clone()),
         }

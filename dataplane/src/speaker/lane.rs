@@ -15,6 +15,7 @@ mod responders;
 mod succession;
 mod tables;
 
+use std::net::IpAddr;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -24,7 +25,8 @@ use anyhow::Context as _;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use metallb_core::names::NodeName;
 use metallb_core::plan::Speakers;
-use metallb_protocols::liveness::Key;
+use metallb_core::shared::SharedMap;
+use metallb_protocols::liveness::{Key, Tenure};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use tokio::sync::watch;
 
@@ -58,6 +60,8 @@ pub struct Lane {
     pub keys: Keys,
     /// The nodes with a live speaker; `None` until that is known. Closes when the lane ends.
     pub speakers: watch::Receiver<Option<Speakers>>,
+    /// Who has which address, as far as speakers claimed it. Changes before [`Self::speakers`] does.
+    pub tenures: watch::Receiver<SharedMap<IpAddr, Tenure>>,
     /// The announced addresses that stations outside the cluster have too.
     pub contested: watch::Receiver<Contested>,
     thread: JoinHandle<()>,
@@ -96,14 +100,28 @@ impl Lane {
         let waking = wake.clone();
         let groups = Groups::start().context("cannot start the thread for multicast groups")?;
         let (telling, contested) = watch::channel(Contested::default());
-        let shared =
-            Shared { tables: tables.clone(), wake: wake.clone(), speakers: sender, contested: telling };
+        let (claiming, tenures) = watch::channel(SharedMap::new());
+        let shared = Shared {
+            tables: tables.clone(),
+            wake: wake.clone(),
+            speakers: sender,
+            contested: telling,
+            tenures: claiming,
+        };
         let driver = Driver::new(shared, groups, pace, metrics, members);
         let thread = std::thread::Builder::new()
             .name("layer2".to_owned())
             .spawn(move || driver.run())
             .context("cannot start the layer 2 thread")?;
-        Ok(Self { tables, wake, keys: Keys { newest: keys, wake: waking }, speakers, contested, thread })
+        Ok(Self {
+            tables,
+            wake,
+            keys: Keys { newest: keys, wake: waking },
+            speakers,
+            tenures,
+            contested,
+            thread,
+        })
     }
 
     /// From now on, work from these tables.

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use ipnet::IpNet;
 use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration};
 use metallb_crds::{
-    ComponentConfig, ConflictPolicy, FRRK8sConfig, Layer2, LogLevel, MetalLBSpec, NodeLeaving,
+    ComponentConfig, ConflictPolicy, FRRK8sConfig, Layer2, LogLevel, MetalLBSpec, NodeLeaving, Ownership,
 };
 
 use super::SpecRefusal;
@@ -57,6 +57,8 @@ pub struct Moving {
     pub refresh_seconds: u16,
     /// What is done before an address is announced that no node had before.
     pub conflict_policy: ConflictPolicy,
+    /// Which node has an address.
+    pub ownership: Ownership,
 }
 
 /// How routes go before a node does.
@@ -196,13 +198,14 @@ fn leaving(wanted: Option<&NodeLeaving>, refusals: &mut Vec<SpecRefusal>) -> Lea
 }
 
 fn moving(wanted: Option<&Layer2>, refusals: &mut Vec<SpecRefusal>) -> Moving {
-    let Layer2 { restart_grace_seconds: grace, refresh_seconds: refresh, conflict_policy } =
+    let Layer2 { restart_grace_seconds: grace, refresh_seconds: refresh, conflict_policy, ownership } =
         wanted.cloned().unwrap_or_default();
     let (grace_field, refresh_field) = ("spec.layer2.restartGraceSeconds", "spec.layer2.refreshSeconds");
     Moving {
         restart_grace_seconds: seconds(grace_field, grace, RESTART_GRACE_SECONDS, MOST_SECONDS, refusals),
         refresh_seconds: seconds(refresh_field, refresh, REFRESH_SECONDS, MOST_REFRESH_SECONDS, refusals),
         conflict_policy: conflict_policy.unwrap_or_default(),
+        ownership: ownership.unwrap_or_default(),
     }
 }
 

@@ -225,6 +225,7 @@ fn a_service_l2_status_is_as_documented() {
         status.conflicts[].address* string
         status.conflicts[].hardwareAddress* string
         status.conflicts[].interface string
+        status.epoch int64
         status.interfaces [object]
         status.interfaces[].name string
         status.node string rule(self == oldSelf)
@@ -345,6 +346,7 @@ fn a_metallb_is_as_documented() {
         spec.image string
         spec.layer2 object
         spec.layer2.conflictPolicy string Announce|ProbeFirst
+        spec.layer2.ownership string Hash|Sticky
         spec.layer2.refreshSeconds int32 0..3600
         spec.layer2.restartGraceSeconds int32 0..600
         spec.loadBalancerClass string ~^([a-z0-9A-Z]([\w.\-]*[a-z0-9A-Z])?/)?[a-z0-9A-Z]([\w.\-]*[a-z0-9A-Z])?$
