@@ -98,11 +98,10 @@ pub async fn work(
     let (sender, mut inputs) = mpsc::channel(INPUTS);
     let mut watches = JoinSet::new(); // aborted when dropped
     start_watches(context, &facts, sender, &mut watches);
-    let mut speakers = lane.speakers.clone();
-    facts.set_speakers(speakers.borrow_and_update().clone());
+    let mut membership = lane.membership.clone();
+    facts.set_membership(Instant::now(), membership.borrow_and_update().clone());
     facts.set_links(links.borrow_and_update().clone());
     let mut contested = lane.contested.clone();
-    let mut tenures = lane.tenures.clone();
     let mut stopping = false;
     let mut start = announced::Progress::default();
     let mut seen = outlet.seen();
@@ -113,9 +112,6 @@ pub async fn work(
         let now = Instant::now();
         // The wire first; what is said and written about it can wait. Routes before layer 2, as they are decided faster.
         outlet.pass_on(facts.decide_routes(now), &facts);
-        if tenures.has_changed().is_ok_and(|changed| changed) {
-            facts.set_tenures(tenures.borrow_and_update().clone());
-        }
         if let Some(tables) = facts.decide(now) {
             lane.publish(tables);
         }
@@ -151,8 +147,8 @@ pub async fn work(
                     facts.apply(input);
                 }
             }
-            changed = speakers.changed() => match changed {
-                Ok(()) => facts.set_speakers(speakers.borrow_and_update().clone()),
+            changed = membership.changed() => match changed {
+                Ok(()) => facts.set_membership(Instant::now(), membership.borrow_and_update().clone()),
                 Err(_) => return End::LaneEnded { lane: "layer 2" },
             },
             changed = seen.changed() => match changed {
@@ -166,7 +162,6 @@ pub async fn work(
                 Err(_) => return End::LaneEnded { lane: "BGP" },
             },
             () = &mut watching_ended => return End::LaneEnded { lane: "BFD" },
-            Ok(()) = tenures.changed() => facts.set_tenures(tenures.borrow_and_update().clone()),
             Ok(()) = contested.changed() => {
                 let contested = contested.borrow_and_update().clone();
                 context.metrics.contested.set(contested.keys());

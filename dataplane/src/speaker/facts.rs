@@ -35,7 +35,7 @@ use crate::kube::service_l2_status::{Announced, OnLayer2};
 use crate::net::links::{Link, Links};
 use crate::speaker::bgp::wanted::Profile;
 use crate::speaker::departure::{Pace, Progress};
-use crate::speaker::lane::{Contested, Phase, Station, Tables};
+use crate::speaker::lane::{Contested, Membership, Phase, Station, Tables};
 use conflicts::Conflicts;
 use metallb_crds::cluster::endpoints::Slice;
 use metallb_crds::cluster::service::reference_to;
@@ -230,8 +230,14 @@ impl Facts {
         Some(Node { leaving: Some(Leaving::Deleted), ..own.clone() })
     }
 
+    /// Heartbeats say this.
+    pub fn set_membership(&mut self, now: Instant, membership: Membership) {
+        self.set_speakers(membership.speakers);
+        self.set_tenures(now, membership.tenures);
+    }
+
     /// The nodes with a live speaker are these; `None` while that is not known.
-    pub fn set_speakers(&mut self, speakers: Option<Speakers>) {
+    fn set_speakers(&mut self, speakers: Option<Speakers>) {
         self.informed = speakers.is_some();
         if let Some(speakers) = speakers {
             let touched = self.world.set_speakers(speakers);
@@ -241,9 +247,9 @@ impl Facts {
     }
 
     /// Speakers claimed addresses like this. Without meaning unless ownership is sticky.
-    pub fn set_tenures(&mut self, known: SharedMap<IpAddr, Tenure>) {
+    fn set_tenures(&mut self, now: Instant, known: SharedMap<IpAddr, Tenure>) {
         if let Some(tenures) = &mut self.tenures {
-            let touched = tenures.set(known, &mut self.world);
+            let touched = tenures.set(now, known, &mut self.world);
             if let Touched::Addresses(addresses) = &touched {
                 let services = addresses.iter().flat_map(|address| self.world.services_on(*address));
                 self.unreported.extend(services.map(|(service, _)| service.clone()));
@@ -307,6 +313,10 @@ impl Facts {
         let phase = if self.is_ready() { Phase::Serving } else { Phase::Starting };
         self.tables_changed |= phase != self.tables.phase;
         self.tables.phase = phase;
+        if let Some(tenures) = &mut self.tenures {
+            let touched = tenures.pass_time(now, &mut self.world);
+            self.touch_layer2(touched);
+        }
         if self.is_ready() && !self.touched.is_nothing() {
             let touched = std::mem::replace(&mut self.touched, Touched::nothing());
             let changed = self.planner.replan(&self.world, &touched);

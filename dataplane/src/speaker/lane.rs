@@ -52,16 +52,23 @@ pub struct Pace {
     pub policy: Policy,
 }
 
+/// What heartbeats say. One value: who decides from a claim must know that its owner lives.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Membership {
+    /// The nodes with a live speaker; `None` until that is known.
+    pub speakers: Option<Speakers>,
+    /// Who has which address, as far as speakers claimed it.
+    pub tenures: SharedMap<IpAddr, Tenure>,
+}
+
 /// The running lane.
 pub struct Lane {
     tables: Arc<ArcSwap<Tables>>,
     wake: Arc<EventFd>,
     /// Takes the key of the heartbeats. There are none before the first.
     pub keys: Keys,
-    /// The nodes with a live speaker; `None` until that is known. Closes when the lane ends.
-    pub speakers: watch::Receiver<Option<Speakers>>,
-    /// Who has which address, as far as speakers claimed it. Changes before [`Self::speakers`] does.
-    pub tenures: watch::Receiver<SharedMap<IpAddr, Tenure>>,
+    /// What heartbeats say. Closes when the lane ends.
+    pub membership: watch::Receiver<Membership>,
     /// The announced addresses that stations outside the cluster have too.
     pub contested: watch::Receiver<Contested>,
     thread: JoinHandle<()>,
@@ -90,7 +97,8 @@ impl Lane {
         pace: Pace,
         metrics: Metrics,
     ) -> anyhow::Result<Self> {
-        let (sender, speakers) = watch::channel(heartbeats.is_none().then_some(Speakers::EveryNode));
+        let speakers = heartbeats.is_none().then_some(Speakers::EveryNode);
+        let (sender, membership) = watch::channel(Membership { speakers, tenures: SharedMap::new() });
         let keys = Arc::new(ArcSwapOption::empty());
         let open =
             |heartbeats| Members::open(node, heartbeats, keys.clone(), metrics.heartbeats_dropped.clone());
@@ -100,28 +108,14 @@ impl Lane {
         let waking = wake.clone();
         let groups = Groups::start().context("cannot start the thread for multicast groups")?;
         let (telling, contested) = watch::channel(Contested::default());
-        let (claiming, tenures) = watch::channel(SharedMap::new());
-        let shared = Shared {
-            tables: tables.clone(),
-            wake: wake.clone(),
-            speakers: sender,
-            contested: telling,
-            tenures: claiming,
-        };
+        let shared =
+            Shared { tables: tables.clone(), wake: wake.clone(), membership: sender, contested: telling };
         let driver = Driver::new(shared, groups, pace, metrics, members);
         let thread = std::thread::Builder::new()
             .name("layer2".to_owned())
             .spawn(move || driver.run())
             .context("cannot start the layer 2 thread")?;
-        Ok(Self {
-            tables,
-            wake,
-            keys: Keys { newest: keys, wake: waking },
-            speakers,
-            tenures,
-            contested,
-            thread,
-        })
+        Ok(Self { tables, wake, keys: Keys { newest: keys, wake: waking }, membership, contested, thread })
     }
 
     /// From now on, work from these tables.

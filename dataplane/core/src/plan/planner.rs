@@ -64,8 +64,12 @@ impl Planner {
                 let before_from = self.elected_from.get(&address).map(|from| (from, seated));
                 self.registry.elect(address, before_from, &candidates)
             }
-            Ownership::Sticky { holders } => {
-                let holder = holders.get(&address).filter(|holder| candidates.is_most_preferred(holder));
+            Ownership::Sticky { holders, believed } => {
+                let may = |holder: &&NodeName| {
+                    candidates.is_most_preferred(holder)
+                        || believed.contains(&address) && !world.has_speaker(holder)
+                };
+                let holder = holders.get(&address).filter(may);
                 holder.or_else(|| election::winner(address, candidates.get())).cloned()
             }
         };

@@ -339,6 +339,9 @@ fn where_ownership_is_sticky_an_address_stays_with_who_has_it_and_is_not_less_pr
     assert_eq!(owner(&world).as_deref(), Some("node-c"));
     world.set_speakers(alive(&["node-a", "node-b"]));
     assert_eq!(owner(&world).as_deref(), Some("node-b"), "its speaker is gone");
+    world.set_believed(vip(), true);
+    assert_eq!(owner(&world).as_deref(), Some("node-c"), "it is said to have it, and may live");
+    world.set_believed(vip(), false);
     world.set_speakers(alive(&["node-a", "node-b", "node-c"]));
     world.set_node("node-a".into(), Some(Node { labels: label("edge"), ..Node::default() }));
     let preferring =
@@ -358,6 +361,7 @@ enum Change {
     Speakers(BTreeSet<usize>),
     Config(usize),
     Holder(u8, Option<usize>),
+    Believed(u8, bool),
 }
 
 const NODES: [&str; 4] = ["n1", "n2", "n3", "n4"];
@@ -389,6 +393,7 @@ fn any_change() -> impl Strategy<Value = Change> {
         2 => btree_set(0_usize..4, 1..5).prop_map(Change::Speakers),
         1 => (0_usize..4).prop_map(Change::Config),
         2 => (0_u8..4, prop::option::of(0_usize..4)).prop_map(|(last, holder)| Change::Holder(last, holder)),
+        1 => (0_u8..4, any::<bool>()).prop_map(|(last, is)| Change::Believed(last, is)),
     ]
 }
 
@@ -403,6 +408,7 @@ fn apply(world: &mut World, change: &Change) -> Touched {
         Change::Holder(last, holder) => {
             world.set_holder(IpAddr::from([10, 0, 0, last]), holder.map(|n| NODES[n].into()))
         }
+        Change::Believed(last, is) => world.set_believed(IpAddr::from([10, 0, 0, last]), is),
         Change::Config(0) => world.set_config(Config::default()),
         Change::Config(1) => world.set_config(config([L2Advertisement::default()])),
         Change::Config(2) => world.set_config(config([L2Advertisement {

@@ -121,6 +121,8 @@ pub enum Ownership {
     Sticky {
         /// Who has which address.
         holders: BTreeMap<IpAddr, NodeName>,
+        /// Those of them whose holder has it though it is not known to live.
+        believed: BTreeSet<IpAddr>,
     },
 }
 
@@ -160,12 +162,15 @@ impl World {
 
     /// From now on who has an address keeps it.
     pub fn set_sticky(&mut self) -> Touched {
-        replace(&mut self.ownership, Ownership::Sticky { holders: BTreeMap::new() })
+        replace(
+            &mut self.ownership,
+            Ownership::Sticky { holders: BTreeMap::new(), believed: BTreeSet::new() },
+        )
     }
 
     /// That node has the address, or none. Without meaning unless ownership is sticky.
     pub fn set_holder(&mut self, address: IpAddr, holder: Option<NodeName>) -> Touched {
-        let Ownership::Sticky { holders } = &mut self.ownership else { return Touched::nothing() };
+        let Ownership::Sticky { holders, .. } = &mut self.ownership else { return Touched::nothing() };
         if holders.get(&address) == holder.as_ref() {
             return Touched::nothing();
         }
@@ -258,6 +263,13 @@ impl World {
     /// This node's departure has come so far.
     pub fn set_departure(&mut self, departure: Departure) -> Touched {
         replace(&mut self.departure, departure)
+    }
+
+    /// Its holder has the address though it is not known to live, or only if it is. Without meaning unless ownership is sticky.
+    pub fn set_believed(&mut self, address: IpAddr, is_believed: bool) -> Touched {
+        let Ownership::Sticky { believed, .. } = &mut self.ownership else { return Touched::nothing() };
+        let changed = if is_believed { believed.insert(address) } else { believed.remove(&address) };
+        if changed { Touched::Addresses([address].into()) } else { Touched::nothing() }
     }
 
     /// Why this node leaves, if it does.

@@ -10,6 +10,7 @@ use metallb_core::names::NodeName;
 use metallb_core::plan::{Planner, Touched, World};
 use metallb_core::shared::SharedMap;
 use metallb_protocols::liveness::{NodeId, Tenure};
+use metallb_protocols::timetable::Timetable;
 
 use crate::speaker::lane::Tables;
 
@@ -17,6 +18,9 @@ use crate::speaker::lane::Tables;
 const REST: Duration = Duration::from_secs(30);
 /// Between two addresses that are handed over. Each breaks connections.
 const PACE: Duration = Duration::from_secs(1);
+/// Who just claimed an address has it, though its heartbeats are not heard yet: where a network heals, claims of the living may come
+/// by way of others first.
+const BELIEF: Duration = Duration::from_secs(1);
 
 /// What speakers claimed.
 #[derive(Debug, Default)]
@@ -26,6 +30,8 @@ pub struct Tenures {
     names: BTreeMap<NodeId, NodeName>,
     /// Addresses that this node handed over and has not seen go yet.
     given: BTreeSet<IpAddr>,
+    /// Addresses whose holder was not known to live when it was learnt, and until when it is believed.
+    believed: Timetable<IpAddr>,
     /// When to look whether there is something to hand over.
     due: Option<Instant>,
 }
@@ -42,13 +48,28 @@ impl Tenures {
     }
 
     /// This is what was claimed.
-    pub fn set(&mut self, known: SharedMap<IpAddr, Tenure>, world: &mut World) -> Touched {
+    pub fn set(&mut self, now: Instant, known: SharedMap<IpAddr, Tenure>, world: &mut World) -> Touched {
         let before = std::mem::replace(&mut self.known, known);
-        self.known.changed_since(&before).into_iter().fold(Touched::nothing(), |touched, address| {
+        let mut touched = Touched::nothing();
+        for address in self.known.changed_since(&before) {
             let tenure = self.known.get(address);
             let holder = tenure.and_then(|tenure| self.names.get(&tenure.owner)).cloned();
-            touched.and(world.set_holder(*address, holder))
-        })
+            let is_unheard = holder.as_ref().is_some_and(|holder| !world.has_speaker(holder));
+            if is_unheard {
+                self.believed.set(*address, now + BELIEF);
+            } else {
+                self.believed.cancel(*address);
+            }
+            touched =
+                touched.and(world.set_holder(*address, holder)).and(world.set_believed(*address, is_unheard));
+        }
+        touched
+    }
+
+    /// What time alone brings about.
+    pub fn pass_time(&mut self, now: Instant, world: &mut World) -> Touched {
+        let over = std::iter::from_fn(|| self.believed.pop(now));
+        over.fold(Touched::nothing(), |touched, address| touched.and(world.set_believed(address, false)))
     }
 
     /// The epoch in which a node has an address.
@@ -79,9 +100,9 @@ impl Tenures {
         self.due = Some(now + REST);
     }
 
-    /// When [`Self::hand_over`] has something to look at.
-    pub const fn poll_timeout(&self) -> Option<Instant> {
-        self.due
+    /// When [`Self::pass_time`] or [`Self::hand_over`] has something to do.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.due.into_iter().chain(self.believed.next()).min()
     }
 
     /// Gives away what is too much, an address at a time. Did the tables change?

@@ -19,7 +19,6 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
 use tokio::sync::watch;
 
-use super::Pace;
 use super::conflicts::{Conflict, Contested};
 use super::groups::{self, Groups};
 use super::members::{Members, Told};
@@ -27,6 +26,7 @@ use super::responder::{Heard, View};
 use super::responders::Responders;
 use super::succession::{LINGER, Succession};
 use super::tables::{Phase, Protocol, Station, Tables};
+use super::{Membership, Pace};
 use crate::speaker::metrics::Metrics;
 
 /// The longest frame or datagram that matters. A heartbeat has less than 1,500 bytes.
@@ -39,9 +39,8 @@ const TURN: usize = 64;
 pub(super) struct Shared {
     pub(super) tables: Arc<ArcSwap<Tables>>,
     pub(super) wake: Arc<EventFd>,
-    pub(super) speakers: watch::Sender<Option<Speakers>>,
+    pub(super) membership: watch::Sender<Membership>,
     pub(super) contested: watch::Sender<Contested>,
-    pub(super) tenures: watch::Sender<SharedMap<IpAddr, Tenure>>,
 }
 
 pub(super) struct Driver {
@@ -222,6 +221,8 @@ impl Driver {
         let told_of = self.is_told_of(address);
         let Some(members) = &mut self.members else { return };
         if tenure.owner != members.id() || told_of {
+            let (epoch, own) = (tenure.epoch, tenure.owner == members.id());
+            tracing::debug!(event = "claim", %address, epoch, own, "all speakers are told who has it from now on");
             let told = members.claim(now, Claim { address, tenure });
             self.pass_on(now, Some(told));
         }
@@ -324,20 +325,23 @@ impl Driver {
             }
         }
         if changed {
-            self.tell_speakers();
+            self.tell_membership(None);
         }
     }
 
-    /// Who is heard, and who is seen.
-    fn tell_speakers(&self) {
+    /// Who is heard, and who is seen; and who has which address, if that is another one now.
+    fn tell_membership(&self, tenures: Option<SharedMap<IpAddr, Tenure>>) {
         let speakers = match &self.heard {
             Some(Speakers::Alive(heard)) => {
-                Speakers::Alive(heard.iter().chain(self.sightings.nodes()).cloned().collect())
+                Some(Speakers::Alive(heard.iter().chain(self.sightings.nodes()).cloned().collect()))
             }
-            Some(Speakers::EveryNode) => Speakers::EveryNode,
-            None => return,
+            Some(Speakers::EveryNode) => Some(Speakers::EveryNode),
+            None => None,
         };
-        self.shared.speakers.send_replace(Some(speakers));
+        self.shared.membership.send_modify(|membership| {
+            membership.speakers = speakers.or(membership.speakers.take());
+            membership.tenures = tenures.unwrap_or_else(|| std::mem::take(&mut membership.tenures));
+        });
     }
 
     fn receive_frames(&mut self, buffer: &mut [u8]) {
@@ -417,9 +421,6 @@ impl Driver {
     /// Passes on what the heartbeats said.
     fn pass_on(&mut self, now: Instant, told: Option<Told>) {
         let Some(Told { speakers, paused, tenures, outlasted }) = told else { return };
-        if let Some(tenures) = tenures {
-            self.shared.tenures.send_replace(tenures);
-        }
         for address in outlasted {
             if self.has(address) {
                 self.announcer.remind(now, address);
@@ -432,6 +433,7 @@ impl Driver {
                 self.announce(now, *address);
             }
         }
+        let is_news = speakers.is_some() || tenures.is_some();
         if let Some(speakers) = speakers {
             if let Speakers::Alive(nodes) = &speakers {
                 for node in nodes {
@@ -439,7 +441,9 @@ impl Driver {
                 }
             }
             self.heard = Some(speakers);
-            self.tell_speakers();
+        }
+        if is_news {
+            self.tell_membership(tenures);
         }
     }
 }

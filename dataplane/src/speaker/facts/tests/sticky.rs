@@ -18,8 +18,8 @@ fn claimed(claims: &[(IpAddr, Tenure)]) -> SharedMap<IpAddr, Tenure> {
 fn sticky(node: &str, claims: &[(IpAddr, Tenure)]) -> (Facts, Option<Tables>) {
     let mut facts = Facts::new(node.into(), false, true, Profile::Native, PACE);
     facts.set_sticky();
-    facts.set_tenures(claimed(claims));
     facts.set_speakers(Some(all_alive()));
+    facts.set_tenures(Instant::now(), claimed(claims));
     facts.set_links(links());
     for input in inputs() {
         facts.apply(input);
@@ -34,7 +34,7 @@ fn an_address_that_nobody_has_is_claimed_by_the_elected_node_and_that_once() {
     let tables = tables.unwrap();
     assert_eq!(*tables.claims, [(vip(), tenure(1, "node-b"))].into());
     assert_eq!(tables.in_use.as_deref(), Some(&[vip()].into()));
-    facts.set_tenures(claimed(&[(vip(), tenure(1, "node-b"))]));
+    facts.set_tenures(Instant::now(), claimed(&[(vip(), tenure(1, "node-b"))]));
     let tables = facts.decide(Instant::now()).unwrap();
     assert!(tables.claims.is_empty() && tables.announced.contains_key(&vip()));
     let (_, statuses) = facts.tell();
@@ -65,9 +65,23 @@ fn what_a_dead_node_had_is_claimed_in_the_next_epoch() {
 #[test]
 fn what_another_node_claimed_meanwhile_is_let_go_at_once() {
     let (mut facts, _) = sticky("node-b", &[(vip(), tenure(1, "node-b"))]);
-    facts.set_tenures(claimed(&[(vip(), tenure(2, "node-a"))]));
+    facts.set_tenures(Instant::now(), claimed(&[(vip(), tenure(2, "node-a"))]));
     let tables = facts.decide(Instant::now()).unwrap();
     assert!(tables.announced.is_empty() && tables.moved.is_empty(), "that one announces it already");
+}
+
+#[test]
+fn who_just_claimed_an_address_is_believed_for_a_second_before_it_is_heard() {
+    let (mut facts, _) = sticky("node-b", &[(vip(), tenure(1, "node-b"))]);
+    facts.set_speakers(Some(Speakers::Alive(["node-b".into()].into())));
+    let now = Instant::now();
+    facts.decide(now);
+    facts.set_tenures(now, claimed(&[(vip(), tenure(2, "node-a"))]));
+    let tables = facts.decide(now).unwrap();
+    assert!(tables.announced.is_empty() && tables.claims.is_empty(), "a network heals");
+    assert!(facts.poll_timeout().unwrap() <= now + Duration::from_secs(1));
+    let tables = facts.decide(now + Duration::from_secs(1)).unwrap();
+    assert_eq!(*tables.claims, [(vip(), tenure(3, "node-b"))].into(), "it is dead after all");
 }
 
 #[test]
@@ -99,7 +113,7 @@ fn who_has_far_too_many_hands_one_over_at_a_time_and_answers_until_it_is_gone() 
     let mut after = claims.clone();
     after.retain(|(kept, _)| *kept != address);
     after.push((address, given));
-    facts.set_tenures(claimed(&after));
+    facts.set_tenures(Instant::now(), claimed(&after));
     let tables = facts.decide(start + Duration::from_secs(31)).unwrap();
     assert!(tables.moved.contains(&address) && !tables.announced.contains_key(&address));
 }
