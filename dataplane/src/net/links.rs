@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use futures::TryStreamExt as _;
+use ipnet::IpNet;
 use metallb_core::names::InterfaceName;
 use metallb_protocols::ethernet::Mac;
 use regex::RegexSet;
@@ -26,10 +27,25 @@ pub struct Link {
     /// Its address, if it answers neighbour discovery: the same, but that it need not broadcast, and IPv6 is in use on it.
     /// Where it is not, the kernel would not take the packets that an answer brings.
     pub ndp: Option<Mac>,
+    /// It is connected to something, and fit to resolve neighbours there.
+    pub carrier: bool,
+    /// The networks in which it has addresses; link-local ones and those of a single address left out.
+    pub networks: BTreeSet<IpNet>,
 }
 
 /// The interfaces that were not excluded, by index.
 pub type Links = BTreeMap<u32, Link>;
+
+/// The networks that are out of reach, as every interface in them has lost its carrier.
+pub fn lost(links: &Links) -> BTreeSet<IpNet> {
+    let networks = |carrier: bool| {
+        let links = links.values().filter(move |link| link.carrier == carrier);
+        links.flat_map(|link| &link.networks)
+    };
+    let is_reached =
+        |lost: &&IpNet| networks(true).any(|network| network.contains(*lost) || lost.contains(network));
+    networks(false).filter(|lost| !is_reached(lost)).copied().collect()
+}
 
 /// Follows the interfaces. The value is the current set; an error means that the kernel cannot be asked at all.
 pub async fn follow(excluded: RegexSet) -> anyhow::Result<watch::Receiver<Links>> {
@@ -49,7 +65,8 @@ impl Subject for Answering {
         let messages: Vec<LinkMessage> = handle.link().get().execute().try_collect().await?;
         let addresses: Vec<AddressMessage> = handle.address().get().execute().try_collect().await?;
         let speaking: BTreeSet<u32> = addresses.iter().filter_map(with_link_local).collect();
-        let link = |message| link(message, &self.excluded, &speaking);
+        let networks: BTreeSet<(u32, IpNet)> = addresses.iter().filter_map(network).collect();
+        let link = |message| link(message, &self.excluded, &speaking, &networks);
         Ok(messages.iter().filter_map(link).collect())
     }
 }
@@ -66,7 +83,27 @@ fn with_link_local(message: &AddressMessage) -> Option<u32> {
     message.attributes.iter().any(is_link_local).then_some(message.header.index)
 }
 
-fn link(message: &LinkMessage, excluded: &RegexSet, speaking: &BTreeSet<u32>) -> Option<(u32, Link)> {
+/// The interface and the network of an address.
+fn network(message: &AddressMessage) -> Option<(u32, IpNet)> {
+    let address = message.attributes.iter().find_map(|attribute| match attribute {
+        AddressAttribute::Address(address) => Some(*address),
+        _ => None, // the own end of a point-to-point link, lifetimes, labels, …
+    })?;
+    let network = IpNet::new(address, message.header.prefix_len).ok()?.trunc();
+    let is_link_local = match address {
+        IpAddr::V4(address) => address.is_link_local(),
+        IpAddr::V6(address) => address.is_unicast_link_local(),
+    };
+    let is_single = network.prefix_len() == network.max_prefix_len();
+    (!is_link_local && !is_single).then_some((message.header.index, network))
+}
+
+fn link(
+    message: &LinkMessage,
+    excluded: &RegexSet,
+    speaking: &BTreeSet<u32>,
+    networks: &BTreeSet<(u32, IpNet)>,
+) -> Option<(u32, Link)> {
     let (mut name, mut mac, mut is_part) = (None, None, false);
     for attribute in &message.attributes {
         match attribute {
@@ -80,11 +117,14 @@ fn link(message: &LinkMessage, excluded: &RegexSet, speaking: &BTreeSet<u32>) ->
     let flags = message.header.flags;
     let index = message.header.index;
     // `Noarp` stands for resolving no neighbours at all, by whatever protocol.
-    let station =
-        mac.filter(|_| flags.contains(LinkFlags::Up) && !flags.contains(LinkFlags::Noarp) && !is_part);
+    let fit = mac.filter(|_| !flags.contains(LinkFlags::Noarp) && !is_part);
+    let station = fit.filter(|_| flags.contains(LinkFlags::Up));
+    let carrier = station.is_some() && flags.contains(LinkFlags::Running);
+    let networks = networks.iter().filter(|(on, _)| fit.is_some() && *on == index);
+    let networks = networks.map(|(_, network)| *network).collect();
     let arp = station.filter(|_| flags.contains(LinkFlags::Broadcast));
     let ndp = station.filter(|_| flags.contains(LinkFlags::Multicast) && speaking.contains(&index));
-    Some((index, Link { name: name.into(), arp, ndp }))
+    Some((index, Link { name: name.into(), arp, ndp, carrier, networks }))
 }
 
 #[cfg(test)]
@@ -117,8 +157,9 @@ mod tests {
             (fit | LinkFlags::Noarp, None, None, None),
             (fit, Some(LinkAttribute::Controller(3)), None, None),
         ] {
-            let link = link(&message("eth0", flags, extra.clone()), &RegexSet::empty(), &[7].into());
-            assert_eq!(link, Some((7, Link { name: "eth0".into(), arp, ndp })), "{flags:?} {extra:?}");
+            let message = message("eth0", flags, extra.clone());
+            let (index, link) = link(&message, &RegexSet::empty(), &[7].into(), &BTreeSet::new()).unwrap();
+            assert_eq!((index, link.arp, link.ndp), (7, arp, ndp), "{flags:?} {extra:?}");
         }
     }
 
@@ -130,8 +171,52 @@ mod tests {
             on_it.header.index = 7;
             on_it.attributes = vec![AddressAttribute::Address(address.parse().unwrap())];
             let speaking = with_link_local(&on_it).into_iter().collect();
-            let (_, link) = link(&message("eth0", flags, None), &RegexSet::empty(), &speaking).unwrap();
+            let message = message("eth0", flags, None);
+            let (_, link) = link(&message, &RegexSet::empty(), &speaking, &BTreeSet::new()).unwrap();
             assert_eq!((link.arp, link.ndp), (MAC, ndp), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_network_is_lost_when_all_interfaces_in_it_have_lost_their_carrier() {
+        let up = LinkFlags::Up | LinkFlags::Broadcast;
+        let running = up | LinkFlags::Running;
+        let net = |text: &str| text.parse::<IpNet>().unwrap();
+        let on = [(7, net("192.0.2.0/24")), (8, net("192.0.2.0/24")), (8, net("2001:db8::/64"))].into();
+        let links = |one: LinkFlags, other: LinkFlags| -> Links {
+            let link = |index, flags| {
+                let mut message = message("eth0", flags, None);
+                message.header.index = index;
+                link(&message, &RegexSet::empty(), &BTreeSet::new(), &on).unwrap()
+            };
+            [link(7, one), link(8, other)].into()
+        };
+        assert_eq!(lost(&links(running, running)), [].into());
+        assert_eq!(lost(&links(up, running)), [].into(), "the other one is in it too");
+        assert_eq!(lost(&links(running, up)), [net("2001:db8::/64")].into());
+        assert_eq!(lost(&links(up, LinkFlags::Broadcast)).len(), 2);
+        assert_eq!(
+            lost(&links(up, up | LinkFlags::Noarp)),
+            [net("192.0.2.0/24")].into(),
+            "nobody was ever reached there"
+        );
+    }
+
+    #[test]
+    fn networks_of_one_address_and_of_the_link_alone_do_not_count() {
+        for (address, length, expected) in [
+            ("192.0.2.9", 24, Some("192.0.2.0/24")),
+            ("192.0.2.9", 32, None),
+            ("169.254.1.1", 16, None),
+            ("fe80::9", 64, None),
+            ("2001:db8::9", 64, Some("2001:db8::/64")),
+        ] {
+            let mut message = AddressMessage::default();
+            message.header.index = 7;
+            message.header.prefix_len = length;
+            message.attributes = vec![AddressAttribute::Address(address.parse().unwrap())];
+            let expected = expected.map(|network| (7, network.parse().unwrap()));
+            assert_eq!(network(&message), expected, "{address}/{length}");
         }
     }
 
@@ -139,7 +224,7 @@ mod tests {
     fn an_excluded_interface_does_not_exist() {
         let excluded = RegexSet::new(["^veth.*", "dummy"]).unwrap();
         let flags = LinkFlags::Up | LinkFlags::Broadcast;
-        let link = |name| link(&message(name, flags, None), &excluded, &BTreeSet::new());
+        let link = |name| link(&message(name, flags, None), &excluded, &BTreeSet::new(), &BTreeSet::new());
         assert_eq!(link("veth1"), None);
         assert_eq!(link("my-dummy0"), None, "searched for, not anchored");
         assert!(link("eth0").is_some());

@@ -14,11 +14,12 @@ mod told;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use ipnet::IpNet;
 use k8s_openapi::api::core::v1::ObjectReference;
 use metallb_core::names::{InterfaceName, NodeName, PeerName, ServiceKey};
 use metallb_core::plan::{Leaving, Node, Planner, Service, Speakers, Touched, World};
@@ -32,7 +33,7 @@ use crate::kube::configuration::{Change, Configuration, Scope};
 use crate::kube::configuration_state::Verdict;
 use crate::kube::frr_configuration::Neighbours;
 use crate::kube::service_l2_status::{Announced, OnLayer2};
-use crate::net::links::{Link, Links};
+use crate::net::links::{self, Link, Links};
 use crate::speaker::bgp::wanted::Profile;
 use crate::speaker::departure::{Pace, Progress};
 use crate::speaker::lane::{Contested, Membership, Phase, Station, Tables};
@@ -100,6 +101,8 @@ pub struct Facts {
     succession: Succession,
     /// `None` unless ownership is sticky.
     tenures: Option<Tenures>,
+    /// The networks that other nodes do not reach.
+    lost: BTreeMap<NodeName, BTreeSet<IpNet>>,
     conflicts: Conflicts,
     told: Told,
     routing: Routing,
@@ -139,6 +142,7 @@ impl Facts {
             tables_changed: true,
             succession: Succession::default(),
             tenures: None,
+            lost: BTreeMap::new(),
             conflicts: Conflicts::default(),
             told: Told::new(Protocol::Layer2),
             routing: Routing::new(profile),
@@ -234,6 +238,13 @@ impl Facts {
     pub fn set_membership(&mut self, now: Instant, membership: Membership) {
         self.set_speakers(membership.speakers);
         self.set_tenures(now, membership.tenures);
+        let before = std::mem::replace(&mut self.lost, membership.lost);
+        let nodes: BTreeSet<_> = before.keys().chain(self.lost.keys()).cloned().collect();
+        for node in nodes {
+            let networks = self.lost.get(&node).cloned().unwrap_or_default();
+            let touched = self.world.set_lost(node, networks);
+            self.touch_layer2(touched);
+        }
     }
 
     /// The nodes with a live speaker are these; `None` while that is not known.
@@ -268,6 +279,13 @@ impl Facts {
     /// The interfaces of this node are these.
     pub fn set_links(&mut self, links: Links) {
         let names: BTreeSet<InterfaceName> = links.values().map(|link| link.name.clone()).collect();
+        let lost = links::lost(&links);
+        if *self.tables.lost != lost {
+            tracing::info!(event = "networksLost", networks = ?lost, "without a carrier; other speakers are told");
+            self.tables.lost = Arc::new(lost.clone());
+            let touched = self.world.set_lost(self.world.node().clone(), lost);
+            self.touch_layer2(touched);
+        }
         let answering = links.iter().filter(|(_, link)| link.arp.is_some() || link.ndp.is_some());
         let station = |link: &Link| Station { name: link.name.clone(), arp: link.arp, ndp: link.ndp };
         let stations = answering.map(|(index, link)| (*index, station(link)));

@@ -15,6 +15,7 @@ mod responders;
 mod succession;
 mod tables;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::{ArcSwap, ArcSwapOption};
+use ipnet::IpNet;
 use metallb_core::names::NodeName;
 use metallb_core::plan::Speakers;
 use metallb_core::shared::SharedMap;
@@ -59,6 +61,8 @@ pub struct Membership {
     pub speakers: Option<Speakers>,
     /// Who has which address, as far as speakers claimed it.
     pub tenures: SharedMap<IpAddr, Tenure>,
+    /// The networks that other nodes do not reach, by their own word.
+    pub lost: BTreeMap<NodeName, BTreeSet<IpNet>>,
 }
 
 /// The running lane.
@@ -98,7 +102,7 @@ impl Lane {
         metrics: Metrics,
     ) -> anyhow::Result<Self> {
         let speakers = heartbeats.is_none().then_some(Speakers::EveryNode);
-        let (sender, membership) = watch::channel(Membership { speakers, tenures: SharedMap::new() });
+        let (sender, membership) = watch::channel(Membership { speakers, ..Membership::default() });
         let keys = Arc::new(ArcSwapOption::empty());
         let open =
             |heartbeats| Members::open(node, heartbeats, keys.clone(), metrics.heartbeats_dropped.clone());

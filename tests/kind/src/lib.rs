@@ -9,6 +9,7 @@
 //! | [`bgp`] | what a router sees: FRR with the nodes as its neighbours |
 //! | [`layer2`] | what the LAN sees: who answers for an address |
 //! | [`speaker`] | one speaker among routers, measured by what passes its node's interfaces |
+//! | [`second_lan`] | a cable that is dead in one network only |
 //! | [`trial`] | one fault, and what a client noticed of it |
 //! | [`memory`] | what the processes of a node need |
 //!
@@ -22,5 +23,6 @@ pub mod installation;
 pub mod layer2;
 pub mod memory;
 pub mod outage;
+pub mod second_lan;
 pub mod speaker;
 pub mod trial;

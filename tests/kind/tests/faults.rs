@@ -10,6 +10,7 @@ use metallb_lab::Cluster;
 use metallb_scenarios::fault::Fault;
 use metallb_scenarios::installation::{Installation, options};
 use metallb_scenarios::outage::Load;
+use metallb_scenarios::second_lan::SecondLan;
 use metallb_scenarios::trial::{Trial, Trials};
 
 /// The promise is half a second; a machine that does other work too takes its time.
@@ -34,6 +35,10 @@ async fn whatever_happens_to_the_announcing_node_its_addresses_are_served() {
         println!("{}", told(&trial));
         judge(&trial);
     }
+    let second = SecondLan::lay(&cluster, &metallb).await.unwrap();
+    let [cut, mended] = second.strike(load).await.unwrap();
+    println!("dead cable in a second network: {cut:?}, mended: {mended:?}");
+    assert!(cut.longest_gap < OUTAGE && mended.longest_gap < OUTAGE, "{cut:?} {mended:?}");
     trials.keep_owners().await.unwrap();
     for (n, fault) in [Fault::Kill, Fault::Partition, Fault::PowerOff].into_iter().enumerate() {
         let address = trials.addresses[(n + turn) % 2];

@@ -12,24 +12,39 @@ use crate::refusal::{AnnouncementRefusal as Refused, Kind};
 /// What speaks for announcing an address, on behalf of each service that has it.
 pub(super) struct Offers<'w> {
     world: &'w World,
-    offers: Vec<(&'w ServiceKey, Result<Offer<'w>, Refused>)>,
+    address: IpAddr,
+    by_service: Vec<(&'w ServiceKey, Result<Offer<'w>, Refused>)>,
 }
 
 impl<'w> Offers<'w> {
     pub(super) fn of(world: &'w World, address: IpAddr) -> Self {
         let services = world.services_on(address);
         let offers = services.map(|(key, service)| (key, Offer::of(world, address, key, service)));
-        Self { world, offers: offers.collect() }
+        Self { world, address, by_service: offers.collect() }
     }
 
     /// No service has the address.
     pub(super) fn is_empty(&self) -> bool {
-        self.offers.is_empty()
+        self.by_service.is_empty()
     }
 
     /// The nodes that may announce the address for any of its services: services that share one never split.
     pub(super) fn candidates(&self, registry: &mut Registry) -> Shared {
-        let offers: Vec<_> = self.offers.iter().filter_map(|(_, offer)| offer.as_ref().ok()).collect();
+        let all = self.connected_or_not(registry);
+        let mut cut_off =
+            self.world.cut_off_from(self.address).filter(|node| all.get().contains_key(*node)).peekable();
+        if cut_off.peek().is_none() {
+            return all;
+        }
+        let mut connected = all.get().clone();
+        for node in cut_off {
+            connected.remove(node);
+        }
+        Shared::new(connected)
+    }
+
+    fn connected_or_not(&self, registry: &mut Registry) -> Shared {
+        let offers: Vec<_> = self.by_service.iter().filter_map(|(_, offer)| offer.as_ref().ok()).collect();
         let mut sets = offers.iter().map(|offer| offer.candidates(registry));
         let Some(first) = sets.next() else { return Shared::new(Candidates::new()) };
         sets.fold(first, |all, set| {
@@ -48,7 +63,7 @@ impl<'w> Offers<'w> {
 
 /// What follows from `owner` having been elected.
 pub(super) fn verdict(offers: Offers<'_>, owner: Option<NodeName>) -> AddressPlan {
-    let Offers { world, offers } = offers;
+    let Offers { world, address, by_service: offers } = offers;
     let is_ours = owner.as_ref() == Some(world.node());
     let interfaces = is_ours.then(|| interfaces_of(&offers));
     let missing = interfaces.as_ref().and_then(|interfaces| none_present(world, interfaces));
@@ -57,7 +72,7 @@ pub(super) fn verdict(offers: Offers<'_>, owner: Option<NodeName>) -> AddressPla
             (Err(refused), _) => Err(refused),
             (Ok(_), Some(refused)) => Err(refused.clone()),
             (Ok(_), None) if is_ours => Ok(()),
-            (Ok(offer), None) => Err(offer.why_not_here(owner.as_ref())),
+            (Ok(offer), None) => Err(offer.why_not_here(address, owner.as_ref())),
         };
         (key.clone(), verdict)
     });
@@ -117,7 +132,7 @@ impl<'w> Offer<'w> {
     }
 
     /// Why this node is not the one.
-    fn why_not_here(&self, owner: Option<&NodeName>) -> Refused {
+    fn why_not_here(&self, address: IpAddr, owner: Option<&NodeName>) -> Refused {
         let node = self.world.own_node();
         if node.is_some_and(|node| node.network_unavailable) {
             return Refused::NetworkUnavailable;
@@ -131,6 +146,9 @@ impl<'w> Offer<'w> {
         let local = self.service.traffic_policy == TrafficPolicy::Local;
         if local && !self.world.endpoints(self.key).nodes.contains(self.world.node()) {
             return Refused::NoLocalEndpoint;
+        }
+        if let Some(network) = self.world.lost_network(self.world.node(), address) {
+            return Refused::NetworkLost { network };
         }
         let Some(owner) = owner else { return Refused::NobodyEligible };
         match node.and_then(|node| node.leaving) {

@@ -328,6 +328,20 @@ fn an_address_of_an_invalid_pool_stays_announced_also_right_after_a_restart() {
 }
 
 #[test]
+fn a_node_whose_cable_to_the_network_of_an_address_is_dead_is_no_candidate_for_it() {
+    let mut world = world("node-b");
+    assert_eq!(planned(&world, vip()).owner, Some("node-b".into()));
+    let touched = world.set_lost("node-b".into(), ["10.0.0.0/24".parse().unwrap()].into());
+    assert_eq!(touched, Touched::Addresses([vip()].into()));
+    let plan = planned(&world, vip());
+    assert_eq!(plan.owner, Some("node-a".into()));
+    let why: Vec<_> = plan.services.values().map(|verdict| verdict.as_ref().unwrap_err().code()).collect();
+    assert_eq!(why, ["network-lost"]);
+    world.set_lost("node-b".into(), ["10.0.1.0/24".parse().unwrap()].into());
+    assert_eq!(planned(&world, vip()).owner, Some("node-b".into()), "another network");
+}
+
+#[test]
 fn where_ownership_is_sticky_an_address_stays_with_who_has_it_and_is_not_less_preferred() {
     let mut world = world("node-c");
     let owner = |world: &World| planned(world, vip()).owner.map(|owner| owner.to_string());
@@ -362,6 +376,7 @@ enum Change {
     Config(usize),
     Holder(u8, Option<usize>),
     Believed(u8, bool),
+    Lost(usize, u8),
 }
 
 const NODES: [&str; 4] = ["n1", "n2", "n3", "n4"];
@@ -394,6 +409,7 @@ fn any_change() -> impl Strategy<Value = Change> {
         1 => (0_usize..4).prop_map(Change::Config),
         2 => (0_u8..4, prop::option::of(0_usize..4)).prop_map(|(last, holder)| Change::Holder(last, holder)),
         1 => (0_u8..4, any::<bool>()).prop_map(|(last, is)| Change::Believed(last, is)),
+        1 => (0_usize..4, 28_u8..34).prop_map(|(n, length)| Change::Lost(n, length)),
     ]
 }
 
@@ -409,6 +425,10 @@ fn apply(world: &mut World, change: &Change) -> Touched {
             world.set_holder(IpAddr::from([10, 0, 0, last]), holder.map(|n| NODES[n].into()))
         }
         Change::Believed(last, is) => world.set_believed(IpAddr::from([10, 0, 0, last]), is),
+        Change::Lost(n, length) => {
+            let network = ipnet::IpNet::new(IpAddr::from([10, 0, 0, 0]), length); // none, beyond 32
+            world.set_lost(NODES[n].into(), network.into_iter().collect())
+        }
         Change::Config(0) => world.set_config(Config::default()),
         Change::Config(1) => world.set_config(config([L2Advertisement::default()])),
         Change::Config(2) => world.set_config(config([L2Advertisement {

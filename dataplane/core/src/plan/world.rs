@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ipnet::IpNet;
+
 use super::Touched;
 use crate::config::Config;
 use crate::few::FewSet;
@@ -140,6 +142,7 @@ pub struct World {
     interfaces: BTreeSet<InterfaceName>,
     departure: Departure,
     ownership: Ownership,
+    lost: BTreeMap<NodeName, BTreeSet<IpNet>>,
 }
 
 impl World {
@@ -157,7 +160,31 @@ impl World {
             interfaces: BTreeSet::new(),
             departure: Departure::Staying,
             ownership: Ownership::Hash,
+            lost: BTreeMap::new(),
         }
+    }
+
+    /// The node does not reach these networks: its interfaces in them have lost their carrier.
+    pub fn set_lost(&mut self, node: NodeName, networks: BTreeSet<IpNet>) -> Touched {
+        let before = self.lost.get(&node).cloned().unwrap_or_default();
+        let changed: Vec<_> = before.symmetric_difference(&networks).copied().collect();
+        if networks.is_empty() {
+            self.lost.remove(&node);
+        } else {
+            self.lost.insert(node, networks);
+        }
+        let is_in = |address: &IpAddr| changed.iter().any(|network| network.contains(address));
+        Touched::Addresses(self.addresses().filter(is_in).collect())
+    }
+
+    /// The network of an address, if that node does not reach it.
+    pub(super) fn lost_network(&self, node: &NodeName, address: IpAddr) -> Option<IpNet> {
+        self.lost.get(node)?.iter().find(|network| network.contains(&address)).copied()
+    }
+
+    /// The nodes that do not reach an address.
+    pub(super) fn cut_off_from(&self, address: IpAddr) -> impl Iterator<Item = &NodeName> {
+        self.lost.keys().filter(move |node| self.lost_network(node, address).is_some())
     }
 
     /// From now on who has an address keeps it.

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use super::{Kind, Refusal};
 use crate::names::{AdvertisementName, InterfaceName, NodeName, PoolName};
 use crate::plan::Leaving;
@@ -47,6 +49,11 @@ pub enum AnnouncementRefusal {
     SharedWithServiceSelector,
     /// The node's network is not available (condition NetworkUnavailable).
     NetworkUnavailable,
+    /// The node's interfaces in the address's network have lost their carrier.
+    NetworkLost {
+        /// The network.
+        network: IpNet,
+    },
     /// The node carries the label that excludes it from load balancers.
     NodeExcluded,
     /// The node is about to go.
@@ -81,6 +88,7 @@ impl Refusal for AnnouncementRefusal {
             Self::NoPeer { .. } => "no-peer",
             Self::SharedWithServiceSelector => "shared-with-service-selector",
             Self::NetworkUnavailable => "network-unavailable",
+            Self::NetworkLost { .. } => "network-lost",
             Self::NodeExcluded => "node-excluded",
             Self::NodeLeaving { .. } => "node-leaving",
             Self::NoLocalEndpoint => "no-local-endpoint",
@@ -111,6 +119,9 @@ impl Refusal for AnnouncementRefusal {
                     .to_owned()
             }
             Self::NetworkUnavailable => "the node has condition NetworkUnavailable".to_owned(),
+            Self::NetworkLost { network } => {
+                format!("the node's interfaces in {network} have no carrier")
+            }
             Self::NodeExcluded => {
                 "the node has label node.kubernetes.io/exclude-from-external-load-balancers".to_owned()
             }
@@ -142,6 +153,7 @@ impl Refusal for AnnouncementRefusal {
                 "remove serviceSelectors from the L2Advertisement, or metallb.io/allow-shared-ip from the service".to_owned()
             }
             Self::NetworkUnavailable => "repair the node's network plugin".to_owned(),
+            Self::NetworkLost { .. } => "look at the cable and the switch: another node announces it meanwhile, if there is one".to_owned(),
             Self::NodeExcluded => "remove the label".to_owned(),
             Self::NodeLeaving { .. } => "nothing: other nodes announce it, and this one again when the sign is gone".to_owned(),
             Self::NoLocalEndpoint => "nothing, if other nodes have endpoints; else use policy Cluster".to_owned(),

@@ -4,6 +4,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use ipnet::{IpNet, Ipv4Net};
+
 use super::{
     AllocationRefusal, AnnouncementRefusal, CannotShare, FrrRefusal, HeartbeatRefusal, Kind, Unknown,
 };
@@ -12,6 +14,7 @@ use crate::names::ServiceKey;
 use crate::plan::Leaving;
 
 const ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
+const NETWORK: IpNet = IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(192, 0, 2, 0), 24));
 
 /// Why a service has no address: every code.
 pub fn allocation() -> Vec<AllocationRefusal> {
@@ -63,6 +66,7 @@ pub fn announcement() -> Vec<AnnouncementRefusal> {
         AnnouncementRefusal::NoPeer { pool: lab() },
         AnnouncementRefusal::SharedWithServiceSelector,
         AnnouncementRefusal::NetworkUnavailable,
+        AnnouncementRefusal::NetworkLost { network: NETWORK },
         AnnouncementRefusal::NodeExcluded,
         AnnouncementRefusal::NodeLeaving { why: Leaving::ShuttingDown },
         AnnouncementRefusal::NoLocalEndpoint,

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use ipnet::IpNet;
 use metallb_core::names::NodeName;
 use metallb_core::shared::SharedMap;
 
@@ -66,6 +67,8 @@ pub enum Input<'a> {
     Claim(Claim),
     /// Services have these addresses: who had others is forgotten.
     InUse(BTreeSet<IpAddr>),
+    /// This node does not reach these networks, and all others.
+    Lost(Vec<IpNet>),
     /// This speaker is able to announce: from now on it beats.
     Ready,
     /// This speaker is about to stop: tell everybody, and beat no more.
@@ -92,6 +95,8 @@ pub enum Output {
     Informed,
     /// [`Liveness::tenures`] are others now.
     Tenures,
+    /// [`Liveness::lost`] is something else now.
+    Lost,
     /// Another speaker claimed an address of this one in an earlier epoch: it learns of it, and may have told neighbours.
     Outlasted(IpAddr),
     /// A datagram was not taken for a heartbeat of a peer.
@@ -148,6 +153,8 @@ struct Peer {
     /// What was last told about it.
     told: bool,
     compared: Compared,
+    /// Networks that it does not reach, by its own word.
+    lost: Vec<IpNet>,
 }
 
 /// How far this speaker is with learning who lives.
@@ -203,6 +210,7 @@ pub struct Liveness {
     /// Peers that said something.
     answered: usize,
     outbox: Outbox,
+    lost: Vec<IpNet>,
     tenures: Tenures,
     tenures_changed: bool,
     errands: Errands,
@@ -243,6 +251,7 @@ impl Liveness {
             untold: BTreeSet::new(),
             answered: 0,
             outbox: Outbox::default(),
+            lost: Vec::new(),
             tenures: Tenures::default(),
             tenures_changed: false,
             errands: Errands::default(),
@@ -261,6 +270,12 @@ impl Liveness {
             Input::Key(key) => self.keys.renew(now, key),
             Input::Claim(claim) => self.claim(claim),
             Input::InUse(addresses) => self.tenures_changed |= self.tenures.keep(addresses),
+            Input::Lost(networks) => {
+                if self.lost != networks {
+                    self.lost = networks;
+                    self.outbox.tell_all(now);
+                }
+            }
             Input::Ready => {
                 if self.phase == Phase::Starting {
                     self.phase = Phase::Serving(now);
@@ -321,6 +336,12 @@ impl Liveness {
         self.tenures.all()
     }
 
+    /// The networks that other nodes do not reach, by their own word; who reaches all is left out.
+    pub fn lost(&self) -> BTreeMap<NodeName, BTreeSet<IpNet>> {
+        let peers = self.peers.values().filter(|peer| !peer.lost.is_empty());
+        peers.map(|peer| (peer.name.clone(), peer.lost.iter().copied().collect())).collect()
+    }
+
     /// Begins what only follows from a list of peers.
     fn replace_peers(&mut self, now: Instant, addresses: &BTreeMap<NodeName, IpAddr>) {
         let first_list = self.knowledge == Knowledge::Nothing;
@@ -359,6 +380,7 @@ impl Liveness {
             awaited: None,
             told: false,
             compared: Compared::default(),
+            lost: Vec::new(),
         };
         self.peers.insert(node, peer);
         self.known.insert(node);
@@ -376,6 +398,9 @@ impl Liveness {
                 self.awaited.remove(&(until, node));
             }
             self.answered -= usize::from(peer.spoke.is_some());
+            if !peer.lost.is_empty() {
+                self.outputs.push_back(Output::Lost);
+            }
             if peer.told {
                 self.outputs.push_back(Output::Dead(peer.name, Why::Removed));
             }

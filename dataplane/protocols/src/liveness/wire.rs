@@ -5,7 +5,8 @@
 //!  +------+---+---+------+---------+----------+------+-------+------------+--------------+---------+-------+
 //!  | MLBH | 3 |knd| key  | boot id | sequence | echo | offer | n sender   | n receiver   | ballot  | proof |
 //!  +------+---+---+------+---------+----------+------+-------+------------+--------------+---------+-------+
-//!   a state's ballot: first id (8), last id (8), count (1), the ids accused (8 each, rising), tenures in short (8)
+//!   a state's ballot: first id (8), last id (8), count (1), the ids accused (8 each, rising); tenures in short (8); count (1)
+//!     of lost networks, each address's length (1) and octets, and the prefix length (1)
 //!   claims' instead: count (1), each address's length (1) and octets, epoch (8) and owner's id (8)
 //! ```
 //!
@@ -14,6 +15,8 @@
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
 use std::net::IpAddr;
+
+use ipnet::IpNet;
 
 use super::keys::{Key, KeyId, PROOF};
 use super::tenure::{Claim, Tenure};
@@ -25,6 +28,8 @@ const VERSION: u8 = 3;
 const ASKS: u8 = 0x80;
 /// Claims of a datagram: with names of the greatest length, it still fits an Ethernet frame.
 pub(super) const CLAIMS: usize = 24;
+/// Lost networks of a datagram. Who has lost more is as good as gone.
+pub(super) const LOST: usize = 8;
 
 /// How far a speaker is, by its own word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +55,8 @@ pub enum Word {
         ballot: Page,
         /// All that I know of who has which address, in short.
         tenures: u64,
+        /// Networks that I do not reach, as my interfaces in them have lost their carrier.
+        lost: Vec<IpNet>,
     },
     /// These have these addresses.
     Claims(Vec<Claim>),
@@ -67,7 +74,7 @@ pub struct Page {
 
 impl Page {
     /// A datagram with so many, and names of the greatest length, still fits an Ethernet frame.
-    const CAPACITY: usize = 100;
+    const CAPACITY: usize = 80;
 
     /// These accused, in as many pages as they need: at least one.
     pub fn split(accused: impl IntoIterator<Item = NodeId>) -> Vec<Self> {
@@ -150,6 +157,9 @@ pub enum Malformed {
     /// Too many claims, or one to something that is no address.
     #[error("unreadable claims")]
     Claims,
+    /// Too many lost networks, or one that is no network.
+    #[error("unreadable networks")]
+    Networks,
 }
 
 impl<'a> Heartbeat<'a> {
@@ -214,20 +224,23 @@ impl<'a> Heartbeat<'a> {
         }
         match &self.word {
             Word::Challenge | Word::Leave => {}
-            Word::State { ballot, tenures, .. } => {
+            Word::State { ballot, tenures, lost, .. } => {
                 bytes.extend(ballot.first.to_be_bytes());
                 bytes.extend(ballot.last.to_be_bytes());
                 bytes.push(u8::try_from(ballot.accused.len()).unwrap_or(u8::MAX));
                 bytes.extend(ballot.accused.iter().flat_map(|node| node.0.to_be_bytes()));
                 bytes.extend(tenures.to_be_bytes());
+                let lost = lost.get(..LOST).unwrap_or(lost);
+                bytes.push(u8::try_from(lost.len()).unwrap_or(u8::MAX));
+                for network in lost {
+                    put(&mut bytes, network.addr());
+                    bytes.push(network.prefix_len());
+                }
             }
             Word::Claims(claims) => {
                 bytes.push(u8::try_from(claims.len()).unwrap_or(u8::MAX));
                 for Claim { address, tenure: Tenure { epoch, owner } } in claims {
-                    match address {
-                        IpAddr::V4(address) => bytes.extend([&[4][..], &address.octets()].concat()),
-                        IpAddr::V6(address) => bytes.extend([&[16][..], &address.octets()].concat()),
-                    }
+                    put(&mut bytes, *address);
                     bytes.extend(epoch.to_be_bytes());
                     bytes.extend(owner.0.to_be_bytes());
                 }
@@ -257,7 +270,23 @@ fn state(stance: Stance, kind: u8, rest: &[u8]) -> Result<(Word, &[u8]), Malform
     }
     let (tenures, rest) = number(rest)?;
     let ballot = Page { first, last, accused };
-    Ok((Word::State { stance, asks: kind & ASKS != 0, ballot, tenures }, rest))
+    let (unreached, rest) = networks(rest)?;
+    Ok((Word::State { stance, asks: kind & ASKS != 0, ballot, tenures, lost: unreached }, rest))
+}
+
+fn networks(rest: &[u8]) -> Result<(Vec<IpNet>, &[u8]), Malformed> {
+    let ([count], mut rest) = split(rest)?;
+    if usize::from(count) > LOST {
+        return Err(Malformed::Networks);
+    }
+    let mut networks = Vec::new();
+    for _ in 0..count {
+        let (address, after) = address(rest, Malformed::Networks)?;
+        let ([length], after) = split(after)?;
+        networks.push(IpNet::new(address, length).map_err(|_| Malformed::Networks)?);
+        rest = after;
+    }
+    Ok((networks, rest))
 }
 
 fn claims(rest: &[u8]) -> Result<(Word, &[u8]), Malformed> {
@@ -267,18 +296,36 @@ fn claims(rest: &[u8]) -> Result<(Word, &[u8]), Malformed> {
     }
     let mut claims = Vec::new();
     for _ in 0..count {
-        let ([length], after) = split(rest)?;
-        let (address, after) = match length {
-            4 => split(after).map(|(octets, after)| (IpAddr::from(octets as [u8; 4]), after))?,
-            16 => split(after).map(|(octets, after)| (IpAddr::from(octets as [u8; 16]), after))?,
-            _ => return Err(Malformed::Claims),
-        };
+        let (address, after) = address(rest, Malformed::Claims)?;
         let (epoch, after) = number(after)?;
         let (owner, after) = number(after)?;
         rest = after;
         claims.push(Claim { address, tenure: Tenure { epoch, owner: NodeId(owner) } });
     }
     Ok((Word::Claims(claims), rest))
+}
+
+fn address(bytes: &[u8], otherwise: Malformed) -> Result<(IpAddr, &[u8]), Malformed> {
+    let ([length], rest) = split(bytes)?;
+    match length {
+        4 => split(rest).map(|(octets, rest)| (IpAddr::from(octets as [u8; 4]), rest)),
+        16 => split(rest).map(|(octets, rest)| (IpAddr::from(octets as [u8; 16]), rest)),
+        _ => Err(otherwise),
+    }
+}
+
+/// An address with its length before it.
+fn put(bytes: &mut Vec<u8>, address: IpAddr) {
+    match address {
+        IpAddr::V4(address) => {
+            bytes.push(4);
+            bytes.extend(address.octets());
+        }
+        IpAddr::V6(address) => {
+            bytes.push(16);
+            bytes.extend(address.octets());
+        }
+    }
 }
 
 fn name(bytes: &[u8]) -> Result<(&str, &[u8]), Malformed> {

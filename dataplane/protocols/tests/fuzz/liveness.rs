@@ -35,7 +35,13 @@ fn datagrams() -> Vec<Vec<u8>> {
     };
     let state = |stance, asks, accused: u64| {
         let ballot = Page::split((0..accused).map(NodeId)).remove(0);
-        Word::State { stance, asks, ballot, tenures: 7 }
+        Word::State {
+            stance,
+            asks,
+            ballot,
+            tenures: 7,
+            lost: vec!["2001:db8::/64".parse().expect("a network")],
+        }
     };
     let claims = |addresses: &[&str]| {
         let tenure = Tenure { epoch: 5, owner: NodeId(6) };

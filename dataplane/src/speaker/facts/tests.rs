@@ -66,7 +66,13 @@ fn inputs() -> Vec<Input> {
 }
 
 fn links() -> Links {
-    let link = |name: &str, mac| Link { name: name.into(), arp: mac, ndp: mac };
+    let link = |name: &str, mac| Link {
+        name: name.into(),
+        arp: mac,
+        ndp: mac,
+        carrier: mac.is_some(),
+        networks: [].into(),
+    };
     Links::from([(2, link("eth0", Some(Mac([2; 6])))), (3, link("eth1", None))])
 }
 

@@ -1,12 +1,14 @@
 //! The loop of the lane: wait for packets, tables or time; then do what the protocols say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use ipnet::IpNet;
+use metallb_core::names::NodeName;
 use metallb_core::plan::Speakers;
 use metallb_core::shared::SharedMap;
 use metallb_protocols::announcer::Announcer;
@@ -325,12 +327,16 @@ impl Driver {
             }
         }
         if changed {
-            self.tell_membership(None);
+            self.tell_membership(None, None);
         }
     }
 
-    /// Who is heard, and who is seen; and who has which address, if that is another one now.
-    fn tell_membership(&self, tenures: Option<SharedMap<IpAddr, Tenure>>) {
+    /// Who is heard, and who is seen; and what else is new.
+    fn tell_membership(
+        &self,
+        tenures: Option<SharedMap<IpAddr, Tenure>>,
+        lost: Option<BTreeMap<NodeName, BTreeSet<IpNet>>>,
+    ) {
         let speakers = match &self.heard {
             Some(Speakers::Alive(heard)) => {
                 Some(Speakers::Alive(heard.iter().chain(self.sightings.nodes()).cloned().collect()))
@@ -341,6 +347,7 @@ impl Driver {
         self.shared.membership.send_modify(|membership| {
             membership.speakers = speakers.or(membership.speakers.take());
             membership.tenures = tenures.unwrap_or_else(|| std::mem::take(&mut membership.tenures));
+            membership.lost = lost.unwrap_or_else(|| std::mem::take(&mut membership.lost));
         });
     }
 
@@ -420,7 +427,7 @@ impl Driver {
 
     /// Passes on what the heartbeats said.
     fn pass_on(&mut self, now: Instant, told: Option<Told>) {
-        let Some(Told { speakers, paused, tenures, outlasted }) = told else { return };
+        let Some(Told { speakers, paused, tenures, lost, outlasted }) = told else { return };
         for address in outlasted {
             if self.has(address) {
                 self.announcer.remind(now, address);
@@ -433,7 +440,7 @@ impl Driver {
                 self.announce(now, *address);
             }
         }
-        let is_news = speakers.is_some() || tenures.is_some();
+        let is_news = speakers.is_some() || tenures.is_some() || lost.is_some();
         if let Some(speakers) = speakers {
             if let Speakers::Alive(nodes) = &speakers {
                 for node in nodes {
@@ -443,7 +450,7 @@ impl Driver {
             self.heard = Some(speakers);
         }
         if is_news {
-            self.tell_membership(tenures);
+            self.tell_membership(tenures, lost);
         }
     }
 }

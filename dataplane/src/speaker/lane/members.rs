@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwapOption;
+use ipnet::IpNet;
 use metallb_core::names::NodeName;
 use metallb_core::plan::Speakers;
 use metallb_core::shared::SharedMap;
@@ -43,6 +44,8 @@ pub(super) struct Told {
     pub(super) paused: bool,
     /// Who has which address, if that is different now.
     pub(super) tenures: Option<SharedMap<IpAddr, Tenure>>,
+    /// The networks that other nodes do not reach, if those are others now.
+    pub(super) lost: Option<BTreeMap<NodeName, BTreeSet<IpNet>>>,
     /// Addresses of this node that another one believed to have.
     pub(super) outlasted: BTreeSet<IpAddr>,
 }
@@ -95,6 +98,9 @@ impl Members {
         }
         if let Some(in_use) = new.in_use.as_ref().filter(|in_use| old.in_use.as_ref() != Some(in_use)) {
             told = told.and(self.input(now, Input::InUse(BTreeSet::clone(in_use))));
+        }
+        if old.lost != new.lost {
+            told = told.and(self.input(now, Input::Lost(new.lost.iter().copied().collect())));
         }
         let input = match new.phase {
             Phase::Starting => None,
@@ -157,7 +163,7 @@ impl Members {
     fn input(&mut self, now: Instant, input: Input<'_>) -> Told {
         let Some(liveness) = &mut self.liveness else { return Told::default() };
         liveness.handle_input(now, input);
-        let (mut changed, mut claimed) = (false, false);
+        let (mut changed, mut claimed, mut lost) = (false, false, false);
         let mut told = Told::default();
         while let Some(output) = liveness.poll_output() {
             match output {
@@ -177,12 +183,14 @@ impl Members {
                 Output::Informed => changed = true,
                 Output::Paused => told.paused = true,
                 Output::Tenures => claimed = true,
+                Output::Lost => lost = true,
                 Output::Outlasted(address) => drop(told.outlasted.insert(address)),
                 // Counted only: whoever can send us anything must not fill the log.
                 Output::Dropped(why) => self.dropped.with_label_values(&[reason(why)]).inc(),
             }
         }
         told.speakers = changed.then(|| Speakers::Alive(liveness.alive()));
+        told.lost = lost.then(|| liveness.lost());
         told.tenures = claimed.then(|| liveness.tenures().clone());
         told
     }
@@ -194,6 +202,7 @@ impl Told {
             speakers: later.speakers.or(self.speakers),
             paused: self.paused || later.paused,
             tenures: later.tenures.or(self.tenures),
+            lost: later.lost.or(self.lost),
             outlasted: &self.outlasted | &later.outlasted,
         }
     }
@@ -209,7 +218,8 @@ const fn reason(why: Dropped) -> &'static str {
             | Malformed::UnknownKind(_)
             | Malformed::Name
             | Malformed::Ballot
-            | Malformed::Claims,
+            | Malformed::Claims
+            | Malformed::Networks,
         ) => "malformed",
         Dropped::UnknownNode => "unknown-node",
         Dropped::WrongAddress => "wrong-address",

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use metallb_core::config::Interfaces;
 use metallb_core::names::{InterfaceName, NodeName};
 use metallb_protocols::ethernet::Mac;
@@ -25,6 +26,8 @@ pub struct Tables {
     pub claims: Arc<BTreeMap<IpAddr, Tenure>>,
     /// There, the addresses that services have; `None` while that is not known.
     pub in_use: Option<Arc<BTreeSet<IpAddr>>>,
+    /// The networks that this node does not reach: others are told.
+    pub lost: Arc<BTreeSet<IpNet>>,
     /// The other nodes, by the address by which the kernel of each is asked.
     pub nodes: Arc<BTreeMap<IpAddr, NodeName>>,
     /// The interfaces that answer, by index.

@@ -8,9 +8,13 @@ use metallb_lab::Cluster;
 use metallb_scenarios::fault::Fault;
 use metallb_scenarios::figures::Format;
 use metallb_scenarios::installation::{Installation, options};
-use metallb_scenarios::outage::Load;
+use metallb_scenarios::outage::{Load, Noticed};
+use metallb_scenarios::second_lan::SecondLan;
 use metallb_scenarios::trial::{Trial, Trials};
 use serde_json::{Value, json};
+
+/// The fault that is none of a whole node.
+const SECOND_LAN: &str = "dead cable in a second network";
 
 /// Strikes the node that announces an address, again and again, while a client asks for it.
 ///
@@ -50,11 +54,23 @@ async fn main() -> anyhow::Result<()> {
     for fault in Fault::ALL.into_iter().filter(chosen) {
         let mut of_it = Vec::new();
         for run in 0..args.runs {
-            let trial = trials.run(fault, trials.addresses[run % 2], load).await?;
-            eprintln!("{} {}/{}: {}", fault.name(), run + 1, args.runs, line(&trial));
-            of_it.push(trial);
+            let address = trials.addresses[run % 2];
+            let Trial { struck, healed, .. } = trials.run(fault, address, load).await?;
+            let noticed = [struck, healed];
+            eprintln!("{} {}/{}: {address} {}", fault.name(), run + 1, args.runs, line(&noticed));
+            of_it.push(noticed);
         }
         figures.insert(fault.name(), Figures::of(&of_it));
+    }
+    if args.fault.is_empty() || args.fault.iter().any(|part| SECOND_LAN.contains(part)) {
+        let second = SecondLan::lay(&cluster, &metallb).await?;
+        let mut of_it = Vec::new();
+        for run in 0..args.runs {
+            let noticed = second.strike(load).await?;
+            eprintln!("{SECOND_LAN} {}/{}: {}", run + 1, args.runs, line(&noticed));
+            of_it.push(noticed);
+        }
+        figures.insert(SECOND_LAN, Figures::of(&of_it));
     }
     match args.output {
         Format::Json => {
@@ -66,10 +82,9 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn line(trial: &Trial) -> String {
-    let Trial { struck, healed, address, .. } = trial;
+fn line([struck, healed]: &[Noticed; 2]) -> String {
     format!(
-        "{address} no answer for {} ms, {} of {} failed {:?}, {} of {} open connections broke; when put right no answer for {} ms, \
+        "no answer for {} ms, {} of {} failed {:?}, {} of {} open connections broke; when put right no answer for {} ms, \
          {} of {} failed",
         struck.longest_gap.as_millis(),
         struck.failed,
@@ -96,20 +111,21 @@ struct Figures {
 }
 
 impl Figures {
-    fn of(trials: &[Trial]) -> Self {
-        let sorted = |mut all: Vec<Duration>| {
-            all.sort();
-            all
+    fn of(all: &[[Noticed; 2]]) -> Self {
+        let gaps = |of: fn(&[Noticed; 2]) -> &Noticed| {
+            let mut gaps: Vec<_> = all.iter().map(|both| of(both).longest_gap).collect();
+            gaps.sort();
+            gaps
         };
-        let sum = |part: fn(&Trial) -> usize| trials.iter().map(part).sum();
+        let sum = |part: fn(&Noticed) -> usize| all.iter().map(|[struck, _]| part(struck)).sum();
         Self {
-            gaps: sorted(trials.iter().map(|trial| trial.struck.longest_gap).collect()),
-            healed_gaps: sorted(trials.iter().map(|trial| trial.healed.longest_gap).collect()),
-            asked: sum(|trial| trial.struck.answered + trial.struck.failed),
-            failed: sum(|trial| trial.struck.failed),
-            open: sum(|trial| trial.struck.kept + trial.struck.broken),
-            broken: sum(|trial| trial.struck.broken),
-            failed_when_healed: sum(|trial| trial.healed.failed),
+            gaps: gaps(|[struck, _]| struck),
+            healed_gaps: gaps(|[_, healed]| healed),
+            asked: sum(|struck| struck.answered + struck.failed),
+            failed: sum(|struck| struck.failed),
+            open: sum(|struck| struck.kept + struck.broken),
+            broken: sum(|struck| struck.broken),
+            failed_when_healed: all.iter().map(|[_, healed]| healed.failed).sum(),
         }
     }
 

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
+use ipnet::IpNet;
+
 use super::{Dropped, Liveness, Output, Peer};
 use crate::liveness::association::{Age, Stamp};
 use crate::liveness::keys::KeyId;
@@ -52,7 +54,8 @@ impl Liveness {
         self.spoke(now, node, newest_key);
         match word {
             Word::Challenge => self.introduce(now, node),
-            Word::State { stance, asks, ballot, tenures } => {
+            Word::State { stance, asks, ballot, tenures, lost } => {
+                self.hear_lost(node, lost);
                 self.hear(now, node, stance, &ballot);
                 self.compare(now, node, stance, tenures);
                 if asks {
@@ -87,6 +90,15 @@ impl Liveness {
         {
             *heard = now;
             self.acquit(now, node);
+        }
+    }
+
+    fn hear_lost(&mut self, node: NodeId, lost: Vec<IpNet>) {
+        if let Some(peer) = self.peers.get_mut(&node)
+            && peer.lost != lost
+        {
+            peer.lost = lost;
+            self.outputs.push_back(Output::Lost);
         }
     }
 

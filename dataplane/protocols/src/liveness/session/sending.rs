@@ -198,7 +198,11 @@ impl Liveness {
             // Whoever asks has not heard the goodbye, or could not place it.
             Phase::Left => return self.send(now, node, Word::Leave),
         };
-        self.send(now, node, Word::State { stance, asks, ballot, tenures: self.tenures.digest() });
+        self.send(
+            now,
+            node,
+            Word::State { stance, asks, ballot, tenures: self.tenures.digest(), lost: self.lost.clone() },
+        );
     }
 
     pub(super) fn send(&mut self, now: Instant, node: NodeId, word: Word) {

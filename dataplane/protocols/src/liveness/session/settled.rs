@@ -35,6 +35,7 @@ impl Liveness {
                     awaited: None,
                     told: true,
                     compared: Compared::default(),
+                    lost: Vec::new(),
                 };
                 (*node, peer)
             });

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use ipnet::IpNet;
 use metallb_core::names::NodeName;
 
 use super::queue::Queue;
@@ -258,6 +259,11 @@ impl Cluster {
         self.nodes[node].liveness.tenures().get(&address).copied()
     }
 
+    /// The networks that nodes lost, by what that one heard.
+    pub(super) fn lost(&self, node: usize) -> BTreeMap<NodeName, BTreeSet<IpNet>> {
+        self.nodes[node].liveness.lost()
+    }
+
     pub(super) fn running(&self) -> Vec<usize> {
         (0..self.len()).filter(|node| self.nodes[*node].process == Process::Running).collect()
     }
@@ -298,7 +304,7 @@ impl Cluster {
                     self.facts.push((self.time, node, output));
                 }
                 Output::Paused => self.facts.push((self.time, node, output)),
-                Output::Tenures | Output::Outlasted(_) => {}
+                Output::Tenures | Output::Outlasted(_) | Output::Lost => {}
                 Output::Dropped(_) => self.dropped += 1,
             }
         }
@@ -469,6 +475,7 @@ impl Cluster {
             | Output::Informed
             | Output::Tenures
             | Output::Outlasted(_)
+            | Output::Lost
             | Output::Dropped(_) => None,
         });
         deaths.collect()

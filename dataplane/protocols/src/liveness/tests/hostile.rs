@@ -12,7 +12,7 @@ use crate::virtual_clock;
 fn written(by: &str, sender: &str, receiver: &str) -> Vec<u8> {
     let ballot = Page::split([]).remove(0);
     let heartbeat = Heartbeat {
-        word: Word::State { stance: Stance::Serving, asks: false, ballot, tenures: 0 },
+        word: Word::State { stance: Stance::Serving, asks: false, ballot, tenures: 0, lost: Vec::new() },
         newest_key: key(by).id(),
         boot_id: 77,
         sequence: 1,
@@ -46,7 +46,8 @@ fn what_is_no_peers_of_now_is_dropped_and_said_why() {
             | Output::Paused
             | Output::Informed
             | Output::Tenures
-            | Output::Outlasted(_) => None,
+            | Output::Outlasted(_)
+            | Output::Lost => None,
         });
         (why, sent)
     };

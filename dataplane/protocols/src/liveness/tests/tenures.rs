@@ -78,6 +78,23 @@ fn two_parts_agree_on_the_later_epoch_as_soon_as_they_hear_each_other() {
 }
 
 #[test]
+fn a_network_that_a_node_does_not_reach_is_known_to_all_at_once_and_so_is_its_return() {
+    for count in [2, 3, 9, 40] {
+        let mut cluster = Cluster::settled(count, 5);
+        let networks = vec!["192.0.2.0/24".parse().unwrap()];
+        for lost in [networks, Vec::new()] {
+            cluster.input(0, Input::Lost(lost.clone()));
+            let expected =
+                if lost.is_empty() { [].into() } else { [(name(0), lost.into_iter().collect())].into() };
+            let others = 1..count;
+            let time = cluster
+                .run_until(ms(200), |cluster| others.clone().all(|node| cluster.lost(node) == expected));
+            assert!(time.is_some_and(|time| time <= ms(25)), "{count} nodes: {time:?}");
+        }
+    }
+}
+
+#[test]
 fn what_is_lost_on_the_way_is_told_again() {
     let mut cluster = Cluster::settled(6, 5);
     cluster.weather = Weather { lost: 200, ..Weather::FAIR };

@@ -23,7 +23,16 @@ fn goodbye() -> Heartbeat<'static> {
 
 fn state(accused: &[u64]) -> Heartbeat<'static> {
     let ballot = Page::split(accused.iter().copied().map(NodeId)).remove(0);
-    Heartbeat { word: Word::State { stance: Stance::Serving, asks: true, ballot, tenures: 6 }, ..goodbye() }
+    Heartbeat {
+        word: Word::State {
+            stance: Stance::Serving,
+            asks: true,
+            ballot,
+            tenures: 6,
+            lost: vec!["192.0.2.0/24".parse().unwrap()],
+        },
+        ..goodbye()
+    }
 }
 
 fn claims(addresses: &[&str]) -> Heartbeat<'static> {
@@ -44,8 +53,15 @@ fn the_documented_bytes_are_the_bytes() {
     assert_eq!(covered, [b"MLBH\x03\x03", &header[..]].concat());
     assert!(key("one").proves(covered, proof));
     let bytes = state(&[7]).emit(&key("one"));
-    let ballot =
-        [&[0; 8][..], &[0xff; 8], &[1], &[0, 0, 0, 0, 0, 0, 0, 7], &[0, 0, 0, 0, 0, 0, 0, 6]].concat();
+    let ballot = [
+        &[0; 8][..],
+        &[0xff; 8],
+        &[1],
+        &[0, 0, 0, 0, 0, 0, 0, 7],
+        &[0, 0, 0, 0, 0, 0, 0, 6],
+        &[1, 4, 192, 0, 2, 0, 24],
+    ]
+    .concat();
     assert_eq!(bytes[..bytes.len() - 32], [b"MLBH\x03\x82", &header[..], &ballot].concat());
     let bytes = claims(&["192.0.2.1", "::1"]).emit(&key("one"));
     let tenure = b"\0\0\0\0\0\0\0\x08\0\0\0\0\0\0\0\x09";
@@ -71,9 +87,12 @@ fn foreign_newer_and_damaged_datagrams_are_told_apart() {
     assert_eq!(changed(42, 0), Malformed::Name);
     assert_eq!(changed(43, 0xff), Malformed::Name);
     assert_eq!(changed(42, 200), Malformed::Length);
-    assert_eq!(changed(good.len() - 32 - 9, 6), Malformed::Ballot, "not in order");
-    assert_eq!(changed(good.len() - 32 - 25, 101), Malformed::Ballot, "more than fit");
-    assert_eq!(changed(good.len() - 32 - 25, 1), Malformed::Length);
+    assert_eq!(changed(good.len() - 32 - 16, 6), Malformed::Ballot, "not in order");
+    assert_eq!(changed(good.len() - 32 - 32, 81), Malformed::Ballot, "more than fit");
+    assert_eq!(changed(good.len() - 32 - 7, 2), Malformed::Length);
+    assert_eq!(changed(good.len() - 32 - 7, 9), Malformed::Networks, "more than fit");
+    assert_eq!(changed(good.len() - 32 - 1, 33), Malformed::Networks);
+    assert_eq!(changed(good.len() - 32 - 6, 5), Malformed::Networks);
     assert_eq!(parse(&good[..60]), Err(Malformed::Length));
     let good = claims(&["192.0.2.1"]).emit(&key("one"));
     for (position, byte, why) in [
@@ -108,14 +127,16 @@ proptest! {
     fn what_we_emit_we_parse(
         sender in "[a-z0-9.-]{1,253}", receiver in "[a-z0-9.-]{1,253}", numbers: [u64; 4], id: u32,
         word in 0..5_u8, asks: bool, accused in btree_set(any::<u64>(), 0..100), tenures: u64,
+        lost in vec((any::<std::net::Ipv6Addr>(), 0..=128_u8), 0..=8),
         claimed in vec((any::<IpAddr>(), any::<u64>(), any::<u64>()), 0..=24),
     ) {
+        let lost = lost.into_iter().map(|(address, length)| ipnet::IpNet::new(address.into(), length).unwrap()).collect();
         let claim = |(address, epoch, owner)| Claim { address, tenure: Tenure { epoch, owner: NodeId(owner) } };
         let ballot = Page::split(accused.into_iter().map(NodeId)).remove(0);
         let word = match word {
             0 => Word::Challenge,
-            1 => Word::State { stance: Stance::Starting, asks, ballot, tenures },
-            2 => Word::State { stance: Stance::Serving, asks, ballot, tenures },
+            1 => Word::State { stance: Stance::Starting, asks, ballot, tenures, lost },
+            2 => Word::State { stance: Stance::Serving, asks, ballot, tenures, lost },
             3 => Word::Claims(claimed.into_iter().map(claim).collect()),
             _ => Word::Leave,
         };
