@@ -14,6 +14,9 @@ use metallb_scenarios::outage::Watch;
 use metallb_scenarios::{layer2, memory};
 use serde_json::json;
 
+/// How long a speaker is watched doing nothing.
+const IDLE: Duration = Duration::from_secs(20);
+
 /// Measures allocation, take-over and memory on a cluster of three nodes.
 #[derive(Parser)]
 struct Args {
@@ -41,6 +44,7 @@ async fn main() -> anyhow::Result<()> {
 
     let allocation = allocate(&metallb, args.services).await?;
     let loaded = processes(&cluster, &metallb).await?;
+    let idle_cpu = idle_cpu(&cluster).await?;
     remove_all(&metallb).await?;
 
     metallb.pool("near", &["10.77.0.200-10.77.0.250"]).await?;
@@ -51,6 +55,7 @@ async fn main() -> anyhow::Result<()> {
     };
     let figures = json!({
         "services": args.services,
+        "idle_speaker_cpu_percent": idle_cpu,
         "all_allocated_ms": allocation.as_millis(),
         "take_over_ms": take_overs.iter().map(Duration::as_millis).collect::<Vec<_>>(),
         "pss_idle_kib": memory(&idle),
@@ -60,6 +65,7 @@ async fn main() -> anyhow::Result<()> {
         Format::Json => println!("{figures:#}"),
         Format::Text => {
             println!("{} services, all with an address: {} ms", args.services, allocation.as_millis());
+            println!("a speaker that has nothing to do uses {idle_cpu:.2} % of a processor");
             println!("take-over after power-off, as a client saw it:");
             for (n, gap) in take_overs.iter().enumerate() {
                 println!("  {}. {} ms", n + 1, gap.as_millis());
@@ -122,6 +128,17 @@ async fn take_over(cluster: &Cluster, metallb: &Installation, times: usize) -> a
         metallb.available().await;
     }
     Ok(gaps)
+}
+
+/// How much of a processor the speaker of a node uses while nothing happens but heartbeats, in percent.
+async fn idle_cpu(cluster: &Cluster) -> anyhow::Result<f64> {
+    let nodes = cluster.nodes();
+    let node = nodes.first().ok_or_else(|| anyhow::anyhow!("a cluster without nodes"))?;
+    tokio::time::sleep(IDLE / 2).await; // what was done before is told and written
+    let before = memory::processor_time(cluster, node, "/speaker").await?;
+    tokio::time::sleep(IDLE).await;
+    let used = memory::processor_time(cluster, node, "/speaker").await?.saturating_sub(before);
+    Ok(used.as_secs_f64() * 100.0 / IDLE.as_secs_f64())
 }
 
 async fn processes(cluster: &Cluster, metallb: &Installation) -> anyhow::Result<Vec<(&'static str, u64)>> {

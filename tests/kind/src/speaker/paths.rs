@@ -18,7 +18,7 @@ use super::process::Speaker;
 use super::sighting::{BfdState, Ends, What};
 use super::site::{NODE, NODE_AS, Passage, ROUTER_AS, ROUTERS, Site};
 use super::tap::{Sighting, Tap};
-use super::world::World;
+use super::world::{Announced, World};
 
 /// Who made the routers, in the order of [`ROUTERS`].
 const MAKES: [Make; 4] = [Make::Frr, Make::Bird, Make::Frr, Make::Bird];
@@ -45,7 +45,7 @@ impl<'s> Paths<'s> {
     /// Starts it all with that many prefixes.
     pub async fn start(site: &'s Site, program: &Path, prefixes: usize, log: Option<&Path>) -> Result<Self> {
         eprintln!("bench: BFD: preparing {prefixes} services and four routers");
-        let world = World::with(prefixes, Some(INTERVALS)).await?;
+        let world = World::with(prefixes, Announced::Bgp(Some(INTERVALS))).await?;
         let passage = Passage::open(&site.node, &world.url())?;
         let tap = Tap::start(&site.node, passage.port)?;
         let mut routers = Vec::new();
@@ -210,7 +210,7 @@ impl<'s> Paths<'s> {
 fn bfd(seen: &[Sighting], ends: Ends) -> impl Iterator<Item = (Duration, BfdState, bool)> {
     seen.iter().filter(move |seen| seen.ends == ends).filter_map(|seen| match seen.what {
         What::Bfd { state, timed_out } => Some((seen.at, state, timed_out)),
-        What::Api | What::Update | What::Farewell => None,
+        What::Api | What::Update | What::Farewell | What::Arp(_) => None,
     })
 }
 
@@ -221,7 +221,7 @@ fn silence(seen: &[Sighting], silenced: Ends) -> Option<Duration> {
         let knows = match seen.what {
             What::Bfd { state, .. } => state != BfdState::Up,
             What::Farewell => true,
-            What::Api | What::Update => false,
+            What::Api | What::Update | What::Arp(_) => false,
         };
         seen.ends == other && knows
     })?;

@@ -52,6 +52,11 @@ impl Speaker {
         memory::pss_of(self.child.id())
     }
 
+    /// The processor time that it has used.
+    pub fn busy(&self) -> Result<Duration> {
+        memory::processor_time_of(self.child.id())
+    }
+
     /// It stands still, as when its machine has died.
     pub fn freeze(&self) -> Result<()> {
         self.signal(Signal::SIGSTOP)

@@ -17,7 +17,7 @@ use super::process::Speaker;
 use super::sighting::What;
 use super::site::{NODE, NODE_AS, Passage, ROUTER_AS, ROUTERS, Site};
 use super::tap::{Sighting, Tap, now};
-use super::world::{Endpoints, World, address};
+use super::world::{Announced, Endpoints, World, address};
 use crate::memory;
 
 /// Nothing that is waited for here takes this long.
@@ -45,7 +45,7 @@ pub async fn of_speaker(
     log: Option<&Path>,
 ) -> Result<Value> {
     eprintln!("bench: {count} prefixes: preparing services");
-    let world = World::with(count, None).await?;
+    let world = World::with(count, Announced::Bgp(None)).await?;
     let passage = Passage::open(&site.node, &world.url())?;
     let tap = Tap::start(&site.node, passage.port)?;
     let ears = open_ears(site)?;

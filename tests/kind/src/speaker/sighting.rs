@@ -1,4 +1,4 @@
-//! What a frame says about BGP, BFD and the API server, as far as the bench goes by it.
+//! What a frame says about BGP, BFD, ARP and the API server, as far as the bench goes by it.
 
 use std::net::Ipv4Addr;
 
@@ -47,10 +47,26 @@ pub enum What {
         /// Its diagnostic says that the sender heard nothing for the detection time.
         timed_out: bool,
     },
+    /// ARP. Its ends are the addresses that it names as sender and target.
+    Arp(Arp),
+}
+
+/// What an ARP packet is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arp {
+    /// Who has the address?
+    Asked,
+    /// It is here.
+    Answered,
+    /// The same, unasked: sender and target are one.
+    Told,
 }
 
 /// Reads an Ethernet frame; `None` for what does not matter. `api` is the API server's port on the node.
 pub fn read(frame: &[u8], api: u16) -> Option<(Ends, What)> {
+    if frame.get(12..14)? == [0x08, 0x06] {
+        return of_arp(frame.get(14..)?);
+    }
     if frame.get(12..14)? != [0x08, 0x00] {
         return None;
     }
@@ -77,6 +93,17 @@ pub fn read(frame: &[u8], api: u16) -> Option<(Ends, What)> {
         _ => None,
     };
     Some((ends, what?))
+}
+
+fn of_arp(packet: &[u8]) -> Option<(Ends, What)> {
+    let ends = Ends { from: address(packet, 14)?, to: address(packet, 24)? };
+    let arp = match short(packet, 6)? {
+        _ if ends.from == ends.to => Arp::Told,
+        1 => Arp::Asked,
+        2 => Arp::Answered,
+        _ => return None,
+    };
+    Some((ends, What::Arp(arp)))
 }
 
 fn of_bgp(flags: u8, payload: &[u8]) -> Option<What> {
@@ -182,6 +209,21 @@ mod tests {
         assert_eq!(packet(0x20, 0xc0), Some(What::Bfd { state: BfdState::Up, timed_out: false }));
         assert_eq!(packet(0x21, 0x40), Some(What::Bfd { state: BfdState::Down, timed_out: true }));
         assert_eq!(packet(0x23, 0x40), Some(What::Bfd { state: BfdState::Down, timed_out: false }));
+    }
+
+    #[test]
+    fn arp_asks_answers_or_tells() {
+        let packet = |operation: u8, from: Ipv4Addr, to: Ipv4Addr| {
+            let head = [0, 1, 8, 0, 6, 4, 0, operation];
+            let body = [&[2; 6][..], &from.octets(), &[0; 6], &to.octets()].concat();
+            read(&[&[0; 12][..], &[0x08, 0x06], &head, &body].concat(), API)
+        };
+        let ends = Ends { from: HERE, to: THERE };
+        assert_eq!(packet(1, HERE, THERE), Some((ends, What::Arp(Arp::Asked))));
+        assert_eq!(packet(2, HERE, THERE), Some((ends, What::Arp(Arp::Answered))));
+        let told = Some((Ends { from: HERE, to: HERE }, What::Arp(Arp::Told)));
+        assert_eq!((packet(1, HERE, HERE), packet(2, HERE, HERE)), (told, told));
+        assert_eq!(packet(3, HERE, THERE), None);
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub const NODE_AS: u32 = 64500;
 /// The AS of all routers.
 pub const ROUTER_AS: u32 = 64512;
 /// Every host's interface on the bridge.
-const INTERFACE: &str = "v0";
+pub const INTERFACE: &str = "v0";
 
 /// The hosts. They go when it is dropped.
 pub struct Site {

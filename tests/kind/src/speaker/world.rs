@@ -38,6 +38,15 @@ pub enum Endpoints {
 /// for routers that speak no BFD.
 pub type Intervals = Option<[u32; 4]>;
 
+/// How services are announced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Announced {
+    /// To the routers.
+    Bgp(Intervals),
+    /// To the LAN.
+    Layer2,
+}
+
 /// An API server of its own, which ends when it is dropped.
 pub struct World {
     server: ApiServer,
@@ -48,7 +57,7 @@ pub struct World {
 
 impl World {
     /// With `count` services that are to be announced.
-    pub async fn with(count: usize, bfd: Intervals) -> Result<Self> {
+    pub async fn with(count: usize, announced: Announced) -> Result<Self> {
         let server = ApiServer::start_plain().await?;
         let admin = server.admin().await?;
         for definition in schema::all() {
@@ -59,7 +68,7 @@ impl World {
         let services = Api::namespaced(user.client(), user.namespace());
         let slices = Api::namespaced(user.client(), user.namespace());
         let world = Self { server, system, services, slices };
-        world.configure(bfd).await?;
+        world.configure(announced).await?;
         let create = |n| world.create(n, Endpoints::Ready);
         stream::iter(0..count).map(create).buffer_unordered(CONCURRENCY).try_collect::<Vec<_>>().await?;
         Ok(world)
@@ -80,7 +89,7 @@ impl World {
         self.system.kubeconfig()
     }
 
-    async fn configure(&self, bfd: Intervals) -> Result<()> {
+    async fn configure(&self, announced: Announced) -> Result<()> {
         let metadata = |name: &str| json!({ "name": name, "namespace": self.namespace() });
         let mut objects = vec![
             json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": NODE_NAME } }),
@@ -92,12 +101,16 @@ impl World {
                 "apiVersion": "metallb.io/v1beta1", "kind": "IPAddressPool", "metadata": metadata("bench"),
                 "spec": { "addresses": ["10.200.0.0/16"] },
             }),
-            json!({
-                "apiVersion": "metallb.io/v1beta1", "kind": "BGPAdvertisement", "metadata": metadata("bench"),
-                "spec": { "ipAddressPools": ["bench"] },
-            }),
         ];
-        for (router, n) in ROUTERS.iter().zip(0_usize..) {
+        let (kind, routers, bfd) = match announced {
+            Announced::Bgp(bfd) => ("BGPAdvertisement", &ROUTERS[..], bfd),
+            Announced::Layer2 => ("L2Advertisement", &[][..], None),
+        };
+        objects.push(json!({
+            "apiVersion": "metallb.io/v1beta1", "kind": kind, "metadata": metadata("bench"),
+            "spec": { "ipAddressPools": ["bench"] },
+        }));
+        for (router, n) in routers.iter().zip(0_usize..) {
             let mut spec = json!({
                 "myASN": NODE_AS, "peerASN": ROUTER_AS, "peerAddress": router.to_string(),
                 "holdTime": "90s", "keepaliveTime": "30s",
@@ -153,6 +166,14 @@ impl World {
             .patch_status(&name, &PatchParams::default(), &patch)
             .await
             .context("give it an address")?;
+        Ok(())
+    }
+
+    /// Labels the node anew: everything is decided again.
+    pub async fn relabel(&self, number: usize) -> Result<()> {
+        let nodes: Api<Node> = Api::all(self.system.client());
+        let patch = Patch::Merge(json!({ "metadata": { "labels": { "bench": number.to_string() } } }));
+        nodes.patch(NODE_NAME, &PatchParams::default(), &patch).await.context("label the node")?;
         Ok(())
     }
 
