@@ -8,6 +8,7 @@ mod routing;
 mod slices;
 mod state;
 mod succession;
+mod surroundings;
 mod tenures;
 mod told;
 
@@ -21,22 +22,20 @@ use std::time::Instant;
 
 use ipnet::IpNet;
 use k8s_openapi::api::core::v1::ObjectReference;
-use metallb_core::names::{InterfaceName, NodeName, PeerName, ServiceKey};
-use metallb_core::plan::{Leaving, Node, Planner, Service, Speakers, Touched, World};
+use metallb_core::names::{NodeName, PeerName, ServiceKey};
+use metallb_core::plan::{Leaving, Node, Planner, Service, Touched, World};
 use metallb_core::refusal::AnnouncementRefusal;
-use metallb_core::shared::SharedMap;
 use metallb_core::table::{Event, Table};
 use metallb_process::watch::ObjectKey;
-use metallb_protocols::liveness::Tenure;
 
 use crate::kube::configuration::{Change, Configuration, Scope};
 use crate::kube::configuration_state::Verdict;
 use crate::kube::frr_configuration::Neighbours;
 use crate::kube::service_l2_status::{Announced, OnLayer2};
-use crate::net::links::{self, Link, Links};
+use crate::net::links::Links;
 use crate::speaker::bgp::wanted::Profile;
 use crate::speaker::departure::{Pace, Progress};
-use crate::speaker::lane::{Contested, Membership, Phase, Station, Tables};
+use crate::speaker::lane::{Phase, Tables};
 use conflicts::Conflicts;
 use metallb_crds::cluster::endpoints::Slice;
 use metallb_crds::cluster::service::reference_to;
@@ -232,68 +231,6 @@ impl Facts {
     fn own_deleted(&self, name: &NodeName) -> Option<Node> {
         let own = self.world.own_node().filter(|_| name == self.world.node())?;
         Some(Node { leaving: Some(Leaving::Deleted), ..own.clone() })
-    }
-
-    /// Heartbeats say this.
-    pub fn set_membership(&mut self, now: Instant, membership: Membership) {
-        self.set_speakers(membership.speakers);
-        self.set_tenures(now, membership.tenures);
-        let before = std::mem::replace(&mut self.lost, membership.lost);
-        let nodes: BTreeSet<_> = before.keys().chain(self.lost.keys()).cloned().collect();
-        for node in nodes {
-            let networks = self.lost.get(&node).cloned().unwrap_or_default();
-            let touched = self.world.set_lost(node, networks);
-            self.touch_layer2(touched);
-        }
-    }
-
-    /// The nodes with a live speaker are these; `None` while that is not known.
-    fn set_speakers(&mut self, speakers: Option<Speakers>) {
-        self.informed = speakers.is_some();
-        if let Some(speakers) = speakers {
-            let touched = self.world.set_speakers(speakers);
-            self.tables_changed |= Succession::forget_living(&mut self.tables, &self.world);
-            self.touch_layer2(touched);
-        }
-    }
-
-    /// Speakers claimed addresses like this. Without meaning unless ownership is sticky.
-    fn set_tenures(&mut self, now: Instant, known: SharedMap<IpAddr, Tenure>) {
-        if let Some(tenures) = &mut self.tenures {
-            let touched = tenures.set(now, known, &mut self.world);
-            if let Touched::Addresses(addresses) = &touched {
-                let services = addresses.iter().flat_map(|address| self.world.services_on(*address));
-                self.unreported.extend(services.map(|(service, _)| service.clone()));
-            }
-            self.touch_layer2(touched);
-        }
-    }
-
-    /// Stations outside the cluster have these announced addresses too.
-    pub fn set_contested(&mut self, contested: Contested) {
-        for address in self.conflicts.set(contested) {
-            self.unreported.extend(self.world.services_on(address).map(|(service, _)| service.clone()));
-        }
-    }
-
-    /// The interfaces of this node are these.
-    pub fn set_links(&mut self, links: Links) {
-        let names: BTreeSet<InterfaceName> = links.values().map(|link| link.name.clone()).collect();
-        let lost = links::lost(&links);
-        if *self.tables.lost != lost {
-            tracing::info!(event = "networksLost", networks = ?lost, "without a carrier; other speakers are told");
-            self.tables.lost = Arc::new(lost.clone());
-            let touched = self.world.set_lost(self.world.node().clone(), lost);
-            self.touch_layer2(touched);
-        }
-        let answering = links.iter().filter(|(_, link)| link.arp.is_some() || link.ndp.is_some());
-        let station = |link: &Link| Station { name: link.name.clone(), arp: link.arp, ndp: link.ndp };
-        let stations = answering.map(|(index, link)| (*index, station(link)));
-        self.tables.stations = Arc::new(stations.collect());
-        self.tables_changed = true;
-        self.links = Some(links);
-        let touched = self.world.set_interfaces(names);
-        self.touch_layer2(touched);
     }
 
     fn set_config(&mut self) {

@@ -4,7 +4,7 @@ mod routing;
 mod sticky;
 
 use metallb_core::config::Interfaces;
-use metallb_core::plan::Endpoints;
+use metallb_core::plan::{Endpoints, Speakers};
 use metallb_crds::config::Stored;
 use metallb_protocols::ethernet::Mac;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use super::*;
 use crate::net::links::Link;
 use crate::speaker::bgp::wanted::Profile;
 use crate::speaker::departure::Pace;
-use crate::speaker::lane::Conflict;
+use crate::speaker::lane::{Conflict, Contested};
 
 const VIP: &str = "10.0.0.1"; // of node-a, node-b, node-c it elects node-b, then a, then c
 const NODES: [&str; 3] = ["node-a", "node-b", "node-c"];

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use metallb_lab::eventually;
 use serde_json::{Value, json};
+use tokio::time::{Instant, interval, interval_at};
 
 use super::figures::Figures;
 use super::process::Speaker;
@@ -56,11 +57,11 @@ pub async fn of_speaker(
         if known == count { Ok(()) } else { Err(known) }
     })
     .await;
-    tokio::time::sleep(BURST).await;
+    passes(BURST).await;
     settled(&tap).await;
     let pss = speaker.pss()?;
     let before = speaker.busy()?;
-    tokio::time::sleep(IDLE).await;
+    passes(IDLE).await;
     let idle = speaker.busy()?.saturating_sub(before);
 
     eprintln!("bench: layer 2, {count} addresses: {samples} times one more");
@@ -91,11 +92,11 @@ pub async fn of_speaker(
     let quiet = answers(site, &tap, count, samples).await?;
     let changing = {
         let change = async {
-            let mut number = 0;
+            let (mut pace, mut number) = (interval(CHANGE), 0);
             loop {
+                pace.tick().await;
                 world.relabel(number).await?;
                 number += 1;
-                tokio::time::sleep(CHANGE).await;
             }
         };
         tokio::select! {
@@ -113,6 +114,11 @@ pub async fn of_speaker(
     }))
 }
 
+/// Lets that much time pass.
+async fn passes(time: Duration) {
+    interval_at(Instant::now() + time, time).tick().await;
+}
+
 async fn settled(tap: &Tap) {
     eventually(PATIENCE, "the speaker has nothing left to do", async || tap.quiet(What::Api, QUIET)).await;
 }
@@ -122,16 +128,17 @@ async fn answers(site: &Site, tap: &Tap, count: usize, samples: usize) -> Result
     let client = site.routers.first().context("there is a router")?;
     let socket = client.inside(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)))?.context("open a socket")?;
     let mark = tap.mark();
+    let mut pace = interval(PACE);
     for question in 0..samples * 10 {
+        pace.tick().await;
         if question % ROUND == 0 {
             client.run(&["ip", "neighbour", "flush", "dev", INTERFACE]).await?.success()?;
         }
         // A kernel that does not know where the address is asks. Spread over all, each once a round.
         let asked = address((question * 7919) % count);
         let _ = socket.send_to(&[0], (asked, 9)); // full queues are no matter: the question is out, or the next one is
-        tokio::time::sleep(PACE).await;
     }
-    tokio::time::sleep(QUIET).await;
+    passes(QUIET).await;
     let mut asked = BTreeMap::new();
     let mut took = Vec::new();
     for Sighting { at, ends, what } in tap.since(mark) {

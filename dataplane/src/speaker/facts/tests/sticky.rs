@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use metallb_protocols::liveness::NodeId;
+use metallb_core::shared::SharedMap;
+use metallb_protocols::liveness::{NodeId, Tenure};
 
 use super::*;
 
