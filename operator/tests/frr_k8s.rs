@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -17,6 +17,7 @@ use common::{FRR_CONFIGURATIONS, Installation, SOON, ask_for, metallbs};
 
 /// Pods are stopped and started node by node.
 const HANDED_OVER: Duration = Duration::from_mins(2);
+const NODES: usize = 3;
 const NAMESPACE: &str = "metallb-system";
 /// Gives the operator its rights.
 const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/manifests/metallb-operator.yaml");
@@ -24,6 +25,15 @@ const WEBHOOK: &str = "frr-k8s-validating-webhook-configuration";
 
 /// As metallb-operator leaves it in frr-k8s mode; as far as it has pods.
 const UPSTREAM: &str = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: controller, OWNER}
+spec:
+  selector: {matchLabels: {app: metallb, component: controller}}
+  template:
+    metadata: {labels: {app: metallb, component: controller}}
+    spec: {containers: [{name: controller, image: upstream}]}
+---
 apiVersion: apps/v1
 kind: DaemonSet
 metadata: {name: speaker, OWNER}
@@ -85,9 +95,28 @@ async fn on_nodes(admin: &User) -> Result<BTreeMap<String, OnNode>> {
     Ok(nodes)
 }
 
+/// The images of the controllers that run: more than one would give out addresses twice.
+async fn controllers(admin: &User) -> Result<BTreeSet<String>> {
+    let pods: Api<Pod> = Api::default_namespaced(admin.client());
+    let found = pods.list(&ListParams::default().labels("app=metallb,component=controller")).await?.items;
+    Ok(found.into_iter().filter_map(|pod| pod.spec?.containers.into_iter().next()?.image).collect())
+}
+
+/// How many nodes have our speaker and nothing else. No node ever has two for one session, and none but one is on its way.
+async fn handed_over(admin: &User) -> Result<usize> {
+    let nodes = on_nodes(admin).await?;
+    for (node, (frr, _, ours)) in &nodes {
+        assert!(!(*frr && *ours), "two for one session on {node}: {nodes:?}");
+    }
+    let (before, after) = ((true, true, false), (false, false, true));
+    let between = nodes.values().filter(|on_node| **on_node != before && **on_node != after);
+    assert!(between.count() <= 1, "more than one node is on its way: {nodes:?}");
+    Ok(nodes.values().filter(|on_node| **on_node == after).count())
+}
+
 #[tokio::test]
 async fn sessions_are_handed_over_node_by_node_unless_they_are_somebody_elses() -> Result<()> {
-    let server = ApiServer::builder().with_fake_nodes(3).start().await?;
+    let server = ApiServer::builder().with_fake_nodes(u16::try_from(NODES)?).start().await?;
     let admin = server.admin().await?.in_namespace(NAMESPACE)?;
     for document in std::fs::read_to_string(MANIFEST)?.split("\n---\n") {
         // The operator runs in this process, and nobody asks its webhooks.
@@ -107,11 +136,13 @@ async fn sessions_are_handed_over_node_by_node_unless_they_are_somebody_elses() 
         .await;
     admin.apply_yaml(&frr_configuration("metallb-fake1")).await?;
     let upstreams = |nodes: &BTreeMap<String, OnNode>| {
-        nodes.len() == 3 && nodes.values().all(|on_node| *on_node == (true, true, false))
+        nodes.len() == NODES && nodes.values().all(|on_node| *on_node == (true, true, false))
     };
     eventually(SOON, "upstream's pods run on every node", async || {
-        let nodes = on_nodes(&admin).await?;
-        upstreams(&nodes).then_some(()).context(format!("{nodes:?}"))
+        let (nodes, controllers) = (on_nodes(&admin).await?, controllers(&admin).await?);
+        (upstreams(&nodes) && controllers.len() == 1)
+            .then_some(())
+            .context(format!("{nodes:?} {controllers:?}"))
     })
     .await;
 
@@ -121,30 +152,32 @@ async fn sessions_are_handed_over_node_by_node_unless_they_are_somebody_elses() 
     let message = installation.until("Degraded", "FRRConfigurationsInUse").await;
     assert!(message.contains(&format!("{}/tenant", admin.namespace())), "{message}");
     assert!(!message.contains("metallb-fake1"), "{message}");
-    installation.controller().await?; // the rest is installed
+    eventually(SOON, "the controller is taken over", async || {
+        let controllers = controllers(&admin).await?;
+        assert!(controllers.len() <= 1, "two allocate: {controllers:?}");
+        anyhow::ensure!(controllers.iter().eq(["controller:1"]), "{controllers:?}");
+        Ok(())
+    })
+    .await;
     let nodes = on_nodes(&admin).await?;
     assert!(upstreams(&nodes), "nothing is taken from them: {nodes:?}");
 
     // Only ours.
     admin.kubectl(["delete", "frrconfiguration", "tenant"]).await?.success()?;
-    let mut half_way = false;
-    eventually(HANDED_OVER, "our speakers are on all nodes", async || {
-        let nodes = on_nodes(&admin).await?;
-        for (node, (frr, _, ours)) in &nodes {
-            assert!(!(*frr && *ours), "two for one session on {node}: {nodes:?}");
-        }
-        let done = nodes.values().filter(|(_, _, ours)| *ours).count();
-        // One node at a time: all others have either all of upstream's or ours.
-        let between =
-            nodes.values().filter(|on_node| !matches!(on_node, (true, true, false) | (false, false, true)));
-        assert!(between.count() <= 1, "more than one node is between: {nodes:?}");
-        half_way |= done == 1 || done == 2;
-        (nodes.values().all(|on_node| *on_node == (false, false, true)) && done == 3)
-            .then_some(())
-            .context(format!("{nodes:?}"))
+    let half_way = eventually(HANDED_OVER, "one of our speakers is there", async || {
+        let done = handed_over(&admin).await?;
+        anyhow::ensure!(done > 0);
+        Ok(done)
     })
     .await;
-    assert!(half_way, "it was not node by node");
+    assert!(half_way < NODES, "it was not node by node");
+    drop(installation);
+    let installation = Installation::run_as(account.client(), admin.clone(), &[])?; // goes on where things are
+    eventually(HANDED_OVER, "our speakers are on all nodes", async || {
+        let done = handed_over(&admin).await?;
+        (done == NODES).then_some(()).context(format!("{:?}", on_nodes(&admin).await?))
+    })
+    .await;
     installation.until("Available", "Available").await;
     let sets = installation.daemon_sets();
     let strategy = sets.get("speaker").await?.spec.and_then(|spec| spec.update_strategy?.type_);
