@@ -15,7 +15,7 @@ use super::FIELD_MANAGER;
 use super::gather::{Installed, Live};
 use super::steps::Superfluous;
 use super::takeover::adopt::{OtherSelector, Preparation, preparations};
-use super::takeover::leftovers::{FRR_WEBHOOK, is_answered_in};
+use super::takeover::leftovers::{self, FRR_WEBHOOK, is_answered_in};
 use crate::render::{Kind, Object, ObjectId, ServiceMonitor};
 
 /// Why something could not be done. It is tried again.
@@ -157,6 +157,18 @@ async fn prepare<K: Installed>(api: &Api<K>, live: &K, object: &K) -> Result<(),
             }
         }
     }
+    Ok(())
+}
+
+/// Makes the Service of the webhooks look for us alone.
+pub async fn lead_back(client: Client, namespace: &str, id: &ObjectId) -> Result<(), Failure> {
+    let api: Api<Service> = Api::namespaced(client, namespace);
+    let what = format!("correct the selector of {id}");
+    let patch = serde_json::from_value(leftovers::lead_back())
+        .map_err(|source| Failure::Refused { what: what.clone(), source: kube::Error::SerdeError(source) })?;
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    request(what, api.patch(&id.name, &params, &Patch::Json::<()>(patch))).await?;
+    tracing::info!(event = "ledBack", object = %id, "it looked for upstream's webhook server");
     Ok(())
 }
 

@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::apply::{Failure, delete};
+use super::apply::{Failure, delete, lead_back};
 use super::gather::{Row, World, start_watches};
 use super::report::{Standing, is_spoken_for};
 use super::steps::{Settled, Superfluous};
@@ -206,7 +206,15 @@ impl Brain<'_> {
         for rival in leftovers::rivals(&self.world) {
             failures.extend(self.delete(&rival).await.err());
         }
+        if let Some(misled) = leftovers::misled_service(&self.world) {
+            failures.extend(self.lead_back(&misled).await.err());
+        }
         failures
+    }
+
+    async fn lead_back(&self, misled: &ObjectId) -> Result<(), Failure> {
+        self.ensure_mandate()?;
+        lead_back(self.context.client.clone(), &self.context.environment.namespace, misled).await
     }
 
     async fn delete(&self, superfluous: &Superfluous) -> Result<(), Failure> {

@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::Resource;
 use kube::api::{Api, DynamicObject, ListParams, Patch, PatchParams, PostParams};
@@ -193,7 +194,21 @@ async fn a_workload_with_another_selector_is_named_and_the_rest_is_installed() -
 async fn upstreams_webhook_server_goes_at_once_also_without_a_metallb() -> Result<()> {
     let user = user().await?;
     leave::<Deployment>(&user, By::Apply("kubectl"), &upstream::webhook_server()).await?;
+    let both = "{component: webhook-server, control-plane: controller-manager}";
+    let service = format!(
+        "{{apiVersion: v1, kind: Service, metadata: {{name: metallb-webhook-service}}, \
+         spec: {{ports: [{{port: 443}}], selector: {both}}}}}"
+    );
+    user.apply_yaml(&service).await?;
+    let services: Api<Service> = Api::default_namespaced(user.client());
     let installation = Installation::continue_with(user, &[])?;
+    eventually(SOON, "its service finds us", async || {
+        let spec = services.get("metallb-webhook-service").await?.spec.context("no spec")?;
+        let selector = spec.selector.context("no selector")?;
+        anyhow::ensure!(selector.keys().eq(["control-plane"]), "{selector:?}");
+        Ok(())
+    })
+    .await;
     eventually(SOON, "it is gone", async || {
         let found = installation.deployments().list(&ListParams::default()).await?.items;
         anyhow::ensure!(found.is_empty(), "{found:?}");

@@ -187,8 +187,8 @@ impl Brain<'_> {
 
     /// The next move of the hand-over from frr-k8s.
     async fn hand_over(&mut self, owner: &str, done: &mut Done) {
-        let next = frr_k8s::next_move(&self.world, owner);
         let (client, namespace) = (self.context.client.clone(), &self.context.environment.namespace);
+        let next = frr_k8s::next_move(&self.world, namespace, owner);
         self.memory.is_rid_of_frr = false;
         let why = match &next {
             Move::Done => return,

@@ -88,8 +88,9 @@ pub fn unserved(world: &World) -> Vec<ObjectKey> {
 /// How frr-k8s in `namespace` stands to speakers with that backend, which belong to the `MetalLB` with the uid `owner`.
 pub fn standing(world: &World, namespace: &str, owner: &str, backend: &BgpBackend) -> Standing {
     let is_named = matches!(backend, BgpBackend::FrrK8sExternal { namespace: its, .. } if its == namespace);
-    let is_here = daemons(world, owner).next().is_some() || pods(world).next().is_some();
-    if !is_here {
+    // Pods that were let go of have no DaemonSet any more. Those of somebody else's have theirs.
+    let are_let_go = sets(world).next().is_none() && pods(world).next().is_some();
+    if daemons(world, namespace, owner).next().is_none() && !are_let_go {
         return Standing::Absent;
     }
     if is_named {
@@ -129,7 +130,7 @@ impl Standing {
 }
 
 /// What is to be done now, after the DaemonSet `speaker` was applied.
-pub fn next_move(world: &World, owner: &str) -> Move {
+pub fn next_move(world: &World, namespace: &str, owner: &str) -> Move {
     let Some(speaker) = world.installed(&ObjectId::new(Kind::DaemonSet, SPEAKER)) else {
         return Move::Wait("DaemonSet speaker is not there yet".to_owned());
     };
@@ -140,7 +141,7 @@ pub fn next_move(world: &World, owner: &str) -> Move {
     {
         return Move::Wait("the new DaemonSet speaker has not been picked up yet".to_owned());
     }
-    if let Some((id, live)) = daemons(world, owner).next() {
+    if let Some((id, live)) = daemons(world, namespace, owner).next() {
         return if live.is_deleting() {
             Move::Wait(format!("{id} is being let go of"))
         } else {
@@ -151,13 +152,25 @@ pub fn next_move(world: &World, owner: &str) -> Move {
     nodes.next_move(rollout.desired)
 }
 
-/// The DaemonSets of upstream's frr-k8s in our namespace: the `MetalLB`'s, or nobody's.
-fn daemons<'w>(world: &'w World, owner: &str) -> impl Iterator<Item = (ObjectId, &'w Live)> {
-    world.all_installed().filter(move |(id, live)| {
-        let is_its = live.text("/spec/template/metadata/labels/app") == Some("frr-k8s");
-        let is_free = live.owner.as_deref().map_or(!live.is_anothers, |its| its == owner);
-        id.kind == Kind::DaemonSet && DAEMONS.contains(&id.name.as_str()) && is_its && is_free
+/// The DaemonSets of upstream's frr-k8s in our namespace: the `MetalLB`'s, or nobody's if speakers have used it. One that
+/// somebody has just installed there has been used by nobody.
+fn daemons<'w>(world: &'w World, namespace: &str, owner: &str) -> impl Iterator<Item = (ObjectId, &'w Live)> {
+    let speaker = world.installed(&ObjectId::new(Kind::DaemonSet, SPEAKER));
+    let is_written_for = |(its, name): &&ObjectKey| its == namespace && name.starts_with(WRITTEN_BY_SPEAKERS);
+    let is_used = speaker.is_some_and(|live| !is_ours(&live.object))
+        || world.frr_configurations().is_none_or(|all| all.iter().any(is_written_for));
+    sets(world).filter(move |(id, live)| {
+        let is_free = live.owner.as_deref().map_or(!live.is_anothers && is_used, |its| its == owner);
+        DAEMONS.contains(&id.name.as_str()) && is_free
     })
+}
+
+/// The DaemonSets of any frr-k8s in our namespace.
+fn sets(world: &World) -> impl Iterator<Item = (ObjectId, &Live)> {
+    let app = "/spec/template/metadata/labels/app";
+    world
+        .all_installed()
+        .filter(move |(id, live)| id.kind == Kind::DaemonSet && live.text(app) == Some("frr-k8s"))
 }
 
 fn pods(world: &World) -> impl Iterator<Item = (&String, &PodRow)> {

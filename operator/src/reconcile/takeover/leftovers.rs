@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::super::gather::{Live, World};
 use super::super::steps::Superfluous;
 use crate::render::{Kind, ObjectId};
+use crate::webhooks::paths;
 
 /// Refuses every FRRConfiguration of the cluster when nobody answers it any more.
 pub const FRR_WEBHOOK: &str = "frr-k8s-validating-webhook-configuration";
@@ -16,6 +17,7 @@ pub const FRR_WEBHOOK: &str = "frr-k8s-validating-webhook-configuration";
 const FRR_WEBHOOK_SERVICE: &str = "frr-k8s-webhook-service";
 /// Validates and converts upstream's way, and renews the certificate in the Secret, and the caBundles, that are ours.
 const WEBHOOK_SERVER: &str = "metallb-operator-webhook-server";
+const WEBHOOK_SERVER_COMPONENT: &str = "webhook-server";
 /// The containers of the Deployments that clean up after frr-k8s, and answer its webhook.
 const FRR_HELPERS: [&str; 2] = ["frr-k8s-statuscleaner", "frr-k8s-webhook-server"];
 
@@ -25,8 +27,27 @@ pub fn rivals(world: &World) -> Vec<Superfluous> {
         let selector = "/spec/selector/matchLabels/component";
         id.kind == Kind::Deployment
             && id.name == WEBHOOK_SERVER
-            && live.text(selector) == Some("webhook-server")
+            && live.text(selector) == Some(WEBHOOK_SERVER_COMPONENT)
     })
+}
+
+/// The Service of the webhooks, if it still looks for upstream's server: whoever applies our manifest over what somebody
+/// else made adds a label to its selector, and takes none away. No pod has both, so nobody would answer.
+pub fn misled_service(world: &World) -> Option<ObjectId> {
+    let id = ObjectId::new(Kind::Service, paths::SERVICE);
+    let selector = world.installed(&id)?.object.pointer("/spec/selector")?;
+    let is_ours = selector.get("control-plane").is_some_and(|it| it == "controller-manager");
+    let is_theirs = selector.get("component").is_some_and(|it| it == WEBHOOK_SERVER_COMPONENT);
+    (is_ours && is_theirs).then_some(id)
+}
+
+/// What makes it find ours, as a JSON patch.
+pub fn lead_back() -> Value {
+    let path = "/spec/selector/component";
+    json!([
+        { "op": "test", "path": path, "value": WEBHOOK_SERVER_COMPONENT },
+        { "op": "remove", "path": path },
+    ])
 }
 
 /// What is of no use any more when everything of ours is up, and frr-k8s is gone.
@@ -134,6 +155,25 @@ mod tests {
         let live = Live { uid: "1".into(), owner: None, is_anothers: true, object: upstreams, rollout: None };
         olms.apply(Input::Installed(Kind::Deployment, Event::Applied(WEBHOOK_SERVER.into(), live)));
         assert_eq!(rivals(&olms), [], "OLM would make it anew");
+    }
+
+    #[test]
+    fn a_service_of_the_webhooks_that_looks_for_both_servers_is_led_back_to_ours() {
+        let found = |labels: Value| {
+            misled_service(&world(&[(
+                Kind::Service,
+                paths::SERVICE,
+                json!({ "spec": { "selector": labels } }),
+            )]))
+        };
+        let (ours, theirs) = (("control-plane", "controller-manager"), ("component", "webhook-server"));
+        assert!(found(json!({ ours.0: ours.1, theirs.0: theirs.1 })).is_some());
+        assert_eq!(found(json!({ ours.0: ours.1 })), None);
+        assert_eq!(
+            found(json!({ theirs.0: theirs.1 })),
+            None,
+            "upstream's, as long as our manifest is not applied"
+        );
     }
 
     #[test]

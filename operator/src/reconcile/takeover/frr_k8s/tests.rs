@@ -94,11 +94,11 @@ fn node_by_node_frr_k8s_ends_before_our_speaker_starts() {
     let mut world = world();
     assert_eq!(standing_of(&world), Standing::HandOver);
     assert_eq!(standing_of(&world).speaker_update(), SpeakerUpdate::OnDelete);
-    assert!(matches!(next_move(&world, ME), Move::Wait(_)), "nothing goes before ours is applied");
+    assert!(matches!(next_move(&world, NS, ME), Move::Wait(_)), "nothing goes before ours is applied");
     install(&mut world, "speaker", speaker(true, "OnDelete"));
     let mut order = Vec::new();
     while standing_of(&world) == Standing::HandOver {
-        let next = next_move(&world, ME);
+        let next = next_move(&world, NS, ME);
         match &next {
             Move::LetGo(it) => order.push(it.id.name.clone()),
             Move::DeletePod { name, .. } => order.push(name.clone()),
@@ -115,31 +115,31 @@ fn a_speaker_that_does_not_become_ready_stops_it_and_is_named() {
     let mut world = world();
     install(&mut world, "speaker", speaker(true, "OnDelete"));
     for _ in 0..3 {
-        let next = next_move(&world, ME);
+        let next = next_move(&world, NS, ME);
         play(&mut world, &next);
     }
     let stuck = PodRow { is_ready: false, ..pod("n1", speaker_of("2")) };
     put(&mut world, "new-n1", stuck);
-    let Move::Wait(why) = next_move(&world, ME) else { panic!("it went on") };
+    let Move::Wait(why) = next_move(&world, NS, ME) else { panic!("it went on") };
     assert_eq!(why, "2 of 3 speakers are ready; the one on n1 is not");
     put(&mut world, "new-n1", pod("n1", speaker_of("2")));
-    assert_eq!(deleted(&next_move(&world, ME)), "frr-n2");
+    assert_eq!(deleted(&next_move(&world, NS, ME)), "frr-n2");
 }
 
 #[test]
 fn the_speaker_of_old_goes_when_the_pod_of_frr_k8s_is_gone_and_not_before() {
     let mut world = world();
     install(&mut world, "speaker", speaker(true, "OnDelete"));
-    let next = next_move(&world, ME);
+    let next = next_move(&world, NS, ME);
     play(&mut world, &next);
     let ending = PodRow { is_deleting: true, ..pod("n1", Role::FrrK8s) };
     put(&mut world, "frr-n1", ending);
-    assert!(matches!(next_move(&world, ME), Move::Wait(_)));
+    assert!(matches!(next_move(&world, NS, ME), Move::Wait(_)));
     world.apply(Input::Pod(Event::Deleted("frr-n1".into())));
     let elsewhere = PodRow { is_ready: false, ..pod("n3", speaker_of("1")) };
     put(&mut world, "speaker-n3", elsewhere);
     assert_eq!(
-        deleted(&next_move(&world, ME)),
+        deleted(&next_move(&world, NS, ME)),
         "speaker-n1",
         "a node half-way is finished, whatever others do"
     );
@@ -204,7 +204,22 @@ fn a_daemon_set_of_that_name_that_is_somebody_elses_is_none_of_ours() {
     install(&mut world, "frr-k8s", live(json!({}), None));
     assert_eq!(standing_of(&world), Standing::Absent, "only its name is upstream's");
     install(&mut world, "frr-k8s", frr_k8s(None));
-    assert_eq!(standing_of(&world), Standing::HandOver, "as upstream's manifests leave it");
+    put(&mut world, "frr-n1", pod("n1", Role::FrrK8s));
+    assert_eq!(standing_of(&world), Standing::Absent, "somebody has just installed it");
+}
+
+#[test]
+fn one_of_upstreams_manifests_belongs_to_nobody_and_is_known_by_the_speakers_that_use_it() {
+    let mut world = World::default();
+    world.apply(Input::Pod(Event::Listed(BTreeMap::new())));
+    world.apply(Input::NoFrrConfigurations);
+    install(&mut world, "frr-k8s-daemon", frr_k8s(None));
+    install(&mut world, "speaker", speaker(false, "RollingUpdate"));
+    assert_eq!(standing_of(&world), Standing::HandOver, "upstream's speakers");
+    install(&mut world, "speaker", speaker(true, "OnDelete"));
+    assert_eq!(standing_of(&world), Standing::Absent);
+    world.apply(Input::FrrConfiguration(Event::Listed([key("metallb-n1")].into())));
+    assert_eq!(standing_of(&world), Standing::HandOver, "what they wrote");
 }
 
 #[test]
