@@ -70,6 +70,18 @@ webhooks:
   clientConfig: {service: {name: frr-k8s-webhook-service, namespace: NAMESPACE}}
 ";
 
+/// Answers the webhook of frr-k8s, in its manifests.
+const FRR_HELPER: &str = "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: frr-k8s-webhook-server}
+spec:
+  selector: {matchLabels: {control-plane: webhook-server}}
+  template:
+    metadata: {labels: {control-plane: webhook-server}}
+    spec: {containers: [{name: frr-k8s-webhook-server, image: frr-k8s-webhook}]}
+";
+
 fn frr_configuration(name: &str) -> String {
     format!("{{apiVersion: frrk8s.metallb.io/v1beta1, kind: FRRConfiguration, metadata: {{name: {name}}}}}")
 }
@@ -114,20 +126,83 @@ async fn handed_over(admin: &User) -> Result<usize> {
     Ok(nodes.values().filter(|on_node| **on_node == after).count())
 }
 
-#[tokio::test]
-async fn sessions_are_handed_over_node_by_node_unless_they_are_somebody_elses() -> Result<()> {
+/// A cluster with three nodes, and all that the manifest installs but what runs and what is asked: the operator runs in
+/// this process.
+async fn cluster() -> Result<(ApiServer, User)> {
     let server = ApiServer::builder().with_fake_nodes(u16::try_from(NODES)?).start().await?;
     let admin = server.admin().await?.in_namespace(NAMESPACE)?;
     for document in std::fs::read_to_string(MANIFEST)?.split("\n---\n") {
-        // The operator runs in this process, and nobody asks its webhooks.
-        if !["kind: Deployment", "kind: ValidatingWebhookConfiguration"]
-            .iter()
-            .any(|it| document.contains(it))
-        {
+        let is_left_out = ["kind: Deployment", "kind: ValidatingWebhookConfiguration"];
+        if !is_left_out.iter().any(|it| document.contains(it)) {
             admin.apply_yaml(document).await?;
         }
     }
     admin.apply_yaml(FRR_CONFIGURATIONS).await?;
+    Ok((server, admin))
+}
+
+/// Upstream's pods run on every node, and nothing else.
+async fn until_upstreams_run(admin: &User) {
+    eventually(SOON, "upstream's pods run on every node", async || {
+        let (nodes, controllers) = (on_nodes(admin).await?, controllers(admin).await?);
+        (are_upstreams(&nodes) && controllers.len() == 1)
+            .then_some(())
+            .context(format!("{nodes:?} {controllers:?}"))
+    })
+    .await;
+}
+
+fn are_upstreams(nodes: &BTreeMap<String, OnNode>) -> bool {
+    nodes.len() == NODES && nodes.values().all(|on_node| *on_node == (true, true, false))
+}
+
+/// Waits for that, and looks that sessions and addresses are never in two hands meanwhile.
+async fn until_handed_over(admin: &User) {
+    eventually(HANDED_OVER, "our speakers are on all nodes", async || {
+        let (done, controllers) = (handed_over(admin).await?, controllers(admin).await?);
+        assert!(controllers.len() <= 1, "two allocate: {controllers:?}");
+        (done == NODES).then_some(()).context(format!("{:?}", on_nodes(admin).await?))
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_upstreams_manifests_leave_is_handed_over_too() -> Result<()> {
+    let (server, admin) = cluster().await?;
+    let objects = UPSTREAM.replace(", OWNER", "").replace("{name: frr-k8s}", "{name: frr-k8s-daemon}");
+    for document in objects.split("---") {
+        // As `kubectl apply` does.
+        let document: serde_json::Value = serde_saphyr::from_str(document)?;
+        let text = document.to_string();
+        let file = tempfile::NamedTempFile::new()?;
+        std::fs::write(file.path(), text)?;
+        let path = file.path().to_str().context("no path")?;
+        admin.kubectl(["-n", NAMESPACE, "apply", "-f", path]).await?.success()?;
+    }
+    admin.apply_yaml(FRR_HELPER).await?;
+    until_upstreams_run(&admin).await;
+    let account = server.service_account(NAMESPACE, "manager-account").await?;
+    let installation = Installation::run_as(account.client(), admin.clone(), &[])?;
+    ask_for(&admin, "metallb", "{bgpBackend: frr-k8s}").await?;
+    until_handed_over(&admin).await;
+    installation.until("Available", "Available").await;
+    eventually(SOON, "nothing of frr-k8s is left", async || {
+        let deployments = installation.deployments().list(&ListParams::default()).await?.items;
+        let names: Vec<_> = deployments.iter().map(kube::ResourceExt::name_any).collect();
+        anyhow::ensure!(names == ["controller"], "{names:?}");
+        let sets = installation.daemon_sets().list(&ListParams::default()).await?.items;
+        anyhow::ensure!(sets.len() == 1, "{sets:?}");
+        let services: Api<Service> = Api::default_namespaced(admin.client());
+        anyhow::ensure!(services.get_opt("frr-k8s-webhook-service").await?.is_none());
+        Ok(())
+    })
+    .await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn sessions_are_handed_over_node_by_node_unless_they_are_somebody_elses() -> Result<()> {
+    let (server, admin) = cluster().await?;
     ask_for(&admin, "metallb", "{bgpBackend: frr-k8s}").await?;
     let owner = common::owner(&admin).await?;
     admin.apply_yaml(&UPSTREAM.replace("OWNER", &owner)).await?;
@@ -135,16 +210,7 @@ async fn sessions_are_handed_over_node_by_node_unless_they_are_somebody_elses() 
     eventually(SOON, "the kind is served", async || admin.apply_yaml(&frr_configuration("tenant")).await)
         .await;
     admin.apply_yaml(&frr_configuration("metallb-fake1")).await?;
-    let upstreams = |nodes: &BTreeMap<String, OnNode>| {
-        nodes.len() == NODES && nodes.values().all(|on_node| *on_node == (true, true, false))
-    };
-    eventually(SOON, "upstream's pods run on every node", async || {
-        let (nodes, controllers) = (on_nodes(&admin).await?, controllers(&admin).await?);
-        (upstreams(&nodes) && controllers.len() == 1)
-            .then_some(())
-            .context(format!("{nodes:?} {controllers:?}"))
-    })
-    .await;
+    until_upstreams_run(&admin).await;
 
     // Somebody else's sessions.
     let account = server.service_account(NAMESPACE, "manager-account").await?;
@@ -160,7 +226,7 @@ async fn sessions_are_handed_over_node_by_node_unless_they_are_somebody_elses() 
     })
     .await;
     let nodes = on_nodes(&admin).await?;
-    assert!(upstreams(&nodes), "nothing is taken from them: {nodes:?}");
+    assert!(are_upstreams(&nodes), "nothing is taken from them: {nodes:?}");
 
     // Only ours.
     admin.kubectl(["delete", "frrconfiguration", "tenant"]).await?.success()?;
@@ -173,11 +239,7 @@ async fn sessions_are_handed_over_node_by_node_unless_they_are_somebody_elses() 
     assert!(half_way < NODES, "it was not node by node");
     drop(installation);
     let installation = Installation::run_as(account.client(), admin.clone(), &[])?; // goes on where things are
-    eventually(HANDED_OVER, "our speakers are on all nodes", async || {
-        let done = handed_over(&admin).await?;
-        (done == NODES).then_some(()).context(format!("{:?}", on_nodes(&admin).await?))
-    })
-    .await;
+    until_handed_over(&admin).await;
     installation.until("Available", "Available").await;
     let sets = installation.daemon_sets();
     let strategy = sets.get("speaker").await?.spec.and_then(|spec| spec.update_strategy?.type_);

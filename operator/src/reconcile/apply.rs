@@ -10,12 +10,13 @@ use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::{Api, Client, ResourceExt as _};
 use metallb_process::cluster::REQUEST_TIMEOUT;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::FIELD_MANAGER;
 use super::gather::{Installed, Live};
 use super::steps::Superfluous;
 use super::takeover::adopt::{OtherSelector, Preparation, preparations};
-use super::takeover::leftovers::{self, FRR_WEBHOOK, is_answered_in};
+use super::takeover::leftovers::{FRR_WEBHOOK, is_answered_in};
 use crate::render::{Kind, Object, ObjectId, ServiceMonitor};
 
 /// Why something could not be done. It is tried again.
@@ -117,9 +118,18 @@ pub async fn delete(client: Client, namespace: &str, superfluous: &Superfluous) 
 async fn send<K: Installed>(client: Client, namespace: &str, object: &K) -> Result<Option<Live>, Failure> {
     let name = object.name_any();
     let api: Api<K> = Api::namespaced(client, namespace);
-    let looked_at = request(format!("read {} {name}", K::KIND), api.get_opt(&name)).await?;
-    if let Some(live) = looked_at {
-        prepare(&api, &live, object).await?;
+    for is_last in [false, false, false, true] {
+        let looked_at = request(format!("read {} {name}", K::KIND), api.get_opt(&name)).await?;
+        let Some(live) = looked_at else { break };
+        match prepare(&api, &live, object).await {
+            // Its status, mostly: whoever writes that does not wait for us.
+            Err(Failure::Refused { source: kube::Error::Api(status), .. })
+                if status.code == 409 && !is_last => {}
+            other => {
+                other?;
+                break;
+            }
+        }
     }
     let params = PatchParams::apply(FIELD_MANAGER).force();
     let what = format!("apply {} {name}", K::KIND);
@@ -161,10 +171,10 @@ async fn prepare<K: Installed>(api: &Api<K>, live: &K, object: &K) -> Result<(),
 }
 
 /// Makes the Service of the webhooks look for us alone.
-pub async fn lead_back(client: Client, namespace: &str, id: &ObjectId) -> Result<(), Failure> {
+pub async fn lead_back(client: Client, namespace: &str, id: &ObjectId, patch: Value) -> Result<(), Failure> {
     let api: Api<Service> = Api::namespaced(client, namespace);
     let what = format!("correct the selector of {id}");
-    let patch = serde_json::from_value(leftovers::lead_back())
+    let patch = serde_json::from_value(patch)
         .map_err(|source| Failure::Refused { what: what.clone(), source: kube::Error::SerdeError(source) })?;
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     request(what, api.patch(&id.name, &params, &Patch::Json::<()>(patch))).await?;

@@ -17,6 +17,7 @@ use metallb_process::cluster::REQUEST_TIMEOUT;
 use metallb_process::events::Recorder;
 use metallb_process::shutdown::Shutdown;
 use metallb_process::watch::ObjectKey;
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -206,15 +207,15 @@ impl Brain<'_> {
         for rival in leftovers::rivals(&self.world) {
             failures.extend(self.delete(&rival).await.err());
         }
-        if let Some(misled) = leftovers::misled_service(&self.world) {
-            failures.extend(self.lead_back(&misled).await.err());
+        if let Some((misled, patch)) = leftovers::misled_service(&self.world) {
+            failures.extend(self.lead_back(&misled, patch).await.err());
         }
         failures
     }
 
-    async fn lead_back(&self, misled: &ObjectId) -> Result<(), Failure> {
+    async fn lead_back(&self, misled: &ObjectId, patch: Value) -> Result<(), Failure> {
         self.ensure_mandate()?;
-        lead_back(self.context.client.clone(), &self.context.environment.namespace, misled).await
+        lead_back(self.context.client.clone(), &self.context.environment.namespace, misled, patch).await
     }
 
     async fn delete(&self, superfluous: &Superfluous) -> Result<(), Failure> {

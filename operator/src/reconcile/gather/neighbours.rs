@@ -6,6 +6,8 @@ use kube::CustomResource;
 use metallb_crds::{ConfigurationResult, ConfigurationState};
 use serde::{Deserialize, Serialize};
 
+use crate::render::OURS;
+
 /// A pod that speaks to routers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodRow {
@@ -28,6 +30,8 @@ pub enum Role {
     Speaker {
         /// As the DaemonSet's controller labels pods.
         generation: Option<String>,
+        /// One of ours.
+        is_ours: bool,
     },
     /// Of frr-k8s.
     FrrK8s,
@@ -70,12 +74,15 @@ const GENERATION_LABEL: &str = "pod-template-generation";
 impl PodRow {
     pub(super) fn of(pod: Pod) -> Option<Self> {
         let Pod { metadata, spec, status } = pod;
-        let labels = metadata.labels.unwrap_or_default();
+        let labels = metadata.labels.clone().unwrap_or_default();
         let label = |key: &str| labels.get(key).map(String::as_str);
         let role = match (label("app"), label("component")) {
             (Some("frr-k8s"), _) => Role::FrrK8s,
             (Some("metallb"), Some("speaker")) => {
-                Role::Speaker { generation: labels.get(GENERATION_LABEL).cloned() }
+                let (key, value) = OURS;
+                let mark = metadata.annotations.as_ref().and_then(|all| all.get(key));
+                let is_ours = mark.is_some_and(|mark| mark == value);
+                Role::Speaker { generation: labels.get(GENERATION_LABEL).cloned(), is_ours }
             }
             (Some(_) | None, _) => return None,
         };
@@ -187,7 +194,7 @@ mod tests {
     fn speakers_and_frr_k8s_are_told_apart_by_upstreams_labels() {
         let speaker = json!({ "app": "metallb", "component": "speaker", "pod-template-generation": "3" });
         let row = pod(&speaker, "True").unwrap();
-        assert_eq!(row.role, Role::Speaker { generation: Some("3".into()) });
+        assert_eq!(row.role, Role::Speaker { generation: Some("3".into()), is_ours: false });
         assert!(row.is_ready && row.node == "n1" && !row.is_deleting);
         let frr = json!({ "app": "frr-k8s", "app.kubernetes.io/component": "frr-k8s" });
         assert_eq!(pod(&frr, "False").unwrap().role, Role::FrrK8s);

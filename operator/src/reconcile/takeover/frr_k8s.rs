@@ -157,7 +157,9 @@ pub fn next_move(world: &World, namespace: &str, owner: &str) -> Move {
 fn daemons<'w>(world: &'w World, namespace: &str, owner: &str) -> impl Iterator<Item = (ObjectId, &'w Live)> {
     let speaker = world.installed(&ObjectId::new(Kind::DaemonSet, SPEAKER));
     let is_written_for = |(its, name): &&ObjectKey| its == namespace && name.starts_with(WRITTEN_BY_SPEAKERS);
+    let is_upstreams = |pod: &PodRow| matches!(&pod.role, Role::Speaker { is_ours: false, .. });
     let is_used = speaker.is_some_and(|live| !is_ours(&live.object))
+        || world.pods().values().any(is_upstreams)
         || world.frr_configurations().is_none_or(|all| all.iter().any(is_written_for));
     sets(world).filter(move |(id, live)| {
         let is_free = live.owner.as_deref().map_or(!live.is_anothers && is_used, |its| its == owner);
@@ -197,7 +199,7 @@ impl<'w> Nodes<'w> {
                 Role::FrrK8s => {
                     nodes.frr.insert(node, (name, pod));
                 }
-                Role::Speaker { generation: its } => {
+                Role::Speaker { generation: its, is_ours: _ } => {
                     let is_ready = pod.is_ready && !pod.is_deleting;
                     *nodes.ready.entry(node).or_default() |= is_ready;
                     if its.as_deref() != generation && !pod.is_deleting {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::gather::{Live, World};
 use super::super::steps::Superfluous;
-use crate::render::{Kind, ObjectId};
+use crate::render::{CONTROLLER, Kind, ObjectId};
 use crate::webhooks::paths;
 
 /// Refuses every FRRConfiguration of the cluster when nobody answers it any more.
@@ -31,23 +31,23 @@ pub fn rivals(world: &World) -> Vec<Superfluous> {
     })
 }
 
-/// The Service of the webhooks, if it still looks for upstream's server: whoever applies our manifest over what somebody
-/// else made adds a label to its selector, and takes none away. No pod has both, so nobody would answer.
-pub fn misled_service(world: &World) -> Option<ObjectId> {
+/// The Service of the webhooks, if it still looks for upstream's server as well: whoever applies our manifest over what
+/// somebody else made adds a label to its selector, and takes none away. No pod has both, so nobody would answer. With it
+/// the JSON patch after which it finds us.
+pub fn misled_service(world: &World) -> Option<(ObjectId, Value)> {
     let id = ObjectId::new(Kind::Service, paths::SERVICE);
     let selector = world.installed(&id)?.object.pointer("/spec/selector")?;
     let is_ours = selector.get("control-plane").is_some_and(|it| it == "controller-manager");
-    let is_theirs = selector.get("component").is_some_and(|it| it == WEBHOOK_SERVER_COMPONENT);
-    (is_ours && is_theirs).then_some(id)
-}
-
-/// What makes it find ours, as a JSON patch.
-pub fn lead_back() -> Value {
+    // metallb-operator's, and that of manifests, where the controller serves webhooks.
+    let servers = [WEBHOOK_SERVER_COMPONENT, CONTROLLER];
+    let theirs =
+        selector.get("component").filter(|it| it.as_str().is_some_and(|it| servers.contains(&it)))?;
     let path = "/spec/selector/component";
-    json!([
-        { "op": "test", "path": path, "value": WEBHOOK_SERVER_COMPONENT },
+    let patch = json!([
+        { "op": "test", "path": path, "value": theirs },
         { "op": "remove", "path": path },
-    ])
+    ]);
+    is_ours.then_some((id, patch))
 }
 
 /// What is of no use any more when everything of ours is up, and frr-k8s is gone.
@@ -167,8 +167,13 @@ mod tests {
             )]))
         };
         let (ours, theirs) = (("control-plane", "controller-manager"), ("component", "webhook-server"));
-        assert!(found(json!({ ours.0: ours.1, theirs.0: theirs.1 })).is_some());
-        assert_eq!(found(json!({ ours.0: ours.1 })), None);
+        for server in [theirs.1, "controller"] {
+            let (_, patch) = found(json!({ ours.0: ours.1, theirs.0: server })).unwrap();
+            assert_eq!((&patch[0]["value"], &patch[1]["op"]), (&json!(server), &json!("remove")));
+        }
+        for labels in [json!({ ours.0: ours.1 }), json!({ ours.0: ours.1, theirs.0: "mine" })] {
+            assert_eq!(found(labels), None);
+        }
         assert_eq!(
             found(json!({ theirs.0: theirs.1 })),
             None,

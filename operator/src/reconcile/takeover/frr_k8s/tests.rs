@@ -35,7 +35,8 @@ fn pod(node: &str, role: Role) -> PodRow {
 }
 
 fn speaker_of(generation: &str) -> Role {
-    Role::Speaker { generation: Some(generation.into()) }
+    // Upstream's was the first.
+    Role::Speaker { generation: Some(generation.into()), is_ours: generation != "1" }
 }
 
 /// The cluster, before anything was done.
@@ -216,7 +217,10 @@ fn one_of_upstreams_manifests_belongs_to_nobody_and_is_known_by_the_speakers_tha
     install(&mut world, "frr-k8s-daemon", frr_k8s(None));
     install(&mut world, "speaker", speaker(false, "RollingUpdate"));
     assert_eq!(standing_of(&world), Standing::HandOver, "upstream's speakers");
+    put(&mut world, "speaker-n1", pod("n1", speaker_of("1")));
     install(&mut world, "speaker", speaker(true, "OnDelete"));
+    assert_eq!(standing_of(&world), Standing::HandOver, "a pod of theirs");
+    put(&mut world, "speaker-n1", pod("n1", speaker_of("2")));
     assert_eq!(standing_of(&world), Standing::Absent);
     world.apply(Input::FrrConfiguration(Event::Listed([key("metallb-n1")].into())));
     assert_eq!(standing_of(&world), Standing::HandOver, "what they wrote");
