@@ -42,10 +42,10 @@ pub fn misled_service(world: &World) -> Option<(ObjectId, Value)> {
     let servers = [WEBHOOK_SERVER_COMPONENT, CONTROLLER];
     let theirs =
         selector.get("component").filter(|it| it.as_str().is_some_and(|it| servers.contains(&it)))?;
-    let path = "/spec/selector/component";
+    let label = "/spec/selector/component";
     let patch = json!([
-        { "op": "test", "path": path, "value": theirs },
-        { "op": "remove", "path": path },
+        { "op": "test", "path": label, "value": theirs },
+        { "op": "remove", "path": label },
     ]);
     is_ours.then_some((id, patch))
 }
