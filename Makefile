@@ -5,8 +5,9 @@
 PROFILE ?= quick-release
 OPERATOR_IMAGE ?= localhost/metallb-operator:dev
 DATAPLANE_IMAGE ?= localhost/metallb-dataplane:dev
-# Minutes that the machine is kept busy for `make bench`.
+# Minutes that the machine is kept busy for `make bench`, and how often each fault happens there.
 MINUTES ?= 10
+RUNS ?= 20
 # Seconds for each fuzz target of `make soak`.
 SOAK ?= 60
 
@@ -78,13 +79,14 @@ scenarios: ## What users live through, on a whole cluster
 	@$(STEP) "scenarios on a whole cluster" $(AS_ROOT) env PATH="$$PATH" \
 		cargo test --quiet --package metallb-scenarios
 
-bench: begin ## Allocation, BGP, BFD, take-over and memory, of a release build (MINUTES=10 of them under load)
+bench: begin ## Allocation, BGP, BFD, faults and memory, of a release build (MINUTES=10 of load, RUNS=20 of each fault)
 	@$(MAKE) --no-print-directory images PROFILE=release
 	@$(STEP) "bench of the decisions" cargo bench --quiet --package metallb-core
 	@$(STEP) "bench of the controller" $(TOOLS)/bench-controller --controller target/$(HOST)/release/metallb-controller
 	@$(STEP) "bench of the speaker" $(AS_ROOT) $(TOOLS)/bench-speaker \
 		--speaker target/$(HOST)/release/metallb-speaker --minutes $(MINUTES)
 	@$(STEP) "bench of a whole cluster" $(AS_ROOT) $(TOOLS)/bench
+	@$(STEP) "bench of faults" $(AS_ROOT) $(TOOLS)/bench-faults --runs $(RUNS)
 	@ls -l $(IMAGES)/*.tar | awk '{printf "%8.1f MB  %s\n", $$5/1e6, $$9}'
 
 soak: ## The random tests again, at a hundred times their length; each fuzz target for SOAK seconds (60)

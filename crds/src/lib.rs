@@ -47,7 +47,7 @@ pub use ip_address_pool::{IPAddressPool, IPAddressPoolSpec, IPAddressPoolStatus,
 pub use l2_advertisement::{L2Advertisement, L2AdvertisementSpec, PreferredNodeSelector};
 pub use metallb::{
     ComponentConfig, ComponentStatus, ConfigurationSummary, ConflictPolicy, FRRK8sConfig, ImagePullSecret,
-    Layer2, LogLevel, MetalLB, MetalLBSpec, MetalLBStatus, NetworkPolicyConfig, NodeLeaving,
+    Layer2, LogLevel, MetalLB, MetalLBSpec, MetalLBStatus, NetworkPolicyConfig, NodeLeaving, Ownership,
     SpeakerRollingUpdate, SpeakerUpdateStrategy, SpeakerUpdateType,
 };
 pub use read::{Malformed, read};

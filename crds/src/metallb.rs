@@ -305,6 +305,22 @@ pub struct Layer2 {
     /// and pods' ends of container networks. An empty list excludes none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub excluded_interfaces: Option<Vec<String>>,
+
+    /// Which node has an address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ownership: Option<Ownership>,
+}
+
+/// Which node has an address, among those that are preferred alike. `Hash`, the default: the one that a hash elects of those that
+/// live, so that an address returns with its node, which breaks the connections it has by then. `Sticky`: the one that has it, as
+/// long as it can; a node that has far more addresses than another one hands some over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Ownership {
+    /// The one that a hash elects.
+    #[default]
+    Hash,
+    /// The one that has it.
+    Sticky,
 }
 
 /// What is done before an address is announced that no node of the cluster had before.

@@ -53,6 +53,11 @@ pub struct ServiceL2StatusStatus {
     /// Stations outside the cluster that have an address of the service too (RFC 5227).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conflicts: Vec<AddressConflict>,
+
+    /// Where ownership is sticky: since which epoch the node has the first address of the service. It rises whenever the
+    /// address moves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<i64>,
 }
 
 /// Another station has an address of the service.

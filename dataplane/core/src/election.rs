@@ -34,13 +34,18 @@ pub fn order(address: IpAddr, eligible: &BTreeMap<NodeName, Preference>) -> Vec<
     order.into_iter().map(|(node, _)| node).collect()
 }
 
+/// Among nodes that are preferred alike, the one with the least goes first.
+pub fn rank_of(address: IpAddr, node: &NodeName) -> [u8; 32] {
+    let address = address.to_canonical(); // its text is RFC 5952, as Go prints it
+    Sha256::digest(format!("{node}#{address}")).into()
+}
+
 fn rank(
     address: IpAddr,
     node: &NodeName,
     preference: Preference,
 ) -> (std::cmp::Reverse<Preference>, [u8; 32]) {
-    let address = address.to_canonical(); // its text is RFC 5952, as Go prints it
-    (std::cmp::Reverse(preference), Sha256::digest(format!("{node}#{address}")).into())
+    (std::cmp::Reverse(preference), rank_of(address, node))
 }
 
 #[cfg(test)]

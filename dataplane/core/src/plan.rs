@@ -6,6 +6,7 @@
 //!
 //! Not here: sockets, timers, and who is alive (`protocols::liveness` says that).
 
+mod balance;
 mod candidates;
 mod layer2;
 mod planner;
@@ -22,7 +23,7 @@ use std::net::IpAddr;
 
 pub use planner::Planner;
 pub use routes::{PeerChanges, RouteAttributes, RouteChanges, RoutePlanner, Verdict, peers};
-pub use world::{Departure, Endpoints, Leaving, Node, Service, Speakers, TrafficPolicy, World};
+pub use world::{Departure, Endpoints, Leaving, Node, Ownership, Service, Speakers, TrafficPolicy, World};
 
 use crate::config::Interfaces;
 use crate::few::FewMap;

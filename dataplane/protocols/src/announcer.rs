@@ -8,11 +8,12 @@
 //! Not here: what the telling looks like ([`crate::arp::Announcement`], [`crate::ndp::Announcement`]) and on which interfaces.
 //! Start at [`Announcer::start`].
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use crate::jitter::Jitter;
+use crate::timetable::Timetable;
 
 /// How long an address is repeated after it moved here.
 pub const BURST: Duration = Duration::from_secs(5);
@@ -37,14 +38,12 @@ pub struct Refresh {
 #[derive(Clone, Debug, Default)]
 pub struct Announcer {
     addresses: BTreeMap<IpAddr, Telling>,
-    /// The same by when they are due.
-    due: BTreeSet<(Instant, IpAddr)>,
+    due: Timetable<IpAddr>,
     refresh: Option<Refresh>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Telling {
-    next: Option<Instant>,
     /// The burst lasts until then.
     until: Option<Instant>,
     /// What comes next answers a claim.
@@ -65,7 +64,7 @@ impl Announcer {
         let telling = self.addresses.entry(address).or_default();
         telling.until = Some(now + BURST);
         telling.corrects = false;
-        self.schedule(address, Some(now));
+        self.due.set(address, now);
     }
 
     /// Another station says that it has `address`, which is announced here.
@@ -80,50 +79,48 @@ impl Announcer {
             telling.deaf_until = Some(now + CORRECTION);
         } else {
             telling.corrects = true;
-            self.schedule(address, Some(now + QUIET));
+            self.due.set(address, now + QUIET);
         }
+    }
+
+    /// Another station may have told of `address` in the meantime: tell it once more, now.
+    pub fn remind(&mut self, now: Instant, address: IpAddr) {
+        self.addresses.entry(address).or_default();
+        self.due.set(address, now);
     }
 
     /// `address` is no longer here: not another word.
     pub fn stop(&mut self, address: IpAddr) {
-        self.schedule(address, None);
+        self.due.cancel(address);
         self.addresses.remove(&address);
     }
 
     /// An address to tell about now. Call until `None`.
     pub fn poll_output(&mut self, now: Instant) -> Option<IpAddr> {
-        let (due, address) = self.due.first().copied()?;
-        if due > now {
-            return None;
-        }
+        let address = self.due.pop(now)?;
         let telling = self.addresses.entry(address).or_default();
         if std::mem::take(&mut telling.corrects) {
             telling.deaf_until = Some(now + CORRECTION);
         }
         let repeated = Some(now + INTERVAL).filter(|next| telling.until.is_some_and(|until| *next <= until));
         let refresh = |Refresh { interval, jitter }: &mut Refresh| now + jitter.of(*interval);
-        let next = repeated.or_else(|| self.refresh.as_mut().map(refresh));
-        self.schedule(address, next);
+        if let Some(next) = repeated.or_else(|| self.refresh.as_mut().map(refresh)) {
+            self.due.set(address, next);
+        }
         Some(address)
     }
 
     /// When there is next something to tell. `None`: nothing is pending. An address that is told again for as long as it is
     /// here is always pending.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.due.first().map(|(due, _)| *due)
-    }
-
-    fn schedule(&mut self, address: IpAddr, next: Option<Instant>) {
-        let Some(telling) = self.addresses.get_mut(&address) else { return };
-        if let Some(before) = std::mem::replace(&mut telling.next, next) {
-            self.due.remove(&(before, address));
-        }
-        self.due.extend(next.map(|next| (next, address)));
+        self.due.next()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::virtual_clock;
 
@@ -242,6 +239,15 @@ mod tests {
         announcer.contested(start, address(1));
         announcer.contested(start + seconds(1), address(1));
         assert_eq!(times(&mut announcer, start), [3000]);
+    }
+
+    #[test]
+    fn a_reminder_is_told_once_and_at_once() {
+        let (mut announcer, start) = (Announcer::default(), virtual_clock::start());
+        announcer.start(start, address(1));
+        assert_eq!(times(&mut announcer, start).len(), 5);
+        announcer.remind(start + seconds(60), address(1));
+        assert_eq!(times(&mut announcer, start), [60_000]);
     }
 
     #[test]

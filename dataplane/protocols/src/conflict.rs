@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use metallb_core::names::NodeName;
 
 use crate::ethernet::Mac;
+use crate::timetable::Timetable;
 
 #[cfg(test)]
 mod tests;
@@ -114,7 +115,6 @@ pub enum Output {
 #[derive(Clone, Copy, Debug)]
 struct Probing {
     left: u8,
-    next: Instant,
     holds: bool,
 }
 
@@ -143,8 +143,7 @@ pub struct Conflicts {
     stations: BTreeMap<Mac, (IpAddr, Instant)>,
     here: BTreeSet<IpAddr>,
     probing: BTreeMap<IpAddr, Probing>,
-    /// The same by when they are due.
-    due: BTreeSet<(Instant, IpAddr)>,
+    due: Timetable<IpAddr>,
     /// Unknown stations, what they claim and where that was heard.
     suspects: BTreeMap<(Mac, IpAddr), u32>,
     round: Option<Round>,
@@ -182,7 +181,7 @@ impl Conflicts {
             Input::Begun { address, is_new } => {
                 self.here.insert(address);
                 let holds = is_new && self.policy == Policy::ProbeFirst;
-                self.probe_at(now, address, Probing { left: PROBES, next: now, holds });
+                self.probe_at(now, address, Probing { left: PROBES, holds });
             }
             Input::Ended(address) => self.end(address),
             Input::Claimed { interface, address, by } => self.claimed(now, interface, address, by),
@@ -201,10 +200,9 @@ impl Conflicts {
 
     /// When [`Input::Tick`] is due. `None`: not before something happens.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let probes = self.due.first().map(|(due, _)| *due).into_iter();
         let conflicts = self.contested.values().map(|known| known.next_probe.min(known.last + OVER_AFTER));
         let round = self.round.as_ref().map(|round| round.next).or(self.next_round);
-        probes.chain(conflicts).chain(round).min()
+        conflicts.chain(self.due.next()).chain(round).min()
     }
 
     fn end(&mut self, address: IpAddr) {
@@ -256,11 +254,8 @@ impl Conflicts {
 
     fn pass_probes(&mut self, now: Instant) {
         for _ in 0..GO {
-            let Some((_, address)) = self.due.first().copied().filter(|(due, _)| *due <= now) else { return };
-            let Some(probing) = self.probing.get(&address).copied() else {
-                self.due.pop_first();
-                continue;
-            };
+            let Some(address) = self.due.pop(now) else { return };
+            let Some(probing) = self.probing.get(&address).copied() else { continue };
             match probing.left.checked_sub(1) {
                 Some(left) => {
                     self.outputs.push_back(Output::Probe(address));
@@ -279,15 +274,13 @@ impl Conflicts {
     }
 
     fn probe_at(&mut self, next: Instant, address: IpAddr, probing: Probing) {
-        self.forget_probing(address);
-        self.probing.insert(address, Probing { next, ..probing });
-        self.due.insert((next, address));
+        self.probing.insert(address, probing);
+        self.due.set(address, next);
     }
 
     fn forget_probing(&mut self, address: IpAddr) -> Option<Probing> {
-        let probing = self.probing.remove(&address)?;
-        self.due.remove(&(probing.next, address));
-        Some(probing)
+        self.due.cancel(address);
+        self.probing.remove(&address)
     }
 
     fn is_suspected(&self, address: IpAddr) -> bool {

@@ -18,7 +18,7 @@
 //! | [`ndp`] | RFC 4861: answering for IPv6 addresses; finding the router on a link, and being found by it |
 //! | [`liveness`] | which nodes have a live speaker: heartbeats between speakers |
 //!
-//! [`jitter`] is what keeps nodes from doing things in step. Not here: sockets, clocks, randomness.
+//! [`jitter`] is what keeps nodes from doing things in step, [`timetable`] what is due when. Not here: sockets, clocks, randomness.
 
 pub mod announcer;
 pub mod arp;
@@ -32,6 +32,7 @@ pub mod ndp;
 pub mod responder;
 pub mod sighting;
 pub mod stand_in;
+pub mod timetable;
 
 #[cfg(test)]
 mod virtual_clock;

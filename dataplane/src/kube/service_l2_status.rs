@@ -27,12 +27,14 @@ pub struct OnLayer2 {
     pub interfaces: Interfaces,
     /// Stations that have an address of it too.
     pub conflicts: Arc<[AddressConflict]>,
+    /// Since which epoch this node has its first address, where ownership is sticky.
+    pub epoch: Option<u64>,
 }
 
 /// Nobody else has its addresses.
 impl From<Interfaces> for OnLayer2 {
     fn from(interfaces: Interfaces) -> Self {
-        Self { interfaces, conflicts: [].into() }
+        Self { interfaces, conflicts: [].into(), epoch: None }
     }
 }
 
@@ -79,6 +81,7 @@ impl Report for ServiceL2Status {
                 Interfaces::Only(names) => names.iter().map(name).collect(),
             },
             conflicts: said.conflicts.to_vec(),
+            epoch: said.epoch.and_then(|epoch| i64::try_from(epoch).ok()),
         }
     }
 

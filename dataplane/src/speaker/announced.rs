@@ -9,6 +9,7 @@
 use std::time::{Duration, Instant};
 
 use metallb_core::names::PeerName;
+use metallb_protocols::bgp::session::Failure;
 
 use super::bgp::seen::{PeerSeen, Seen};
 
@@ -61,6 +62,11 @@ impl Progress {
         Answer::NotYet(format!("sessions: {}", missing.collect::<Vec<_>>().join("; ")))
     }
 
+    /// Is all announced? It stays so.
+    pub const fn is_done(&self) -> bool {
+        self.done
+    }
+
     /// When [`Self::look`] may have another answer than at `now` though nothing has changed.
     pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
         let due = self.known.filter(|_| !self.done).map(|known| known + PATIENCE);
@@ -71,7 +77,7 @@ impl Progress {
 /// The router is there, and does not come to terms with us.
 fn is_at_odds(seen: &PeerSeen) -> bool {
     let failure = seen.last_failure.as_ref().filter(|_| !seen.is_up());
-    failure.is_some_and(|last| !["connection-refused", "no-answer", "unreachable"].contains(&last.code))
+    failure.is_some_and(|last| !Failure::ABSENT.contains(&last.code))
 }
 
 fn why(seen: &PeerSeen) -> String {

@@ -29,6 +29,15 @@ pub enum ConflictPolicy {
     ProbeFirst,
 }
 
+/// `METALLB_OWNERSHIP`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Ownership {
+    /// The node that upstream's rule elects of those that live.
+    Hash,
+    /// The node that has it already.
+    Sticky,
+}
+
 /// Announces the addresses of Services from this node, by ARP and neighbour discovery, and to BGP routers.
 ///
 /// Flags follow Go: one dash or two, values after `=` or a space, booleans unset by `=false`.
@@ -100,6 +109,10 @@ pub struct Args {
     /// Before an address is announced that no node of the cluster had: nothing, or asking whether another station has it
     #[arg(long, env = "METALLB_CONFLICT_POLICY", default_value = "announce")]
     pub conflict_policy: ConflictPolicy,
+    /// Which node has an address on layer 2: the one that a hash elects, so that addresses return with their node; or the one that
+    /// has it, as long as it can
+    #[arg(long, env = "METALLB_OWNERSHIP", default_value = "hash")]
+    pub ownership: Ownership,
     /// A node that leaves announces its routes for so many seconds as about to go, before it withdraws them
     #[arg(long, env = "METALLB_LEAVE_ANNOUNCE_SECONDS", default_value_t = 5)]
     pub leave_announce_seconds: u32,

@@ -98,8 +98,8 @@ pub async fn work(
     let (sender, mut inputs) = mpsc::channel(INPUTS);
     let mut watches = JoinSet::new(); // aborted when dropped
     start_watches(context, &facts, sender, &mut watches);
-    let mut speakers = lane.speakers.clone();
-    facts.set_speakers(speakers.borrow_and_update().clone());
+    let mut membership = lane.membership.clone();
+    facts.set_membership(Instant::now(), membership.borrow_and_update().clone());
     facts.set_links(links.borrow_and_update().clone());
     let mut contested = lane.contested.clone();
     let mut stopping = false;
@@ -112,19 +112,21 @@ pub async fn work(
         let now = Instant::now();
         // The wire first; what is said and written about it can wait. Routes before layer 2, as they are decided faster.
         outlet.pass_on(facts.decide_routes(now), &facts);
-        if let Some(tables) = facts.decide() {
+        if let Some(tables) = facts.decide(now) {
             lane.publish(tables);
         }
         tell(context, &mut facts);
-        let is_announced = start.look(now, &facts.waits_for(), &outlet.seen().borrow());
-        context.announced.send_if_modified(|told| {
-            let is_news = *told != is_announced;
-            if is_news && let announced::Answer::NotYet(why) = &is_announced {
-                tracing::info!(event = "notYetAnnounced", why, "a roll-out waits for it");
-            }
-            *told = is_announced;
-            is_news
-        });
+        if !start.is_done() {
+            let is_announced = start.look(now, &facts.waits_for(), &seen.borrow());
+            context.announced.send_if_modified(|told| {
+                let is_news = *told != is_announced;
+                if is_news && let announced::Answer::NotYet(why) = &is_announced {
+                    tracing::info!(event = "notYetAnnounced", why, "a roll-out waits for it");
+                }
+                *told = is_announced;
+                is_news
+            });
+        }
         if stopping {
             match facts.leaving() {
                 None => return End::Restart,
@@ -145,8 +147,8 @@ pub async fn work(
                     facts.apply(input);
                 }
             }
-            changed = speakers.changed() => match changed {
-                Ok(()) => facts.set_speakers(speakers.borrow_and_update().clone()),
+            changed = membership.changed() => match changed {
+                Ok(()) => facts.set_membership(Instant::now(), membership.borrow_and_update().clone()),
                 Err(_) => return End::LaneEnded { lane: "layer 2" },
             },
             changed = seen.changed() => match changed {
@@ -165,7 +167,7 @@ pub async fn work(
                 context.metrics.contested.set(contested.keys());
                 facts.set_contested(contested);
             }
-            Some(question) = questions.recv() => drop(question.send(facts.state(&outlet.seen().borrow()))), // whoever asked may be gone
+            Some(question) = questions.recv() => drop(question.send(facts.state(&seen.borrow()))), // whoever asked may be gone
             Ok(()) = caveats.changed() => caveats.mark_unchanged(), // told with the verdict
             Ok(()) = links.changed() => facts.set_links(links.borrow_and_update().clone()),
         }

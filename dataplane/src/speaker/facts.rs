@@ -8,6 +8,7 @@ mod routing;
 mod slices;
 mod state;
 mod succession;
+mod tenures;
 mod told;
 
 #[cfg(test)]
@@ -22,8 +23,10 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use metallb_core::names::{InterfaceName, NodeName, PeerName, ServiceKey};
 use metallb_core::plan::{Leaving, Node, Planner, Service, Speakers, Touched, World};
 use metallb_core::refusal::AnnouncementRefusal;
+use metallb_core::shared::SharedMap;
 use metallb_core::table::{Event, Table};
 use metallb_process::watch::ObjectKey;
+use metallb_protocols::liveness::Tenure;
 
 use crate::kube::configuration::{Change, Configuration, Scope};
 use crate::kube::configuration_state::Verdict;
@@ -32,7 +35,7 @@ use crate::kube::service_l2_status::{Announced, OnLayer2};
 use crate::net::links::{Link, Links};
 use crate::speaker::bgp::wanted::Profile;
 use crate::speaker::departure::{Pace, Progress};
-use crate::speaker::lane::{Contested, Phase, Station, Tables};
+use crate::speaker::lane::{Contested, Membership, Phase, Station, Tables};
 use conflicts::Conflicts;
 use metallb_crds::cluster::endpoints::Slice;
 use metallb_crds::cluster::service::reference_to;
@@ -41,6 +44,7 @@ use routing::Routing;
 pub use routing::{Decided, Heard};
 use slices::Slices;
 use succession::Succession;
+use tenures::Tenures;
 pub use told::{News, Protocol};
 use told::{Told, Verdicts};
 
@@ -94,6 +98,8 @@ pub struct Facts {
     tables: Tables,
     tables_changed: bool,
     succession: Succession,
+    /// `None` unless ownership is sticky.
+    tenures: Option<Tenures>,
     conflicts: Conflicts,
     told: Told,
     routing: Routing,
@@ -132,6 +138,7 @@ impl Facts {
             tables: Tables::default(),
             tables_changed: true,
             succession: Succession::default(),
+            tenures: None,
             conflicts: Conflicts::default(),
             told: Told::new(Protocol::Layer2),
             routing: Routing::new(profile),
@@ -139,6 +146,13 @@ impl Facts {
             unreported: BTreeSet::new(),
             statuses: None,
         }
+    }
+
+    /// From now on who has an address keeps it.
+    pub fn set_sticky(&mut self) {
+        self.tenures = Some(Tenures::default());
+        let touched = self.world.set_sticky();
+        self.touch_layer2(touched);
     }
 
     /// Takes in what a watch reports.
@@ -160,7 +174,9 @@ impl Facts {
                 }
             }
             Input::Node(event) => {
-                for name in self.nodes.reduce(event) {
+                let changed = self.nodes.reduce(event);
+                let is_any = !changed.is_empty();
+                for name in changed {
                     let node = self.nodes.get(&name).cloned().or_else(|| self.own_deleted(&name));
                     let labels = node.as_ref().map(|node| node.labels.clone());
                     if name == *self.world.node() && self.configuration.set_node(labels) {
@@ -174,7 +190,9 @@ impl Facts {
                     }
                     self.touch_layer2(touched);
                 }
-                self.set_nodes();
+                if is_any {
+                    self.set_nodes();
+                }
             }
             Input::Configuration(change) => {
                 if self.configuration.apply(*change) {
@@ -195,6 +213,10 @@ impl Facts {
 
     /// By these addresses the others are asked.
     fn set_nodes(&mut self) {
+        if let Some(tenures) = &mut self.tenures {
+            let touched = tenures.set_nodes(&mut self.world);
+            self.touch_layer2(touched);
+        }
         let nodes = succession::asked_of_others(&self.world);
         if *self.tables.nodes != nodes {
             self.tables.nodes = Arc::new(nodes);
@@ -208,12 +230,30 @@ impl Facts {
         Some(Node { leaving: Some(Leaving::Deleted), ..own.clone() })
     }
 
+    /// Heartbeats say this.
+    pub fn set_membership(&mut self, now: Instant, membership: Membership) {
+        self.set_speakers(membership.speakers);
+        self.set_tenures(now, membership.tenures);
+    }
+
     /// The nodes with a live speaker are these; `None` while that is not known.
-    pub fn set_speakers(&mut self, speakers: Option<Speakers>) {
+    fn set_speakers(&mut self, speakers: Option<Speakers>) {
         self.informed = speakers.is_some();
         if let Some(speakers) = speakers {
             let touched = self.world.set_speakers(speakers);
             self.tables_changed |= Succession::forget_living(&mut self.tables, &self.world);
+            self.touch_layer2(touched);
+        }
+    }
+
+    /// Speakers claimed addresses like this. Without meaning unless ownership is sticky.
+    fn set_tenures(&mut self, now: Instant, known: SharedMap<IpAddr, Tenure>) {
+        if let Some(tenures) = &mut self.tenures {
+            let touched = tenures.set(now, known, &mut self.world);
+            if let Touched::Addresses(addresses) = &touched {
+                let services = addresses.iter().flat_map(|address| self.world.services_on(*address));
+                self.unreported.extend(services.map(|(service, _)| service.clone()));
+            }
             self.touch_layer2(touched);
         }
     }
@@ -269,24 +309,32 @@ impl Facts {
 
     /// Decides anew what is touched. New tables for the lane, if they differ from the last ones: they go on the wire
     /// before anything is told ([`Facts::tell`]).
-    pub fn decide(&mut self) -> Option<Tables> {
+    pub fn decide(&mut self, now: Instant) -> Option<Tables> {
         let phase = if self.is_ready() { Phase::Serving } else { Phase::Starting };
         self.tables_changed |= phase != self.tables.phase;
         self.tables.phase = phase;
+        if let Some(tenures) = &mut self.tenures {
+            let touched = tenures.pass_time(now, &mut self.world);
+            self.touch_layer2(touched);
+        }
         if self.is_ready() && !self.touched.is_nothing() {
             let touched = std::mem::replace(&mut self.touched, Touched::nothing());
             let changed = self.planner.replan(&self.world, &touched);
             for address in &changed {
                 let plan = self.planner.plan().get(address);
                 let owner = plan.and_then(|plan| plan.owner.as_ref());
-                self.tables_changed |= self.succession.follow(&mut self.tables, &self.world, *address, owner);
+                let tenures = self.tenures.as_ref();
+                let is_taken =
+                    owner.is_some_and(|owner| tenures.is_some_and(|all| all.is_taken(*address, owner)));
+                self.tables_changed |=
+                    self.succession.follow(&mut self.tables, &self.world, *address, owner, is_taken);
                 if plan.is_none() {
                     self.succession.forget(*address);
                 }
-                let now = plan.and_then(|plan| plan.announce.as_ref());
-                if self.tables.announced.get(address) != now {
+                let announce = plan.and_then(|plan| plan.announce.as_ref());
+                if self.tables.announced.get(address) != announce {
                     let announced = Arc::make_mut(&mut self.tables.announced);
-                    match now {
+                    match announce {
                         Some(interfaces) => announced.insert(*address, interfaces.clone()),
                         None => announced.remove(address),
                     };
@@ -294,9 +342,35 @@ impl Facts {
                 }
             }
             self.succession.settle();
+            self.follow_tenures(now, touched, &changed);
             self.untold.extend(changed);
         }
+        if let Some(tenures) = self.tenures.as_mut().filter(|_| phase == Phase::Serving) {
+            self.tables_changed |= tenures.hand_over(now, &mut self.tables, &self.world, &self.planner);
+        }
         std::mem::take(&mut self.tables_changed).then(|| self.tables.clone())
+    }
+
+    /// What this node claims, of what was decided. A tenure is looked at also where the owner stays: it may be a new one.
+    fn follow_tenures(&mut self, now: Instant, touched: Touched, changed: &BTreeSet<IpAddr>) {
+        let Some(tenures) = &mut self.tenures else { return };
+        let plan = self.planner.plan();
+        let addresses = match touched {
+            Touched::Addresses(addresses) => addresses,
+            Touched::Everything => plan.keys().chain(changed).copied().collect(),
+        };
+        for address in addresses {
+            let is_own = plan.get(&address).is_some_and(|plan| plan.announce.is_some());
+            self.tables_changed |= tenures.follow(&mut self.tables, &self.world, address, is_own);
+        }
+        if !changed.is_empty() {
+            tenures.rest(now);
+        }
+        let in_use: BTreeSet<_> = plan.keys().copied().collect();
+        if self.tables.in_use.as_deref() != Some(&in_use) {
+            self.tables.in_use = Some(Arc::new(in_use));
+            self.tables_changed = true;
+        }
     }
 
     /// Has everything been delivered that routes depend on? Before that none is withdrawn: routers may have kept those
@@ -332,9 +406,10 @@ impl Facts {
         self.configuration.leave_secrets_alone();
     }
 
-    /// When [`Facts::decide_routes`] is due though nothing has changed.
-    pub const fn poll_timeout(&self) -> Option<Instant> {
-        self.departure.poll_timeout()
+    /// When [`Facts::decide_routes`] or [`Facts::decide`] is due though nothing has changed.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let tenures = self.tenures.as_ref().and_then(Tenures::poll_timeout);
+        self.departure.poll_timeout().into_iter().chain(tenures).min()
     }
 
     /// Why this node leaves, if it does.
@@ -404,7 +479,9 @@ impl Facts {
         let addresses = &self.services.get(service)?.service.addresses;
         let plan = self.planner.plan().get(addresses.first()?)?;
         let interfaces = matches!(plan.services.get(service), Some(Ok(()))).then(|| plan.announce.clone())?;
-        Some(OnLayer2 { interfaces: interfaces?, conflicts: self.conflicts.of(addresses) })
+        let tenures = self.tenures.as_ref();
+        let epoch = tenures.and_then(|tenures| tenures.epoch_of(*addresses.first()?, self.world.node()));
+        Some(OnLayer2 { interfaces: interfaces?, conflicts: self.conflicts.of(addresses), epoch })
     }
 
     /// What is to be said about the configuration; `None` until that is certain.

@@ -15,6 +15,7 @@ mod responders;
 mod succession;
 mod tables;
 
+use std::net::IpAddr;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -24,7 +25,8 @@ use anyhow::Context as _;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use metallb_core::names::NodeName;
 use metallb_core::plan::Speakers;
-use metallb_protocols::liveness::Key;
+use metallb_core::shared::SharedMap;
+use metallb_protocols::liveness::{Key, Tenure};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use tokio::sync::watch;
 
@@ -50,14 +52,23 @@ pub struct Pace {
     pub policy: Policy,
 }
 
+/// What heartbeats say. One value: who decides from a claim must know that its owner lives.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Membership {
+    /// The nodes with a live speaker; `None` until that is known.
+    pub speakers: Option<Speakers>,
+    /// Who has which address, as far as speakers claimed it.
+    pub tenures: SharedMap<IpAddr, Tenure>,
+}
+
 /// The running lane.
 pub struct Lane {
     tables: Arc<ArcSwap<Tables>>,
     wake: Arc<EventFd>,
     /// Takes the key of the heartbeats. There are none before the first.
     pub keys: Keys,
-    /// The nodes with a live speaker; `None` until that is known. Closes when the lane ends.
-    pub speakers: watch::Receiver<Option<Speakers>>,
+    /// What heartbeats say. Closes when the lane ends.
+    pub membership: watch::Receiver<Membership>,
     /// The announced addresses that stations outside the cluster have too.
     pub contested: watch::Receiver<Contested>,
     thread: JoinHandle<()>,
@@ -86,7 +97,8 @@ impl Lane {
         pace: Pace,
         metrics: Metrics,
     ) -> anyhow::Result<Self> {
-        let (sender, speakers) = watch::channel(heartbeats.is_none().then_some(Speakers::EveryNode));
+        let speakers = heartbeats.is_none().then_some(Speakers::EveryNode);
+        let (sender, membership) = watch::channel(Membership { speakers, tenures: SharedMap::new() });
         let keys = Arc::new(ArcSwapOption::empty());
         let open =
             |heartbeats| Members::open(node, heartbeats, keys.clone(), metrics.heartbeats_dropped.clone());
@@ -97,13 +109,13 @@ impl Lane {
         let groups = Groups::start().context("cannot start the thread for multicast groups")?;
         let (telling, contested) = watch::channel(Contested::default());
         let shared =
-            Shared { tables: tables.clone(), wake: wake.clone(), speakers: sender, contested: telling };
+            Shared { tables: tables.clone(), wake: wake.clone(), membership: sender, contested: telling };
         let driver = Driver::new(shared, groups, pace, metrics, members);
         let thread = std::thread::Builder::new()
             .name("layer2".to_owned())
             .spawn(move || driver.run())
             .context("cannot start the layer 2 thread")?;
-        Ok(Self { tables, wake, keys: Keys { newest: keys, wake: waking }, speakers, contested, thread })
+        Ok(Self { tables, wake, keys: Keys { newest: keys, wake: waking }, membership, contested, thread })
     }
 
     /// From now on, work from these tables.

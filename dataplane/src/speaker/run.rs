@@ -23,7 +23,7 @@ use rand::rngs::OsRng;
 use tokio::sync::watch;
 
 use super::announced;
-use super::args::{Args, BgpType, ConflictPolicy};
+use super::args::{Args, BgpType, ConflictPolicy, Ownership};
 use super::bgp::wanted::Profile;
 use super::brain::{Context, End, work};
 use super::departure::Pace;
@@ -84,9 +84,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     )?;
 
     let links = links::follow(excluded).await?;
-    let pace = pace(&args);
-    let mut facts =
-        Facts::new(node.clone(), args.ignore_exclude_lb, heartbeats.is_some(), profile(args.bgp_type), pace);
+    let mut facts = facts(&args, &node, heartbeats.is_some());
     let speaker_labels = heartbeats.is_some().then(|| args.ml_labels.clone());
     let lane = Lane::start(node.clone(), heartbeats, moving(&args)?, metrics.clone())?;
     let (caveats, to_tell) = Caveats::new();
@@ -151,6 +149,16 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         bfd.leave(bfd_ending);
     }
     Ok(())
+}
+
+fn facts(args: &Args, node: &NodeName, heartbeats: bool) -> Facts {
+    let profile = profile(args.bgp_type);
+    let mut facts = Facts::new(node.clone(), args.ignore_exclude_lb, heartbeats, profile, pace(args));
+    match args.ownership {
+        Ownership::Hash => {}
+        Ownership::Sticky => facts.set_sticky(),
+    }
+    facts
 }
 
 fn pace(args: &Args) -> Pace {

@@ -52,9 +52,9 @@ impl Secret {
         Ok(true)
     }
 
-    /// Hands every new key to `renew`. Ends with the runtime.
+    /// Hands every new key to `renew`. Ends with the runtime, and at once if the speaker was given no Secret.
     pub async fn follow(mut self, renew: impl Fn(Key)) {
-        loop {
+        while self.file.is_some() {
             tokio::time::sleep(LOOK).await;
             match self.look() {
                 Ok(true) => {

@@ -82,8 +82,10 @@ impl Speaker {
 
     async fn counts_on(&self, alive: &[&str]) {
         let expected = Some(Speakers::Alive(names(alive)));
-        eventually(SOON, &format!("{alive:?} are alive"), async || *self.lane.speakers.borrow() == expected)
-            .await;
+        eventually(SOON, &format!("{alive:?} are alive"), async || {
+            self.lane.membership.borrow().speakers == expected
+        })
+        .await;
     }
 
     async fn drops(&self, reason: &str) {

@@ -46,6 +46,9 @@ pub(super) struct Row {
     pub services: Vec<String>,
     /// The node that announces it, by the rules and what is there now.
     pub owner: Option<String>,
+    /// Where ownership is sticky, since which epoch, as the owner reports.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<i64>,
     /// The nodes that say they announce a service whose first address this is. One, if all is well.
     pub reported: Vec<Reported>,
     /// Stations outside the cluster that have it too, as the owner reports.
@@ -65,6 +68,9 @@ pub(super) struct Reported {
     pub node: String,
     /// Since when.
     pub since: Option<Timestamp>,
+    /// Since which epoch, where ownership is sticky.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<i64>,
 }
 
 /// The owners of all addresses, or of `address` alone.
@@ -83,14 +89,19 @@ pub(super) fn owners(
     let candidates = announcements.candidates();
     for (its, candidates) in candidates.into_iter().filter(|(its, _)| address.is_none_or(|only| only == *its))
     {
+        let reported: Vec<_> = reports.remove(&its).into_iter().flatten().collect();
+        let keeper = keeper(&reported, &candidates);
+        let owner = keeper.map(|keeper| keeper.node.as_str()).or(candidates.first().map(NodeName::as_str));
+        let others = address.map(|_| others(&announcements, its, owner)).unwrap_or_default();
         rows.push(Row {
             address: its,
             services: services.get(&its).into_iter().flatten().map(ToString::to_string).collect(),
-            owner: candidates.first().map(ToString::to_string),
+            owner: owner.map(str::to_owned),
+            epoch: keeper.and_then(|keeper| keeper.epoch),
             conflicts: conflicts(inventory, its),
-            reported: reports.remove(&its).into_iter().flatten().collect(),
             candidates: candidates.iter().map(ToString::to_string).collect(),
-            others: address.map(|_| others(&announcements, its, candidates.first())).unwrap_or_default(),
+            others,
+            reported,
         });
     }
     if let Some(address) = address {
@@ -126,12 +137,18 @@ fn reports(inventory: &Inventory, allocations: &[Allocation]) -> BTreeMap<IpAddr
         let status = object.status.as_ref()?;
         let service = ServiceKey::new(status.service_namespace.as_deref()?, status.service_name.as_deref()?);
         let since = object.metadata.creation_timestamp.as_ref().map(|time| time.0);
-        Some((*first.get(&service)?, Reported { node: status.node.clone()?, since }))
+        Some((*first.get(&service)?, Reported { node: status.node.clone()?, since, epoch: status.epoch }))
     };
     for (address, reported) in inventory.l2_statuses.iter().filter_map(report) {
         reports.entry(address).or_default().insert(reported);
     }
     reports
+}
+
+/// Where ownership is sticky, the node that has the address, as long as it may have it.
+fn keeper<'r>(reported: &'r [Reported], candidates: &[NodeName]) -> Option<&'r Reported> {
+    let may = |one: &&Reported| candidates.iter().any(|node| node.as_str() == one.node);
+    reported.iter().filter(|one| one.epoch.is_some()).filter(may).max_by_key(|one| one.epoch)
 }
 
 fn conflicts(inventory: &Inventory, address: IpAddr) -> Vec<AddressConflict> {
@@ -141,8 +158,9 @@ fn conflicts(inventory: &Inventory, address: IpAddr) -> Vec<AddressConflict> {
     its.into_iter().cloned().collect()
 }
 
-fn others(announcements: &Announcements<'_>, address: IpAddr, owner: Option<&NodeName>) -> Vec<OnNode> {
-    let verdicts = announcements.verdicts(address).into_iter().filter(|(node, _)| Some(node) != owner);
+fn others(announcements: &Announcements<'_>, address: IpAddr, owner: Option<&str>) -> Vec<OnNode> {
+    let verdicts =
+        announcements.verdicts(address).into_iter().filter(|(node, _)| Some(node.as_str()) != owner);
     let refused = verdicts.filter_map(|(node, plan)| {
         let refusal = plan?.services.values().find_map(|verdict| verdict.as_ref().err().cloned())?;
         Some(OnNode { node: node.to_string(), refusal: Some(Why::of(&refusal)) })
@@ -186,7 +204,7 @@ impl Answer for Owners {
                 row.address.to_string(),
                 or_dash(row.owner.clone()),
                 row.since(self.now),
-                or_dash(row.candidates.get(1).cloned()),
+                or_dash(row.candidates.iter().find(|node| Some(*node) != row.owner.as_ref()).cloned()),
                 row.services.join(","),
                 row.note(),
             ]
@@ -200,13 +218,14 @@ impl Answer for Owners {
             [
                 row.address.to_string(),
                 or_dash(row.owner.clone()),
+                or_dash(row.epoch.map(|epoch| epoch.to_string())),
                 row.since(self.now),
                 row.services.join(","),
                 or_dash(Some(row.candidates.join(","))),
                 row.note(),
             ]
         });
-        let text = table(["ADDRESS", "OWNER", "SINCE", "SERVICES", "CANDIDATES", "NOTE"], rows);
+        let text = table(["ADDRESS", "OWNER", "EPOCH", "SINCE", "SERVICES", "CANDIDATES", "NOTE"], rows);
         self.with_others(text)
     }
 

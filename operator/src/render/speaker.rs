@@ -15,7 +15,7 @@ use super::scene::{Scene, selector};
 use super::{MEMBERLIST_SECRET, SPEAKER, SpeakerUpdate, excluded_interfaces};
 use crate::environment::Environment;
 use crate::wanted::{BgpBackend, Leaving, Moving, UpdateStrategy, Wanted};
-use metallb_crds::ConflictPolicy;
+use metallb_crds::{ConflictPolicy, Ownership};
 
 /// Where the Secret that speakers share is mounted.
 const SECRET_PATH: &str = "/etc/ml_secret_key";
@@ -135,7 +135,7 @@ fn env(wanted: &Wanted, environment: &Environment) -> Vec<EnvVar> {
     env.push(variable("METALLB_LEAVE_FLOW_SECONDS", flow_seconds.to_string()));
     env.extend(taint.clone().map(|key| variable("METALLB_LEAVE_TAINT", key)));
     env.extend(annotation.clone().map(|key| variable("METALLB_LEAVE_ANNOTATION", key)));
-    let Moving { restart_grace_seconds, refresh_seconds, conflict_policy } = wanted.moving;
+    let Moving { restart_grace_seconds, refresh_seconds, conflict_policy, ownership } = wanted.moving;
     env.push(variable("METALLB_RESTART_GRACE_SECONDS", restart_grace_seconds.to_string()));
     env.push(variable("METALLB_REFRESH_SECONDS", refresh_seconds.to_string()));
     let conflict_policy = match conflict_policy {
@@ -143,6 +143,11 @@ fn env(wanted: &Wanted, environment: &Environment) -> Vec<EnvVar> {
         ConflictPolicy::ProbeFirst => "probe-first",
     };
     env.push(variable("METALLB_CONFLICT_POLICY", conflict_policy));
+    let ownership = match ownership {
+        Ownership::Hash => "hash",
+        Ownership::Sticky => "sticky",
+    };
+    env.push(variable("METALLB_OWNERSHIP", ownership));
     env.push(field("METALLB_POD_NAME", "metadata.name"));
     env
 }

@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use ipnet::IpNet;
 use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration};
 use metallb_crds::{
-    ComponentConfig, ConflictPolicy, FRRK8sConfig, Layer2, LogLevel, MetalLBSpec, NodeLeaving,
+    ComponentConfig, ConflictPolicy, FRRK8sConfig, Layer2, LogLevel, MetalLBSpec, NodeLeaving, Ownership,
     SpeakerUpdateStrategy, SpeakerUpdateType,
 };
 use regex::Regex;
@@ -97,6 +97,8 @@ pub struct Moving {
     pub refresh_seconds: u16,
     /// What is done before an address is announced that no node had before.
     pub conflict_policy: ConflictPolicy,
+    /// Which node has an address.
+    pub ownership: Ownership,
 }
 
 /// How routes go before a node does.
@@ -143,7 +145,7 @@ pub struct Pods {
 /// Backend of a `MetalLB` that names none.
 const DEFAULT_BACKEND: &str = "frr";
 /// Of containers, as the operator sets them.
-pub const OWN_VARIABLES: [&str; 18] = [
+pub const OWN_VARIABLES: [&str; 19] = [
     "METALLB_BGP_TYPE",
     "METALLB_CONFLICT_POLICY",
     "METALLB_DEPLOYMENT",
@@ -159,6 +161,7 @@ pub const OWN_VARIABLES: [&str; 18] = [
     "METALLB_ML_SECRET_NAME",
     "METALLB_NAMESPACE",
     "METALLB_NODE_NAME",
+    "METALLB_OWNERSHIP",
     "METALLB_POD_NAME",
     "METALLB_REFRESH_SECONDS",
     "METALLB_RESTART_GRACE_SECONDS",
@@ -339,6 +342,7 @@ fn moving(wanted: Option<&Layer2>, refusals: &mut Vec<SpecRefusal>) -> Moving {
         restart_grace_seconds: grace,
         refresh_seconds: refresh,
         conflict_policy,
+        ownership,
         excluded_interfaces: _,
     } = wanted.cloned().unwrap_or_default();
     let (grace_field, refresh_field) = ("spec.layer2.restartGraceSeconds", "spec.layer2.refreshSeconds");
@@ -346,6 +350,7 @@ fn moving(wanted: Option<&Layer2>, refusals: &mut Vec<SpecRefusal>) -> Moving {
         restart_grace_seconds: seconds(grace_field, grace, RESTART_GRACE_SECONDS, MOST_SECONDS, refusals),
         refresh_seconds: seconds(refresh_field, refresh, REFRESH_SECONDS, MOST_REFRESH_SECONDS, refusals),
         conflict_policy: conflict_policy.unwrap_or_default(),
+        ownership: ownership.unwrap_or_default(),
     }
 }
 

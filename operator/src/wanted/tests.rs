@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use metallb_core::refusal::Refusal as _;
-use metallb_crds::{ConflictPolicy, LogLevel, MetalLB, MetalLBSpec};
+use metallb_crds::{ConflictPolicy, LogLevel, MetalLB, MetalLBSpec, Ownership};
 
 use super::*;
 
@@ -27,6 +27,7 @@ fn an_empty_spec_asks_for_frr_defaults_and_info() {
             restart_grace_seconds: 3,
             refresh_seconds: 240,
             conflict_policy: ConflictPolicy::Announce,
+            ownership: Ownership::Hash,
         },
         node_leaving: Leaving { announce_seconds: 5, flow_seconds: 10, taint: None, annotation: None },
         log_level: LogLevel::Info,
@@ -153,9 +154,14 @@ fn empty_class_names_are_none() {
 
 #[test]
 fn addresses_move_at_the_pace_that_was_asked_for_within_bounds() {
-    let moving = json!({ "restartGraceSeconds": 0, "refreshSeconds": 3600, "conflictPolicy": "ProbeFirst" });
+    let moving = json!({ "restartGraceSeconds": 0, "refreshSeconds": 3600, "conflictPolicy": "ProbeFirst", "ownership": "Sticky" });
     let conflict_policy = ConflictPolicy::ProbeFirst;
-    let expected = Moving { restart_grace_seconds: 0, refresh_seconds: 3600, conflict_policy };
+    let expected = Moving {
+        restart_grace_seconds: 0,
+        refresh_seconds: 3600,
+        conflict_policy,
+        ownership: Ownership::Sticky,
+    };
     assert_eq!(check(&json!({ "layer2": moving })).unwrap().moving, expected);
     for (field, value) in [("restartGraceSeconds", 601), ("refreshSeconds", -1)] {
         assert_eq!(codes(&json!({ "layer2": { field: value } })), ["seconds-out-of-range"]);

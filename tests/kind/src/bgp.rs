@@ -77,8 +77,18 @@ pub async fn watched(router: &Router, count: usize) {
         .await;
 }
 
-/// Waits until the router spreads what goes to `address` over that many nodes.
+/// Waits until the router spreads what goes to `address` over that many nodes: until BGP says so, and its kernel does.
 pub async fn paths(router: &Router, address: IpAddr, count: usize) -> Vec<Path> {
-    let prefix = IpNet::from(address).to_string();
-    router.route(&prefix, |paths| paths.iter().filter(|path| !path.stale).count() == count).await
+    let prefix = IpNet::from(address);
+    let paths = router
+        .route(&prefix.to_string(), |paths| paths.iter().filter(|path| !path.stale).count() == count)
+        .await;
+    let family = if address.is_ipv4() { Family::V4 } else { Family::V6 };
+    router
+        .eventually(ROLLED_OUT, "its kernel spreads over them", async || {
+            let used = router.host().kernel_routes(family);
+            used.is_ok_and(|used| used.get(&prefix).is_some_and(|route| route.next_hops.len() == count))
+        })
+        .await;
+    paths
 }

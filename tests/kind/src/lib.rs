@@ -3,6 +3,7 @@
 //! | room | holds |
 //! |---|---|
 //! | [`installation`] | installing the operator and MetalLB, pools and advertisements, as a user does |
+//! | [`figures`] | how measurements are printed |
 //! | [`fault`] | what can go wrong with the node that announces an address |
 //! | [`outage`] | what a client notices: requests that fail, connections that break, and for how long |
 //! | [`bgp`] | what a router sees: FRR with the nodes as its neighbours |
@@ -16,6 +17,7 @@
 
 pub mod bgp;
 pub mod fault;
+pub mod figures;
 pub mod installation;
 pub mod layer2;
 pub mod memory;

@@ -3,6 +3,9 @@
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use kube::Api;
+use kube::api::ListParams;
+use metallb_crds::ServiceL2Status;
 use metallb_lab::{Cluster, Host, eventually, load_balancer};
 use serde_json::json;
 
@@ -22,8 +25,19 @@ pub struct Trials<'c> {
     cluster: &'c Cluster,
     metallb: &'c Installation,
     client: Host,
+    grace: u16,
+    ownership: Ownership,
     /// An IPv4 and an IPv6 address, each served on every node by an endpoint there.
     pub addresses: [IpAddr; 2],
+}
+
+/// `spec.layer2.ownership`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ownership {
+    /// An address returns with its node.
+    Hash,
+    /// It stays with the node that took it over.
+    Sticky,
 }
 
 /// What a client noticed of one.
@@ -35,7 +49,7 @@ pub struct Trial {
     pub address: IpAddr,
     /// From before the fault until the address was served as long as it takes.
     pub struck: Noticed,
-    /// While it was put right, until the address was with its node again.
+    /// While it was put right, until the address was where it should be: with its node again, or where it had gone.
     pub healed: Noticed,
 }
 
@@ -47,11 +61,7 @@ impl<'c> Trials<'c> {
         grace: u16,
     ) -> anyhow::Result<Self> {
         metallb.install_operator().await?;
-        // No time to announce that a node goes: there is no router that would hear it.
-        let leaving = json!({ "announceSeconds": 0, "flowSeconds": 0, "annotation": LEAVING });
-        let layer2 = json!({ "restartGraceSeconds": grace });
-        let spec = json!({ "logLevel": "debug", "nodeLeaving": leaving, "layer2": layer2 });
-        metallb.apply_metallb(&spec).await?;
+        metallb.apply_metallb(&spec(grace, Ownership::Hash)).await?;
         metallb.pool("lab", &["10.77.0.200-10.77.0.250", "fd77::200-fd77::250"]).await?;
         metallb.run_hello().await?;
         let service = load_balancer("struck").for_app("hello").port(80).dual_stack();
@@ -61,11 +71,24 @@ impl<'c> Trials<'c> {
             <[IpAddr; 2]>::try_from(given).ok()
         })
         .await;
-        let trials = Self { cluster, metallb, client: cluster.host("client"), addresses };
+        let trials = Self {
+            cluster,
+            metallb,
+            client: cluster.host("client"),
+            grace,
+            ownership: Ownership::Hash,
+            addresses,
+        };
         for address in addresses {
             trials.answers(address).await;
         }
         Ok(trials)
+    }
+
+    /// From now on addresses stay with the node that has them.
+    pub async fn keep_owners(&mut self) -> anyhow::Result<()> {
+        self.ownership = Ownership::Sticky;
+        self.metallb.apply_metallb(&spec(self.grace, self.ownership)).await
     }
 
     /// Strikes the node that announces `address`, and puts it right again.
@@ -87,12 +110,34 @@ impl<'c> Trials<'c> {
         let longer = if fault == Fault::HeartbeatsCut { GRACE_OVER } else { 1 };
         watch.goes_on(longer * STEADY).await;
         let struck = watch.finish()?;
-        let watch = Watch::with(&self.client, address, Load { long_lived: 0, ..load });
+        let (owner, long_lived) = match self.ownership {
+            Ownership::Hash => (node.clone(), 0),
+            Ownership::Sticky => (self.announcer(address).await?, load.long_lived),
+        };
+        let watch = Watch::with(&self.client, address, Load { long_lived, ..load });
         watch.goes_on(STEADY).await;
         fault.heal(self.cluster, self.metallb, &node).await?;
-        self.is_at(address, "its node announces it again", |announcer| announcer == node).await;
+        if self.ownership == Ownership::Sticky {
+            self.metallb.available().await;
+        }
+        self.is_at(address, "the node that should announces it", |announcer| announcer == owner).await;
         watch.goes_on(STEADY).await;
         Ok(Trial { fault, address, struck, healed: watch.finish()? })
+    }
+
+    /// Since which epoch the first address is with its node, as that one says.
+    pub async fn epoch(&self) -> i64 {
+        let api: Api<ServiceL2Status> = self.metallb.api();
+        eventually(
+            Duration::from_secs(30),
+            "one node says since which epoch it has the address",
+            async || {
+                let said = api.list(&ListParams::default()).await.map_err(|error| error.to_string())?.items;
+                let epochs: Vec<_> = said.iter().filter_map(|it| it.status.as_ref()?.epoch).collect();
+                if let [epoch] = epochs[..] { Ok(epoch) } else { Err(format!("{epochs:?}")) }
+            },
+        )
+        .await
     }
 
     async fn answers(&self, address: IpAddr) {
@@ -126,4 +171,15 @@ impl<'c> Trials<'c> {
         })
         .await;
     }
+}
+
+fn spec(grace: u16, ownership: Ownership) -> serde_json::Value {
+    // No time to announce that a node goes: there is no router that would hear it.
+    let leaving = json!({ "announceSeconds": 0, "flowSeconds": 0, "annotation": LEAVING });
+    let ownership = match ownership {
+        Ownership::Hash => "Hash",
+        Ownership::Sticky => "Sticky",
+    };
+    let layer2 = json!({ "restartGraceSeconds": grace, "ownership": ownership });
+    json!({ "logLevel": "debug", "nodeLeaving": leaving, "layer2": layer2 })
 }

@@ -24,7 +24,7 @@ const UNDER_WAY: usize = 2;
 async fn whatever_happens_to_the_announcing_node_its_addresses_are_served() {
     let cluster = Cluster::up(options("e2e-faults").unwrap()).await.unwrap();
     let metallb = Installation::prepare(&cluster).await.unwrap();
-    let trials = Trials::prepare(&cluster, &metallb, GRACE).await.unwrap();
+    let mut trials = Trials::prepare(&cluster, &metallb, GRACE).await.unwrap();
     let load = Load { long_lived: 3, ..Load::default() };
     // IPv4 and IPv6 take turns: with both, each fault has met each family twice in a while.
     let turn = std::process::id() as usize;
@@ -33,6 +33,19 @@ async fn whatever_happens_to_the_announcing_node_its_addresses_are_served() {
         let trial = trials.run(fault, address, load).await.unwrap();
         println!("{}", told(&trial));
         judge(&trial);
+    }
+    trials.keep_owners().await.unwrap();
+    for (n, fault) in [Fault::Kill, Fault::Partition, Fault::PowerOff].into_iter().enumerate() {
+        let address = trials.addresses[(n + turn) % 2];
+        let before = trials.epoch().await;
+        let trial = trials.run(fault, address, load).await.unwrap();
+        println!("sticky: {}", told(&trial));
+        judge(&trial);
+        assert_eq!(trial.healed.broken, 0, "a node that comes back takes nothing: {}", told(&trial));
+        if address == trials.addresses[0] {
+            let moves = i64::from(fault.takes_the_network());
+            assert_eq!(trials.epoch().await, before + moves, "{}", told(&trial));
+        }
     }
 }
 

@@ -225,6 +225,7 @@ fn a_service_l2_status_is_as_documented() {
         status.conflicts[].address* string
         status.conflicts[].hardwareAddress* string
         status.conflicts[].interface string
+        status.epoch int64
         status.interfaces [object]
         status.interfaces[].name string
         status.node string rule(self == oldSelf)

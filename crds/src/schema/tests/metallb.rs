@@ -38,6 +38,7 @@ fn a_metallb_is_as_documented() {
         spec.layer2 object
         spec.layer2.conflictPolicy string Announce|ProbeFirst
         spec.layer2.excludedInterfaces [string]
+        spec.layer2.ownership string Hash|Sticky
         spec.layer2.refreshSeconds int32 0..3600
         spec.layer2.restartGraceSeconds int32 0..600
         spec.loadBalancerClass string ~^([a-z0-9A-Z]([\w.\-]*[a-z0-9A-Z])?/)?[a-z0-9A-Z]([\w.\-]*[a-z0-9A-Z])?$

@@ -19,15 +19,34 @@ pub(super) type Candidates = BTreeMap<NodeName, Preference>;
 
 /// A set of candidates that has a name, so that equal ones are told by a glance.
 #[derive(Clone, Debug)]
-pub(super) struct Shared(Arc<Candidates>);
+pub(super) struct Shared(Arc<Set>);
+
+#[derive(Debug)]
+struct Set {
+    candidates: Candidates,
+    highest: Option<Preference>,
+}
 
 impl Shared {
     pub(super) fn new(candidates: Candidates) -> Self {
-        Self(Arc::new(candidates))
+        let highest = candidates.values().max().copied();
+        Self(Arc::new(Set { candidates, highest }))
     }
 
     pub(super) fn get(&self) -> &Candidates {
-        &self.0
+        &self.0.candidates
+    }
+
+    /// Is it one of them, and none is preferred to it?
+    pub(super) fn is_most_preferred(&self, node: &NodeName) -> bool {
+        let preference = self.0.candidates.get(node);
+        preference.is_some() && preference == self.0.highest.as_ref()
+    }
+
+    /// Those to whom none is preferred.
+    pub(super) fn most_preferred(&self) -> impl Iterator<Item = &NodeName> {
+        let candidates = self.0.candidates.iter();
+        candidates.filter(|(_, preference)| Some(**preference) == self.0.highest).map(|(node, _)| node)
     }
 
     pub(super) fn is(&self, other: &Self) -> bool {

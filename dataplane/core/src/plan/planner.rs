@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use super::candidates::{Registry, Shared};
 use super::layer2::{self, Offers};
-use super::{AddressPlan, Plan, Touched, World};
+use super::{AddressPlan, Ownership, Plan, Touched, World};
 use crate::election;
 use crate::names::NodeName;
 
@@ -14,7 +14,7 @@ use crate::names::NodeName;
 pub struct Planner {
     plan: Plan,
     /// The candidates from which the owner of an address was elected.
-    elected_from: BTreeMap<IpAddr, Shared>,
+    pub(super) elected_from: BTreeMap<IpAddr, Shared>,
     registry: Registry,
 }
 
@@ -44,7 +44,7 @@ impl Planner {
         &self.plan
     }
 
-    /// The nodes that may announce an address, in the order in which they would: the first does.
+    /// The nodes that may announce an address, in the order in which they would: the first does, unless another one keeps it.
     pub fn candidates(&self, address: IpAddr) -> Vec<&NodeName> {
         self.elected_from.get(&address).map(|from| election::order(address, from.get())).unwrap_or_default()
     }
@@ -58,9 +58,21 @@ impl Planner {
         }
         let candidates = offers.candidates(&mut self.registry);
         let before = self.plan.get(&address);
-        let seated = before.and_then(|before| before.owner.as_ref());
-        let before_from = self.elected_from.get(&address).map(|from| (from, seated));
-        let owner = self.registry.elect(address, before_from, &candidates);
+        let owner = match world.ownership() {
+            Ownership::Hash => {
+                let seated = before.and_then(|before| before.owner.as_ref());
+                let before_from = self.elected_from.get(&address).map(|from| (from, seated));
+                self.registry.elect(address, before_from, &candidates)
+            }
+            Ownership::Sticky { holders, believed } => {
+                let may = |holder: &&NodeName| {
+                    candidates.is_most_preferred(holder)
+                        || believed.contains(&address) && !world.has_speaker(holder)
+                };
+                let holder = holders.get(&address).filter(may);
+                holder.or_else(|| election::winner(address, candidates.get())).cloned()
+            }
+        };
         let plan = layer2::verdict(offers, owner);
         self.elected_from.insert(address, candidates);
         if before == Some(&plan) {

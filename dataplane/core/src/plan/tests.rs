@@ -327,6 +327,29 @@ fn an_address_of_an_invalid_pool_stays_announced_also_right_after_a_restart() {
     assert!(planned(&world, vip()).announce.is_some());
 }
 
+#[test]
+fn where_ownership_is_sticky_an_address_stays_with_who_has_it_and_is_not_less_preferred() {
+    let mut world = world("node-c");
+    let owner = |world: &World| planned(world, vip()).owner.map(|owner| owner.to_string());
+    world.set_holder(vip(), Some("node-c".into()));
+    assert_eq!(owner(&world).as_deref(), Some("node-b"), "by hash nobody asks who has it");
+    world.set_sticky();
+    assert_eq!(owner(&world).as_deref(), Some("node-b"), "nobody has it");
+    world.set_holder(vip(), Some("node-c".into()));
+    assert_eq!(owner(&world).as_deref(), Some("node-c"));
+    world.set_speakers(alive(&["node-a", "node-b"]));
+    assert_eq!(owner(&world).as_deref(), Some("node-b"), "its speaker is gone");
+    world.set_believed(vip(), true);
+    assert_eq!(owner(&world).as_deref(), Some("node-c"), "it is said to have it, and may live");
+    world.set_believed(vip(), false);
+    world.set_speakers(alive(&["node-a", "node-b", "node-c"]));
+    world.set_node("node-a".into(), Some(Node { labels: label("edge"), ..Node::default() }));
+    let preferring =
+        L2Advertisement { preferred_nodes: vec![(7, having("edge"))], ..L2Advertisement::default() };
+    world.set_config(config([preferring]));
+    assert_eq!(owner(&world).as_deref(), Some("node-a"), "the preferred one has it back");
+}
+
 // ---------------------------------------------------------------------------------------------------------------
 // Random worlds
 
@@ -337,6 +360,8 @@ enum Change {
     Node(usize, Option<Node>),
     Speakers(BTreeSet<usize>),
     Config(usize),
+    Holder(u8, Option<usize>),
+    Believed(u8, bool),
 }
 
 const NODES: [&str; 4] = ["n1", "n2", "n3", "n4"];
@@ -367,6 +392,8 @@ fn any_change() -> impl Strategy<Value = Change> {
         2 => (0_usize..4, prop::option::of(any_node)).prop_map(|(n, node)| Change::Node(n, node)),
         2 => btree_set(0_usize..4, 1..5).prop_map(Change::Speakers),
         1 => (0_usize..4).prop_map(Change::Config),
+        2 => (0_u8..4, prop::option::of(0_usize..4)).prop_map(|(last, holder)| Change::Holder(last, holder)),
+        1 => (0_u8..4, any::<bool>()).prop_map(|(last, is)| Change::Believed(last, is)),
     ]
 }
 
@@ -378,6 +405,10 @@ fn apply(world: &mut World, change: &Change) -> Touched {
         Change::Speakers(nodes) => {
             world.set_speakers(Speakers::Alive(nodes.into_iter().map(|n| NODES[n].into()).collect()))
         }
+        Change::Holder(last, holder) => {
+            world.set_holder(IpAddr::from([10, 0, 0, last]), holder.map(|n| NODES[n].into()))
+        }
+        Change::Believed(last, is) => world.set_believed(IpAddr::from([10, 0, 0, last]), is),
         Change::Config(0) => world.set_config(Config::default()),
         Change::Config(1) => world.set_config(config([L2Advertisement::default()])),
         Change::Config(2) => world.set_config(config([L2Advertisement {
@@ -394,8 +425,11 @@ fn apply(world: &mut World, change: &Change) -> Touched {
 
 proptest! {
     #[test]
-    fn planning_what_was_touched_is_planning_everything(changes in vec(any_change(), 1..30)) {
+    fn planning_what_was_touched_is_planning_everything(changes in vec(any_change(), 1..30), sticky: bool) {
         let mut world = World::new("n1".into(), false);
+        if sticky {
+            world.set_sticky();
+        }
         world.set_interfaces(["eth0".into()].into());
         let mut incremental = Planner::default();
         for change in &changes {
@@ -412,9 +446,12 @@ proptest! {
     }
 
     #[test]
-    fn at_most_one_node_announces_an_address(changes in vec(any_change(), 1..30)) {
+    fn at_most_one_node_announces_an_address(changes in vec(any_change(), 1..30), sticky: bool) {
         let mut worlds = NODES.map(|node| World::new(node.into(), false));
         for world in &mut worlds {
+            if sticky {
+                world.set_sticky();
+            }
             world.set_speakers(alive(&NODES));
         }
         for change in &changes {

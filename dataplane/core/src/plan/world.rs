@@ -111,6 +111,21 @@ pub enum Speakers {
     Alive(BTreeSet<NodeName>),
 }
 
+/// How the owner of an address is found among the nodes that may have it and are preferred alike.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Ownership {
+    /// By upstream's rule, from nothing but the nodes' names: an address returns with its node.
+    #[default]
+    Hash,
+    /// Whoever has it keeps it. By that rule it is given when nobody has it.
+    Sticky {
+        /// Who has which address.
+        holders: BTreeMap<IpAddr, NodeName>,
+        /// Those of them whose holder has it though it is not known to live.
+        believed: BTreeSet<IpAddr>,
+    },
+}
+
 /// Everything the plan depends on. Each setter says which addresses it touched.
 #[derive(Clone, Debug)]
 pub struct World {
@@ -124,6 +139,7 @@ pub struct World {
     speakers: Speakers,
     interfaces: BTreeSet<InterfaceName>,
     departure: Departure,
+    ownership: Ownership,
 }
 
 impl World {
@@ -140,7 +156,29 @@ impl World {
             nodes: BTreeMap::new(),
             interfaces: BTreeSet::new(),
             departure: Departure::Staying,
+            ownership: Ownership::Hash,
         }
+    }
+
+    /// From now on who has an address keeps it.
+    pub fn set_sticky(&mut self) -> Touched {
+        replace(
+            &mut self.ownership,
+            Ownership::Sticky { holders: BTreeMap::new(), believed: BTreeSet::new() },
+        )
+    }
+
+    /// That node has the address, or none. Without meaning unless ownership is sticky.
+    pub fn set_holder(&mut self, address: IpAddr, holder: Option<NodeName>) -> Touched {
+        let Ownership::Sticky { holders, .. } = &mut self.ownership else { return Touched::nothing() };
+        if holders.get(&address) == holder.as_ref() {
+            return Touched::nothing();
+        }
+        match holder {
+            Some(holder) => holders.insert(address, holder),
+            None => holders.remove(&address),
+        };
+        Touched::Addresses([address].into())
     }
 
     /// The service is this; `None` when it is gone, or no load balancer of ours.
@@ -227,6 +265,13 @@ impl World {
         replace(&mut self.departure, departure)
     }
 
+    /// Its holder has the address though it is not known to live, or only if it is. Without meaning unless ownership is sticky.
+    pub fn set_believed(&mut self, address: IpAddr, is_believed: bool) -> Touched {
+        let Ownership::Sticky { believed, .. } = &mut self.ownership else { return Touched::nothing() };
+        let changed = if is_believed { believed.insert(address) } else { believed.remove(&address) };
+        if changed { Touched::Addresses([address].into()) } else { Touched::nothing() }
+    }
+
     /// Why this node leaves, if it does.
     pub fn leaving(&self) -> Option<AnnouncementRefusal> {
         let Some(node) = self.own_node() else {
@@ -241,6 +286,11 @@ impl World {
     /// How far its departure has come.
     pub const fn departure(&self) -> Departure {
         self.departure
+    }
+
+    /// How owners are found.
+    pub const fn ownership(&self) -> &Ownership {
+        &self.ownership
     }
 
     /// The node this world is seen from.

@@ -12,6 +12,7 @@ mod selector;
 use std::fmt;
 
 use super::Refusal;
+use super::any_of::any_of;
 use codes::codes;
 
 pub use advertisement::AdvertisementRefusal;
@@ -215,31 +216,15 @@ impl ConfigRefusal {
             Self::Peer(refusal) => refusal.summary(&object.name),
         }
     }
-
-    fn inner(&self) -> &dyn Refusal {
-        match self {
-            Self::Object(refusal) => refusal,
-            Self::Pool(refusal) => refusal,
-            Self::Advertisement(refusal) => refusal,
-            Self::Peer(refusal) => refusal,
-            Self::Community(refusal) => refusal,
-        }
-    }
 }
 
-impl Refusal for ConfigRefusal {
-    fn code(&self) -> &'static str {
-        self.inner().code()
-    }
-
-    fn sentence(&self) -> String {
-        self.inner().sentence()
-    }
-
-    fn fix(&self) -> String {
-        self.inner().fix()
-    }
-}
+any_of!(ConfigRefusal {
+    Object(AnyRefusal),
+    Pool(PoolRefusal),
+    Advertisement(AdvertisementRefusal),
+    Peer(PeerRefusal),
+    Community(CommunityRefusal),
+});
 
 /// What can be wrong with an object of any kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -296,35 +281,5 @@ impl Refusal for AnyRefusal {
             Self::Selector { .. } => "correct or remove the selector".to_owned(),
             Self::OutOfRange { min, max, .. } => format!("choose a number from {min} to {max}"),
         }
-    }
-}
-
-impl From<AnyRefusal> for ConfigRefusal {
-    fn from(refusal: AnyRefusal) -> Self {
-        Self::Object(refusal)
-    }
-}
-
-impl From<PoolRefusal> for ConfigRefusal {
-    fn from(refusal: PoolRefusal) -> Self {
-        Self::Pool(refusal)
-    }
-}
-
-impl From<AdvertisementRefusal> for ConfigRefusal {
-    fn from(refusal: AdvertisementRefusal) -> Self {
-        Self::Advertisement(refusal)
-    }
-}
-
-impl From<PeerRefusal> for ConfigRefusal {
-    fn from(refusal: PeerRefusal) -> Self {
-        Self::Peer(refusal)
-    }
-}
-
-impl From<CommunityRefusal> for ConfigRefusal {
-    fn from(refusal: CommunityRefusal) -> Self {
-        Self::Community(refusal)
     }
 }

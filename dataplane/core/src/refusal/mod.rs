@@ -7,6 +7,7 @@
 
 mod allocation;
 mod announcement;
+mod any_of;
 pub mod catalogue;
 mod caveat;
 mod configuration;

@@ -5,6 +5,7 @@
 //! * **When silence is death**: [`votes`]. A watcher that hears nothing for 300 ms tells all; the majority decides.
 //! * **Who may say so**: [`keys`] prove that a datagram is a speaker's, [`association`] that it is of now. A recording counts
 //!   for nothing, whenever and to whomever it is played.
+//! * **Who has which address**, where that is to last: [`tenure`]. Heartbeats carry it from one to the next.
 //! * [`wire`] is the datagram, [`session`] the engine.
 //!
 //! Who hears nobody decides alone, so two halves of a cluster that cannot hear each other both go on. Without a key there are
@@ -14,6 +15,7 @@
 mod association;
 mod keys;
 mod session;
+mod tenure;
 mod votes;
 mod watchers;
 mod wire;
@@ -23,5 +25,6 @@ mod tests;
 
 pub use keys::{Key, KeyId};
 pub use session::{Dropped, Input, Liveness, Output, Timing, Why};
+pub use tenure::{Claim, Tenure};
 pub use watchers::NodeId;
 pub use wire::{Heartbeat, Malformed, Page, Seal, Stance, Word};

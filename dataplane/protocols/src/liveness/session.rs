@@ -1,9 +1,10 @@
 //! The engine: who was heard when, who counts as alive, and what to send.
 //!
-//! Its parts: what comes in (`arrivals`), who is silent (`watching`), what follows from the votes (`judging`), what goes
-//! out (`sending`).
+//! Its parts: what comes in (`arrivals`), who is silent (`watching`), what follows from the votes (`judging`), who has
+//! which address (`claiming`), what goes out (`sending`).
 
 mod arrivals;
+mod claiming;
 mod judging;
 mod sending;
 #[cfg(test)]
@@ -15,12 +16,15 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use metallb_core::names::NodeName;
+use metallb_core::shared::SharedMap;
 
 use super::association::{Association, Nonces};
 use super::keys::{Key, KeyId, Keyring};
+use super::tenure::{Claim, Tenure, Tenures};
 use super::votes::Votes;
 use super::watchers::{NodeId, Rings};
 use super::wire::{Malformed, Stance};
+use claiming::{Compared, Errands};
 use sending::Outbox;
 use watching::Watch;
 
@@ -58,6 +62,10 @@ pub enum Input<'a> {
     },
     /// The Secret that speakers share changed.
     Key(Key),
+    /// This speaker says who has an address from now on.
+    Claim(Claim),
+    /// Services have these addresses: who had others is forgotten.
+    InUse(BTreeSet<IpAddr>),
     /// This speaker is able to announce: from now on it beats.
     Ready,
     /// This speaker is about to stop: tell everybody, and beat no more.
@@ -82,6 +90,10 @@ pub enum Output {
     Paused,
     /// The peers were asked who lives: from now on [`Liveness::alive`] means something, and changes are told.
     Informed,
+    /// [`Liveness::tenures`] are others now.
+    Tenures,
+    /// Another speaker claimed an address of this one in an earlier epoch: it learns of it, and may have told neighbours.
+    Outlasted(IpAddr),
     /// A datagram was not taken for a heartbeat of a peer.
     Dropped(Dropped),
 }
@@ -135,6 +147,7 @@ struct Peer {
     awaited: Option<Instant>,
     /// What was last told about it.
     told: bool,
+    compared: Compared,
 }
 
 /// How far this speaker is with learning who lives.
@@ -190,6 +203,9 @@ pub struct Liveness {
     /// Peers that said something.
     answered: usize,
     outbox: Outbox,
+    tenures: Tenures,
+    tenures_changed: bool,
+    errands: Errands,
     /// When the first of the timers ends.
     due: Option<Instant>,
     outputs: VecDeque<Output>,
@@ -227,6 +243,9 @@ impl Liveness {
             untold: BTreeSet::new(),
             answered: 0,
             outbox: Outbox::default(),
+            tenures: Tenures::default(),
+            tenures_changed: false,
+            errands: Errands::default(),
             due: None,
             outputs: VecDeque::new(),
         }
@@ -240,6 +259,8 @@ impl Liveness {
             Input::Peers(addresses) => self.replace_peers(now, &addresses),
             Input::Datagram { from, bytes } => self.datagram(now, from, bytes),
             Input::Key(key) => self.keys.renew(now, key),
+            Input::Claim(claim) => self.claim(claim),
+            Input::InUse(addresses) => self.tenures_changed |= self.tenures.keep(addresses),
             Input::Ready => {
                 if self.phase == Phase::Starting {
                     self.phase = Phase::Serving(now);
@@ -251,8 +272,12 @@ impl Liveness {
         if self.phase != Phase::Left {
             self.watch(now);
             self.judge(now);
+            if std::mem::take(&mut self.tenures_changed) {
+                self.outputs.push_back(Output::Tenures);
+            }
             self.become_informed(now);
             self.send_what_is_due(now);
+            self.send_claims(now);
         }
         self.due = self.first_timer();
     }
@@ -281,7 +306,7 @@ impl Liveness {
         let awaited = self.awaited.first().map(|(until, _)| *until);
         let watched = self.watched.values().filter_map(|watch| watch.due(self.timing));
         let count = self.count_by.first().map(|(at, _)| *at);
-        let timers = [beat, informed, awaited, count, self.reseat_at, self.outbox.due()];
+        let timers = [beat, informed, awaited, count, self.reseat_at, self.outbox.due(), self.errands.due()];
         timers.into_iter().flatten().chain(watched).min()
     }
 
@@ -289,6 +314,11 @@ impl Liveness {
     pub fn alive(&self) -> BTreeSet<NodeName> {
         let peers = self.peers.iter().filter(|(node, _)| self.living.contains(**node));
         peers.map(|(_, peer)| peer.name.clone()).chain([self.name.clone()]).collect()
+    }
+
+    /// Who has which address, as far as it was claimed.
+    pub const fn tenures(&self) -> &SharedMap<IpAddr, Tenure> {
+        self.tenures.all()
     }
 
     /// Begins what only follows from a list of peers.
@@ -328,6 +358,7 @@ impl Liveness {
             spoke: None,
             awaited: None,
             told: false,
+            compared: Compared::default(),
         };
         self.peers.insert(node, peer);
         self.known.insert(node);
@@ -356,6 +387,7 @@ impl Liveness {
         self.votes.forget(node);
         self.votes.drop_accusation(self.me, node);
         self.outbox.forget(node);
+        self.errands.forget(node);
     }
 
     /// Once all have answered, or those who could say what is with the others; or nobody, for long enough.
@@ -363,7 +395,8 @@ impl Liveness {
         let Knowledge::Asking(since) = self.knowledge else { return };
         let all = self.answered == self.peers.len();
         let enough = self.answered > 0 && since + self.timing.dead_after <= now && !self.is_undecided();
-        if all || enough || since + BOUND * self.timing.dead_after <= now {
+        let knows = (all || enough) && self.is_in_step();
+        if knows || since + BOUND * self.timing.dead_after <= now {
             self.knowledge = Knowledge::Informed;
             self.tell_changes();
             self.outputs.push_back(Output::Informed);

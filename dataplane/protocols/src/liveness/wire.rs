@@ -3,22 +3,28 @@
 //! ```text
 //!  0      4   5   6      10        18         26     34      42
 //!  +------+---+---+------+---------+----------+------+-------+------------+--------------+---------+-------+
-//!  | MLBH | 2 |knd| key  | boot id | sequence | echo | offer | n sender   | n receiver   | ballot  | proof |
+//!  | MLBH | 3 |knd| key  | boot id | sequence | echo | offer | n sender   | n receiver   | ballot  | proof |
 //!  +------+---+---+------+---------+----------+------+-------+------------+--------------+---------+-------+
-//!   ballot (of kinds that have one): first id (8), last id (8), count (1), the ids accused (8 each, rising)
+//!   a state's ballot: first id (8), last id (8), count (1), the ids accused (8 each, rising), tenures in short (8)
+//!   claims' instead: count (1), each address's length (1) and octets, epoch (8) and owner's id (8)
 //! ```
 //!
 //! Numbers are big-endian, a name has its length before it, and the proof (32) covers all before it. The first octet is
 //! none that upstream's memberlist starts a datagram with, so either can tell the other's.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+use std::net::IpAddr;
+
 use super::keys::{Key, KeyId, PROOF};
+use super::tenure::{Claim, Tenure};
 use super::watchers::NodeId;
 
 const MAGIC: [u8; 4] = *b"MLBH";
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 /// Set in the kind of a datagram that wants an answer.
 const ASKS: u8 = 0x80;
+/// Claims of a datagram: with names of the greatest length, it still fits an Ethernet frame.
+pub(super) const CLAIMS: usize = 24;
 
 /// How far a speaker is, by its own word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,7 +48,11 @@ pub enum Word {
         asks: bool,
         /// Who is silent.
         ballot: Page,
+        /// All that I know of who has which address, in short.
+        tenures: u64,
     },
+    /// These have these addresses.
+    Claims(Vec<Claim>),
     /// I am about to stop: do not wait for my silence.
     Leave,
 }
@@ -137,6 +147,9 @@ pub enum Malformed {
     /// The accused are not in order, or out of range.
     #[error("disorderly ballot")]
     Ballot,
+    /// Too many claims, or one to something that is no address.
+    #[error("unreadable claims")]
+    Claims,
 }
 
 impl<'a> Heartbeat<'a> {
@@ -161,6 +174,7 @@ impl<'a> Heartbeat<'a> {
             1 => state(Stance::Starting, kind, rest)?,
             2 => state(Stance::Serving, kind, rest)?,
             3 if kind == 3 => (Word::Leave, rest),
+            4 if kind == 4 => claims(rest)?,
             _ => return Err(Malformed::UnknownKind(kind)),
         };
         if !rest.is_empty() {
@@ -183,6 +197,7 @@ impl<'a> Heartbeat<'a> {
                 stance | if *asks { ASKS } else { 0 }
             }
             Word::Leave => 3,
+            Word::Claims(_) => 4,
         };
         let mut bytes = Vec::with_capacity(192);
         bytes.extend(MAGIC);
@@ -197,11 +212,26 @@ impl<'a> Heartbeat<'a> {
             bytes.push(u8::try_from(name.len()).unwrap_or(u8::MAX));
             bytes.extend(name);
         }
-        if let Word::State { ballot, .. } = &self.word {
-            bytes.extend(ballot.first.to_be_bytes());
-            bytes.extend(ballot.last.to_be_bytes());
-            bytes.push(u8::try_from(ballot.accused.len()).unwrap_or(u8::MAX));
-            bytes.extend(ballot.accused.iter().flat_map(|node| node.0.to_be_bytes()));
+        match &self.word {
+            Word::Challenge | Word::Leave => {}
+            Word::State { ballot, tenures, .. } => {
+                bytes.extend(ballot.first.to_be_bytes());
+                bytes.extend(ballot.last.to_be_bytes());
+                bytes.push(u8::try_from(ballot.accused.len()).unwrap_or(u8::MAX));
+                bytes.extend(ballot.accused.iter().flat_map(|node| node.0.to_be_bytes()));
+                bytes.extend(tenures.to_be_bytes());
+            }
+            Word::Claims(claims) => {
+                bytes.push(u8::try_from(claims.len()).unwrap_or(u8::MAX));
+                for Claim { address, tenure: Tenure { epoch, owner } } in claims {
+                    match address {
+                        IpAddr::V4(address) => bytes.extend([&[4][..], &address.octets()].concat()),
+                        IpAddr::V6(address) => bytes.extend([&[16][..], &address.octets()].concat()),
+                    }
+                    bytes.extend(epoch.to_be_bytes());
+                    bytes.extend(owner.0.to_be_bytes());
+                }
+            }
         }
         let proof = key.prove(&bytes);
         bytes.extend(proof.as_ref());
@@ -225,7 +255,30 @@ fn state(stance: Stance, kind: u8, rest: &[u8]) -> Result<(Word, &[u8]), Malform
         }
         accused.push(NodeId(node));
     }
-    Ok((Word::State { stance, asks: kind & ASKS != 0, ballot: Page { first, last, accused } }, rest))
+    let (tenures, rest) = number(rest)?;
+    let ballot = Page { first, last, accused };
+    Ok((Word::State { stance, asks: kind & ASKS != 0, ballot, tenures }, rest))
+}
+
+fn claims(rest: &[u8]) -> Result<(Word, &[u8]), Malformed> {
+    let ([count], mut rest) = split(rest)?;
+    if usize::from(count) > CLAIMS {
+        return Err(Malformed::Claims);
+    }
+    let mut claims = Vec::new();
+    for _ in 0..count {
+        let ([length], after) = split(rest)?;
+        let (address, after) = match length {
+            4 => split(after).map(|(octets, after)| (IpAddr::from(octets as [u8; 4]), after))?,
+            16 => split(after).map(|(octets, after)| (IpAddr::from(octets as [u8; 16]), after))?,
+            _ => return Err(Malformed::Claims),
+        };
+        let (epoch, after) = number(after)?;
+        let (owner, after) = number(after)?;
+        rest = after;
+        claims.push(Claim { address, tenure: Tenure { epoch, owner: NodeId(owner) } });
+    }
+    Ok((Word::Claims(claims), rest))
 }
 
 fn name(bytes: &[u8]) -> Result<(&str, &[u8]), Malformed> {

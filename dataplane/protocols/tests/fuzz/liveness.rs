@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use metallb_fuzz::{Found, epoch, measure, mutated, run};
 use metallb_protocols::liveness::{
-    Dropped, Heartbeat, Input, Key, KeyId, Liveness, NodeId, Output, Page, Stance, Timing, Word,
+    Claim, Dropped, Heartbeat, Input, Key, KeyId, Liveness, NodeId, Output, Page, Stance, Tenure, Timing,
+    Word,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -34,7 +35,12 @@ fn datagrams() -> Vec<Vec<u8>> {
     };
     let state = |stance, asks, accused: u64| {
         let ballot = Page::split((0..accused).map(NodeId)).remove(0);
-        Word::State { stance, asks, ballot }
+        Word::State { stance, asks, ballot, tenures: 7 }
+    };
+    let claims = |addresses: &[&str]| {
+        let tenure = Tenure { epoch: 5, owner: NodeId(6) };
+        let claim = |address: &&str| Claim { address: address.parse().expect("an address"), tenure };
+        Word::Claims(addresses.iter().map(claim).collect())
     };
     vec![
         say("b", Word::Challenge, 1),
@@ -42,6 +48,7 @@ fn datagrams() -> Vec<Vec<u8>> {
         say("b", state(Stance::Serving, false, 3), 3),
         say("b", state(Stance::Serving, true, 100), u64::MAX),
         say("b", Word::Leave, 9),
+        say("b", claims(&["192.0.2.1", "2001:db8::1"]), 10),
         say(&long, state(Stance::Serving, false, 1), 3),
     ]
 }

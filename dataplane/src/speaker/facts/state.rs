@@ -64,6 +64,7 @@ impl Facts {
             "addresses": plan.iter().map(|(address, plan)| json!({
                 "address": address,
                 "owner": plan.owner.as_ref().map(ToString::to_string),
+                "epoch": self.tenures.as_ref().zip(plan.owner.as_ref()).and_then(|(tenures, owner)| tenures.epoch_of(*address, owner)),
                 "announcedHere": plan.announce.is_some(),
                 "conflict": self.conflicts.on(*address).map(|conflict| conflict.explain(*address)),
                 "interfaces": match &plan.announce {

@@ -20,13 +20,15 @@ pub struct Succession {
 }
 
 impl Succession {
-    /// From now on this node owns the address, or nobody. What follows from it is written into `tables`; did they change?
+    /// From now on this node owns the address, or nobody. What follows from it is written into `tables`; did they change? An
+    /// address that another node announces already (`is_taken`) is let go at once.
     pub fn follow(
         &mut self,
         tables: &mut Tables,
         world: &World,
         address: IpAddr,
         owner: Option<&NodeName>,
+        is_taken: bool,
     ) -> bool {
         let before = match owner {
             Some(owner) => self.owners.insert(address, owner.clone()),
@@ -35,10 +37,10 @@ impl Succession {
         if before.as_ref() == owner {
             return false;
         }
-        let was_owned = owner.is_some() && !self.owned.insert(address);
-        let is_new = owner == Some(world.node()) && self.experienced && !was_owned;
         let own = Some(world.node());
-        let moved = before.as_ref() == own && owner.is_some();
+        let was_owned = owner.is_some() && !self.owned.insert(address);
+        let is_new = owner == own && self.experienced && !was_owned;
+        let moved = before.as_ref() == own && owner.is_some() && !is_taken;
         let predecessor = before
             .filter(|_| owner == own)
             .filter(|before| !world.has_speaker(before))

@@ -1,6 +1,7 @@
 //! What follows from the facts, and that it follows once.
 
 mod routing;
+mod sticky;
 
 use metallb_core::config::Interfaces;
 use metallb_core::plan::Endpoints;
@@ -77,7 +78,7 @@ struct Outcome {
 }
 
 fn round(facts: &mut Facts) -> Outcome {
-    let tables = facts.decide();
+    let tables = facts.decide(Instant::now());
     let (news, statuses) = facts.tell();
     Outcome { tables, news, statuses }
 }
@@ -131,7 +132,7 @@ fn until_every_list_is_in_nothing_is_announced_and_others_must_not_count_on_it()
                 facts.apply(input);
             }
         }
-        let tables = facts.decide().unwrap_or_default();
+        let tables = facts.decide(Instant::now()).unwrap_or_default();
         assert_eq!((tables.phase, tables.announced.len()), (Phase::Starting, 0), "without input {missing}");
     }
 }
@@ -144,11 +145,15 @@ fn until_the_lane_knows_who_lives_nothing_is_announced() {
         facts.apply(input);
     }
     facts.set_speakers(None);
-    let tables = facts.decide().unwrap();
+    let tables = facts.decide(Instant::now()).unwrap();
     assert_eq!((tables.phase, tables.announced.len()), (Phase::Starting, 0));
     assert!(tables.peers.is_some(), "the lane hears of the peers all the same");
     facts.set_speakers(Some(all_alive()));
-    assert_eq!(facts.decide().unwrap().announced.len(), 0, "node-b is alive, and has the address");
+    assert_eq!(
+        facts.decide(Instant::now()).unwrap().announced.len(),
+        0,
+        "node-b is alive, and has the address"
+    );
 }
 
 #[test]
@@ -199,7 +204,7 @@ fn without_heartbeats_the_pods_of_the_speakers_do_not_matter() {
     for input in inputs().into_iter().take(5) {
         facts.apply(input);
     }
-    assert_eq!(facts.decide().unwrap().announced.len(), 1);
+    assert_eq!(facts.decide(Instant::now()).unwrap().announced.len(), 1);
 }
 
 #[test]
@@ -290,7 +295,7 @@ fn the_state_says_what_is_waited_for_and_why_an_address_is_not_announced_here() 
     }
     facts.set_links(links());
     facts.set_speakers(Some(Speakers::EveryNode));
-    facts.decide();
+    facts.decide(Instant::now());
     let state = facts.state(&[].into());
     assert_eq!((&state["ready"], &state["waitsFor"]), (&json!(true), &json!([])));
     let address = &state["addresses"][0];
@@ -393,7 +398,7 @@ fn only_an_address_that_appears_while_this_speaker_watches_and_that_nobody_had_i
             None => Event::Deleted(key("web")),
         };
         facts.apply(Input::Service(event));
-        facts.decide().unwrap()
+        facts.decide(Instant::now()).unwrap()
     };
     change(&mut facts, None);
     assert_eq!(*change(&mut facts, Some(row)).new, [vip()].into(), "its service is another one");
@@ -402,7 +407,7 @@ fn only_an_address_that_appears_while_this_speaker_watches_and_that_nobody_had_i
         let inputs = inputs();
         let slice = inputs.into_iter().find(|input| matches!(input, Input::Slice(_)));
         facts.apply(if endpoints { slice.unwrap() } else { Input::Slice(Event::Listed([].into())) });
-        facts.decide().unwrap()
+        facts.decide(Instant::now()).unwrap()
     };
     without(&mut facts, false);
     assert_eq!(*without(&mut facts, true).new, [].into(), "this node had it a moment ago");

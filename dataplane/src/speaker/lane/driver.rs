@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use metallb_core::plan::Speakers;
+use metallb_core::shared::SharedMap;
 use metallb_protocols::announcer::Announcer;
 use metallb_protocols::conflict::{self, Conflicts};
+use metallb_protocols::liveness::{Claim, Tenure};
 use metallb_protocols::sighting::{self, Sightings};
 use metallb_protocols::stand_in;
 use nix::errno::Errno;
@@ -17,14 +19,14 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
 use tokio::sync::watch;
 
-use super::Pace;
 use super::conflicts::{Conflict, Contested};
 use super::groups::{self, Groups};
 use super::members::{Members, Told};
-use super::responder::View;
-use super::responders::{Claim, Responders};
+use super::responder::{Heard, View};
+use super::responders::Responders;
 use super::succession::{LINGER, Succession};
 use super::tables::{Phase, Protocol, Station, Tables};
+use super::{Membership, Pace};
 use crate::speaker::metrics::Metrics;
 
 /// The longest frame or datagram that matters. A heartbeat has less than 1,500 bytes.
@@ -37,7 +39,7 @@ const TURN: usize = 64;
 pub(super) struct Shared {
     pub(super) tables: Arc<ArcSwap<Tables>>,
     pub(super) wake: Arc<EventFd>,
-    pub(super) speakers: watch::Sender<Option<Speakers>>,
+    pub(super) membership: watch::Sender<Membership>,
     pub(super) contested: watch::Sender<Contested>,
 }
 
@@ -148,6 +150,16 @@ impl Driver {
             }
             let told = self.members.as_mut().map(|members| members.change(now, &old, &new));
             self.pass_on(now, told);
+            if !Arc::ptr_eq(&old.claims, &new.claims) {
+                let addresses: Vec<_> = new
+                    .claims
+                    .iter()
+                    .filter(|(address, claim)| old.claims.get(*address) != Some(claim))
+                    .collect();
+                for (address, _) in addresses {
+                    self.claim(now, *address);
+                }
+            }
             if new.phase == Phase::Leaving {
                 // Who follows has the word from now on.
                 self.announcer = Announcer::default();
@@ -191,8 +203,28 @@ impl Driver {
 
     /// Begins a burst, unless the address may go back to where it was, or is held back.
     fn announce(&mut self, now: Instant, address: IpAddr) {
-        if !self.succession.is_waiting(&self.tables, address) && !self.conflicts.is_held(address) {
+        if self.is_told_of(address) {
             self.announcer.start(now, address);
+            self.claim(now, address);
+        }
+    }
+
+    /// Are neighbours told that the address is here? Not while it may go back to where it was, or is held back.
+    fn is_told_of(&self, address: IpAddr) -> bool {
+        !self.succession.is_waiting(&self.tables, address) && !self.conflicts.is_held(address)
+    }
+
+    /// Where ownership is sticky, says who has an address from now on: this node, if neighbours are told of it; or the one that it
+    /// is handed over to.
+    fn claim(&mut self, now: Instant, address: IpAddr) {
+        let Some(tenure) = self.tables.claims.get(&address).copied() else { return };
+        let told_of = self.is_told_of(address);
+        let Some(members) = &mut self.members else { return };
+        if tenure.owner != members.id() || told_of {
+            let (epoch, own) = (tenure.epoch, tenure.owner == members.id());
+            tracing::debug!(event = "claim", %address, epoch, own, "all speakers are told who has it from now on");
+            let told = members.claim(now, Claim { address, tenure });
+            self.pass_on(now, Some(told));
         }
     }
 
@@ -256,12 +288,12 @@ impl Driver {
     }
 
     /// Whether it shows the speaker of a node of which no heartbeat is heard.
-    fn sight(&mut self, now: Instant, claim: &Claim) {
-        let input = match claim {
-            Claim::Answered { address, station, .. } => {
+    fn sight(&mut self, now: Instant, heard: &Heard) {
+        let input = match heard {
+            Heard::Answered { address, station, .. } => {
                 sighting::Input::Answered { address: *address, station: *station }
             }
-            Claim::Contested { interface, address, by, from } if by == from => {
+            Heard::Contested { interface, address, by, from } if by == from => {
                 let stood_in_for = self.succession.predecessor(&self.tables, *address, *interface, *by);
                 let Some(node) = stood_in_for.or_else(|| self.conflicts.node_of(*by)) else { return };
                 if !matches!(&self.heard, Some(Speakers::Alive(nodes)) if !nodes.contains(node)) {
@@ -269,7 +301,7 @@ impl Driver {
                 }
                 sighting::Input::Seen { node, address: *address, station: *by }
             }
-            Claim::Contested { .. } => return, // somebody speaks in another's name
+            Heard::Contested { .. } => return, // somebody speaks in another's name
         };
         self.sightings.handle_input(now, input);
     }
@@ -293,20 +325,23 @@ impl Driver {
             }
         }
         if changed {
-            self.tell_speakers();
+            self.tell_membership(None);
         }
     }
 
-    /// Who is heard, and who is seen.
-    fn tell_speakers(&self) {
+    /// Who is heard, and who is seen; and who has which address, if that is another one now.
+    fn tell_membership(&self, tenures: Option<SharedMap<IpAddr, Tenure>>) {
         let speakers = match &self.heard {
             Some(Speakers::Alive(heard)) => {
                 Some(Speakers::Alive(heard.iter().chain(self.sightings.nodes()).cloned().collect()))
             }
             Some(Speakers::EveryNode) => Some(Speakers::EveryNode),
-            None => return,
+            None => None,
         };
-        self.shared.speakers.send_replace(speakers);
+        self.shared.membership.send_modify(|membership| {
+            membership.speakers = speakers.or(membership.speakers.take());
+            membership.tenures = tenures.unwrap_or_else(|| std::mem::take(&mut membership.tenures));
+        });
     }
 
     fn receive_frames(&mut self, buffer: &mut [u8]) {
@@ -317,15 +352,15 @@ impl Driver {
             conflicts: &self.conflicts,
             sightings: &self.sightings,
         };
-        for claim in self.responders.receive(view, buffer) {
-            self.sight(now, &claim);
-            match claim {
-                Claim::Contested { address, .. } if self.end.is_some() || !self.has(address) => {} // it is theirs
-                Claim::Contested { interface, address, by, .. } => {
+        for heard in self.responders.receive(view, buffer) {
+            self.sight(now, &heard);
+            match heard {
+                Heard::Contested { address, .. } if self.end.is_some() || !self.has(address) => {} // it is theirs
+                Heard::Contested { interface, address, by, .. } => {
                     self.announcer.contested(now, address);
                     self.conflicts.handle_input(now, conflict::Input::Claimed { interface, address, by });
                 }
-                Claim::Answered { interface, address, station } => {
+                Heard::Answered { interface, address, station } => {
                     self.succession.heard(now, interface, address, station);
                     let input = if self.conflicts.is_held(address) {
                         conflict::Input::Claimed { interface, address, by: station }
@@ -385,7 +420,12 @@ impl Driver {
 
     /// Passes on what the heartbeats said.
     fn pass_on(&mut self, now: Instant, told: Option<Told>) {
-        let Some(Told { speakers, paused }) = told else { return };
+        let Some(Told { speakers, paused, tenures, outlasted }) = told else { return };
+        for address in outlasted {
+            if self.has(address) {
+                self.announcer.remind(now, address);
+            }
+        }
         if paused && self.end.is_none() {
             tracing::warn!(event = "paused", "this process stood still; telling all addresses anew");
             let tables = Arc::clone(&self.tables);
@@ -393,6 +433,7 @@ impl Driver {
                 self.announce(now, *address);
             }
         }
+        let is_news = speakers.is_some() || tenures.is_some();
         if let Some(speakers) = speakers {
             if let Speakers::Alive(nodes) = &speakers {
                 for node in nodes {
@@ -400,7 +441,9 @@ impl Driver {
                 }
             }
             self.heard = Some(speakers);
-            self.tell_speakers();
+        }
+        if is_news {
+            self.tell_membership(tenures);
         }
     }
 }

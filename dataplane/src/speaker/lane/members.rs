@@ -3,7 +3,7 @@
 //! Without a key a heartbeat would prove nothing, so there are none: then every node counts whose speaker is ready by what
 //! the API server says, and this one. A key that comes later turns them on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -13,7 +13,10 @@ use anyhow::Context as _;
 use arc_swap::ArcSwapOption;
 use metallb_core::names::NodeName;
 use metallb_core::plan::Speakers;
-use metallb_protocols::liveness::{Dropped, Input, Key, KeyId, Liveness, Malformed, Output, Timing};
+use metallb_core::shared::SharedMap;
+use metallb_protocols::liveness::{
+    Claim, Dropped, Input, Key, KeyId, Liveness, Malformed, NodeId, Output, Tenure, Timing,
+};
 use prometheus::IntCounterVec;
 
 use super::tables::{Phase, Tables};
@@ -38,6 +41,10 @@ pub(super) struct Told {
     pub(super) speakers: Option<Speakers>,
     /// This process stood still.
     pub(super) paused: bool,
+    /// Who has which address, if that is different now.
+    pub(super) tenures: Option<SharedMap<IpAddr, Tenure>>,
+    /// Addresses of this node that another one believed to have.
+    pub(super) outlasted: BTreeSet<IpAddr>,
 }
 
 pub(super) struct Members {
@@ -86,6 +93,9 @@ impl Members {
                 told = self.input(now, Input::Peers(BTreeMap::clone(peers)));
             }
         }
+        if let Some(in_use) = new.in_use.as_ref().filter(|in_use| old.in_use.as_ref() != Some(in_use)) {
+            told = told.and(self.input(now, Input::InUse(BTreeSet::clone(in_use))));
+        }
         let input = match new.phase {
             Phase::Starting => None,
             Phase::Serving => Some(Input::Ready),
@@ -95,6 +105,16 @@ impl Members {
             told = told.and(self.input(now, input));
         }
         told
+    }
+
+    /// The node's id among those of all.
+    pub(super) fn id(&self) -> NodeId {
+        NodeId::from(&self.node)
+    }
+
+    /// From now on who has an address is this.
+    pub(super) fn claim(&mut self, now: Instant, claim: Claim) -> Told {
+        self.input(now, Input::Claim(claim))
     }
 
     fn ready(&self, tables: &Tables) -> Speakers {
@@ -137,7 +157,8 @@ impl Members {
     fn input(&mut self, now: Instant, input: Input<'_>) -> Told {
         let Some(liveness) = &mut self.liveness else { return Told::default() };
         liveness.handle_input(now, input);
-        let (mut changed, mut paused) = (false, false);
+        let (mut changed, mut claimed) = (false, false);
+        let mut told = Told::default();
         while let Some(output) = liveness.poll_output() {
             match output {
                 Output::Send { to, datagram } => {
@@ -154,18 +175,27 @@ impl Members {
                     changed = true;
                 }
                 Output::Informed => changed = true,
-                Output::Paused => paused = true,
+                Output::Paused => told.paused = true,
+                Output::Tenures => claimed = true,
+                Output::Outlasted(address) => drop(told.outlasted.insert(address)),
                 // Counted only: whoever can send us anything must not fill the log.
                 Output::Dropped(why) => self.dropped.with_label_values(&[reason(why)]).inc(),
             }
         }
-        Told { speakers: changed.then(|| Speakers::Alive(liveness.alive())), paused }
+        told.speakers = changed.then(|| Speakers::Alive(liveness.alive()));
+        told.tenures = claimed.then(|| liveness.tenures().clone());
+        told
     }
 }
 
 impl Told {
     fn and(self, later: Self) -> Self {
-        Self { speakers: later.speakers.or(self.speakers), paused: self.paused || later.paused }
+        Self {
+            speakers: later.speakers.or(self.speakers),
+            paused: self.paused || later.paused,
+            tenures: later.tenures.or(self.tenures),
+            outlasted: &self.outlasted | &later.outlasted,
+        }
     }
 }
 
@@ -175,7 +205,11 @@ const fn reason(why: Dropped) -> &'static str {
         Dropped::Malformed(Malformed::Foreign) => "foreign",
         Dropped::Malformed(Malformed::Version(_)) => "version",
         Dropped::Malformed(
-            Malformed::Length | Malformed::UnknownKind(_) | Malformed::Name | Malformed::Ballot,
+            Malformed::Length
+            | Malformed::UnknownKind(_)
+            | Malformed::Name
+            | Malformed::Ballot
+            | Malformed::Claims,
         ) => "malformed",
         Dropped::UnknownNode => "unknown-node",
         Dropped::WrongAddress => "wrong-address",

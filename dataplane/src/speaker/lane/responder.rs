@@ -30,10 +30,20 @@ pub(super) struct Responder {
 
 /// What came of a frame.
 pub(super) enum Outcome {
-    /// It asked for an address, and that was told where it is; or not, for this reason.
+    /// It asked for an address, and was told where that is; or not, for this reason.
     Answered(IpAddr, io::Result<()>),
-    /// Another station claims an address.
+    /// Another station says something of an address.
+    Heard(Heard),
+    /// Nothing.
+    Ignored,
+}
+
+/// What another station says of an address.
+pub(super) enum Heard {
+    /// It has one that is announced here.
     Contested {
+        /// By index.
+        interface: u32,
         /// The address.
         address: IpAddr,
         /// The station.
@@ -41,15 +51,15 @@ pub(super) enum Outcome {
         /// The station that says so.
         from: Mac,
     },
-    /// A station has the address that was asked for.
-    Heard {
+    /// It has one that was asked for.
+    Answered {
+        /// By index.
+        interface: u32,
         /// The address.
         address: IpAddr,
         /// The station.
         station: Mac,
     },
-    /// Nothing.
-    Ignored,
 }
 
 impl Responder {
@@ -80,9 +90,11 @@ impl Responder {
         match answer {
             Answer::Contested { address, by, from } => {
                 tracing::debug!(event = "contested", interface = %self.name, %address, %by, "another station claims it");
-                Outcome::Contested { address, by, from }
+                Outcome::Heard(Heard::Contested { interface: self.index, address, by, from })
             }
-            Answer::Heard { address, station } => Outcome::Heard { address, station },
+            Answer::Heard { address, station } => {
+                Outcome::Heard(Heard::Answered { interface: self.index, address, station })
+            }
             Answer::Reply { address, frame } => Outcome::Answered(address, self.socket.send(&frame)),
             Answer::Ignore(Ignored::NotAnnounced(address)) => {
                 tracing::trace!(event = "ignored", interface = %self.name, %address, "not announced here");

@@ -5,9 +5,7 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use metallb_protocols::ethernet::Mac;
-
-use super::responder::{Outcome, Responder, View};
+use super::responder::{Heard, Outcome, Responder, View};
 use super::succession::Succession;
 use super::tables::{Protocol, Tables};
 use crate::speaker::metrics::Metrics;
@@ -17,30 +15,6 @@ use crate::speaker::metrics::Metrics;
 const TURN: usize = 64;
 /// After a socket could not be opened, try again this much later.
 const REOPEN: Duration = Duration::from_secs(1);
-
-/// What another station says of an address.
-pub(super) enum Claim {
-    /// It has one that is announced here.
-    Contested {
-        /// By index.
-        interface: u32,
-        /// The address.
-        address: IpAddr,
-        /// The station.
-        by: Mac,
-        /// The station that says so.
-        from: Mac,
-    },
-    /// It has one that was asked for.
-    Answered {
-        /// By index.
-        interface: u32,
-        /// The address.
-        address: IpAddr,
-        /// The station.
-        station: Mac,
-    },
-}
 
 /// By interface and protocol.
 pub(super) struct Responders {
@@ -91,15 +65,15 @@ impl Responders {
     }
 
     /// Answers what waits, of each interface not too much at once. What others say of addresses.
-    pub(super) fn receive(&mut self, view: View<'_>, buffer: &mut [u8]) -> Vec<Claim> {
+    pub(super) fn receive(&mut self, view: View<'_>, buffer: &mut [u8]) -> Vec<Heard> {
         let mut broken = Vec::new();
-        let mut claims = Vec::new();
+        let mut heard = Vec::new();
         for (place, responder) in &self.open {
             for _ in 0..TURN {
                 match responder.receive(buffer) {
                     Ok(Some(frame)) => {
                         let outcome = responder.answer(view, frame);
-                        claims.extend(self.count(place.0, responder, outcome));
+                        heard.extend(self.count(responder, outcome));
                     }
                     Ok(None) => break,
                     Err(error) => {
@@ -114,14 +88,13 @@ impl Responders {
             self.open.remove(&place);
             self.reopen_at = Some(Instant::now() + REOPEN);
         }
-        claims
+        heard
     }
 
     /// Tells all neighbours, on the interfaces where it is announced, where an address is: here, or at the node that is stood in
     /// for.
     pub(super) fn tell(&self, tables: &Tables, succession: &Succession, address: IpAddr) {
-        let Some(interfaces) = tables.announced.get(&address) else { return };
-        for responder in self.open.values().filter(|responder| interfaces.contains(&responder.name)) {
+        for responder in self.announcing(tables, address) {
             let told = |own| succession.told(tables, address, responder.index, own);
             for sent in responder.tell(address, told) {
                 match sent {
@@ -141,24 +114,22 @@ impl Responders {
 
     /// Asks all neighbours, on all interfaces, who has an address.
     pub(super) fn ask(&self, address: IpAddr) {
-        for responder in self.open.values() {
-            if let Err(error) = responder.ask(address) {
-                tracing::debug!(event = "questionFailed", interface = %responder.name, %error, "the next one follows");
-            }
-        }
+        ask_on(self.open.values(), address);
     }
 
     /// Asks all neighbours, on the interfaces where it is announced, who else has an address.
     pub(super) fn probe(&self, tables: &Tables, address: IpAddr) {
-        let Some(interfaces) = tables.announced.get(&address) else { return };
-        for responder in self.open.values().filter(|responder| interfaces.contains(&responder.name)) {
-            if let Err(error) = responder.ask(address) {
-                tracing::debug!(event = "probeFailed", interface = %responder.name, %error, "the next one follows");
-            }
-        }
+        ask_on(self.announcing(tables, address), address);
     }
 
-    fn count(&self, interface: u32, responder: &Responder, outcome: Outcome) -> Option<Claim> {
+    /// On the interfaces where it is announced.
+    fn announcing<'r>(&'r self, tables: &'r Tables, address: IpAddr) -> impl Iterator<Item = &'r Responder> {
+        let interfaces = tables.announced.get(&address);
+        let is_among = move |name| interfaces.is_some_and(|interfaces| interfaces.contains(name));
+        self.open.values().filter(move |responder| is_among(&responder.name))
+    }
+
+    fn count(&self, responder: &Responder, outcome: Outcome) -> Option<Heard> {
         match outcome {
             Outcome::Answered(address, sent) => {
                 let label = address.to_string();
@@ -171,10 +142,7 @@ impl Responders {
                 }
                 None
             }
-            Outcome::Contested { address, by, from } => {
-                Some(Claim::Contested { interface, address, by, from })
-            }
-            Outcome::Heard { address, station } => Some(Claim::Answered { interface, address, station }),
+            Outcome::Heard(heard) => Some(heard),
             Outcome::Ignored => None,
         }
     }
@@ -208,6 +176,14 @@ impl Responders {
                     }
                 }
             }
+        }
+    }
+}
+
+fn ask_on<'r>(responders: impl Iterator<Item = &'r Responder>, address: IpAddr) {
+    for responder in responders {
+        if let Err(error) = responder.ask(address) {
+            tracing::debug!(event = "questionFailed", interface = %responder.name, %error, "the next one follows");
         }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use metallb_core::config::Interfaces;
 use metallb_core::names::{InterfaceName, NodeName};
 use metallb_protocols::ethernet::Mac;
+use metallb_protocols::liveness::Tenure;
 
 /// Everything the lane works from. What did not change is shared with the tables before.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +20,11 @@ pub struct Tables {
     pub moved: Arc<BTreeSet<IpAddr>>,
     /// Those of the announced addresses that no node of the cluster had before, as far as this one has seen.
     pub new: Arc<BTreeSet<IpAddr>>,
+    /// Where ownership is sticky: who is to have which address from now on, of those that this node announces. It claims its own
+    /// once it announces them in its own name.
+    pub claims: Arc<BTreeMap<IpAddr, Tenure>>,
+    /// There, the addresses that services have; `None` while that is not known.
+    pub in_use: Option<Arc<BTreeSet<IpAddr>>>,
     /// The other nodes, by the address by which the kernel of each is asked.
     pub nodes: Arc<BTreeMap<IpAddr, NodeName>>,
     /// The interfaces that answer, by index.

@@ -105,6 +105,20 @@ fn an_owner_that_the_rules_do_not_elect_and_two_at_once_are_told() {
 }
 
 #[test]
+fn where_ownership_is_sticky_the_owner_is_who_has_it() {
+    let mut report = reported_by("n3", 5);
+    report.status.as_mut().unwrap().epoch = Some(4);
+    let all = told(&reporting(&[report.clone()]), Some("10.0.0.1")).unwrap();
+    let row = &all.addresses[0];
+    assert_eq!((row.owner.as_deref(), row.epoch, all.settled), (Some("n3"), Some(4), true));
+    assert!(all.wide().contains("10.0.0.1   n3      4"), "{}", all.wide());
+    assert!(all.text().contains("10.0.0.1   n3      5m0s    n2"), "{}", all.text());
+    report.status.as_mut().unwrap().node = Some("n1".to_owned());
+    let all = told(&reporting(&[report]), None).unwrap();
+    assert_eq!((all.addresses[0].owner.as_deref(), all.settled), (Some("n2"), false), "n1 may not have it");
+}
+
+#[test]
 fn what_is_no_address_or_nobodys_is_an_error() {
     assert!(told(&cluster(), Some("web")).unwrap_err().to_string().contains("is not an IP address"));
     let error = told(&cluster(), Some("10.0.0.2")).unwrap_err();

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use metallb_lab::Cluster;
 use metallb_scenarios::fault::Fault;
+use metallb_scenarios::figures::Format;
 use metallb_scenarios::installation::{Installation, options};
 use metallb_scenarios::outage::Load;
 use metallb_scenarios::trial::{Trial, Trials};
@@ -34,13 +35,6 @@ struct Args {
     /// How the figures are printed
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
-}
-
-#[derive(Clone, Copy, Default, ValueEnum)]
-enum Format {
-    #[default]
-    Text,
-    Json,
 }
 
 #[tokio::main]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 use metallb_lab::routers::Make;
+use metallb_scenarios::figures::Format;
 use metallb_scenarios::speaker::paths::Paths;
 use metallb_scenarios::speaker::routes;
 use metallb_scenarios::speaker::site::Site;
@@ -66,13 +67,6 @@ enum Part {
     Silence,
     /// False alarms of BFD while the machine is busy
     Load,
-}
-
-#[derive(Clone, Copy, Default, ValueEnum)]
-enum Format {
-    #[default]
-    Text,
-    Json,
 }
 
 #[tokio::main]

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use k8s_openapi::api::core::v1::Service;
 use kube::Api;
 use kube::api::{DeleteParams, ListParams};
 use metallb_lab::{Cluster, eventually, load_balancer};
+use metallb_scenarios::figures::Format;
 use metallb_scenarios::installation::{Installation, first_address, options};
 use metallb_scenarios::outage::Watch;
 use metallb_scenarios::{layer2, memory};
@@ -25,13 +26,6 @@ struct Args {
     /// How the figures are printed
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
-}
-
-#[derive(Clone, Copy, Default, ValueEnum)]
-enum Format {
-    #[default]
-    Text,
-    Json,
 }
 
 #[tokio::main]

@@ -99,6 +99,9 @@ impl Failure {
         "wrong-asn",
     ];
 
+    /// The codes of a router that may not be there at all.
+    pub const ABSENT: [&str; 3] = ["connection-refused", "no-answer", "unreachable"];
+
     /// Stable: a label, and what scripts compare.
     pub const fn code(&self) -> &'static str {
         match self {

@@ -32,7 +32,14 @@ impl Liveness {
         let prover = self.keys.prover(now, seal.covered, seal.proof).ok_or(Dropped::Unproven)?;
         let proven_by = prover.id();
         match peer.association.place(now, Stamp { boot_id, sequence, echo, offer }) {
-            Age::Old => return Err(Dropped::Old),
+            Age::Old => {
+                // Several follow one another at once, and may overtake each other. Whatever the order, the same comes of them.
+                if let Word::Claims(claims) = word {
+                    self.hear_claims(node, &claims);
+                    return Ok(());
+                }
+                return Err(Dropped::Old);
+            }
             Age::Unknown => {
                 if peer.association.may_challenge(now) {
                     self.challenge(now, node, proven_by, offer);
@@ -44,14 +51,16 @@ impl Liveness {
         }
         self.spoke(now, node, newest_key);
         match word {
-            Word::Challenge => self.answer(now, node),
-            Word::State { stance, asks, ballot } => {
+            Word::Challenge => self.introduce(now, node),
+            Word::State { stance, asks, ballot, tenures } => {
                 self.hear(now, node, stance, &ballot);
+                self.compare(now, node, stance, tenures);
                 if asks {
                     self.answer(now, node);
                 }
             }
             Word::Leave => self.stands(node, None),
+            Word::Claims(claims) => self.hear_claims(node, &claims),
         }
         Ok(())
     }

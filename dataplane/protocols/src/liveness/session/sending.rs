@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use super::{Liveness, Output, Peer, Phase, Timing};
+use super::{Knowledge, Liveness, Output, Peer, Phase, Timing};
 use crate::liveness::keys::KeyId;
 use crate::liveness::votes::Votes;
 use crate::liveness::watchers::NodeId;
@@ -185,6 +185,12 @@ impl Liveness {
         self.tell(now, node, false);
     }
 
+    /// Answers who could not tell whether we live. Whoever starts wants to know in turn what the other one knows.
+    pub(super) fn introduce(&mut self, now: Instant, node: NodeId) {
+        let is_unheard = self.peers.get(&node).is_some_and(|peer| peer.compared.is_unknown());
+        self.tell(now, node, is_unheard && matches!(self.knowledge, Knowledge::Asking(_)));
+    }
+
     fn state(&mut self, now: Instant, node: NodeId, asks: bool, ballot: Page) {
         let stance = match self.phase {
             Phase::Starting => Stance::Starting,
@@ -192,10 +198,10 @@ impl Liveness {
             // Whoever asks has not heard the goodbye, or could not place it.
             Phase::Left => return self.send(now, node, Word::Leave),
         };
-        self.send(now, node, Word::State { stance, asks, ballot });
+        self.send(now, node, Word::State { stance, asks, ballot, tenures: self.tenures.digest() });
     }
 
-    fn send(&mut self, now: Instant, node: NodeId, word: Word) {
+    pub(super) fn send(&mut self, now: Instant, node: NodeId, word: Word) {
         let Some(peer) = self.peers.get_mut(&node) else { return };
         self.sequence += 1;
         let heartbeat = Heartbeat {

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use super::{Association, Knowledge, Liveness, Peer, Phase, Rings, Stance};
+use super::{Association, Compared, Knowledge, Liveness, Peer, Phase, Rings, Stance};
 
 impl Liveness {
     /// All serve, and all know it. Their next heartbeats are due then.
@@ -34,6 +34,7 @@ impl Liveness {
                     spoke: Some(now),
                     awaited: None,
                     told: true,
+                    compared: Compared::default(),
                 };
                 (*node, peer)
             });

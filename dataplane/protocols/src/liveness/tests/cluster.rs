@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use metallb_core::names::NodeName;
 
 use super::queue::Queue;
-use crate::liveness::{Input, Key, Liveness, Output, Timing};
+use crate::liveness::{Input, Key, Liveness, Output, Tenure, Timing};
 use crate::virtual_clock;
 
 pub(super) fn name(node: usize) -> NodeName {
@@ -253,6 +253,11 @@ impl Cluster {
         self.nodes[node].view.as_ref().filter(|_| self.nodes[node].process == Process::Running)
     }
 
+    /// Who has the address, by what that node knows of claims.
+    pub(super) fn tenure(&self, node: usize, address: IpAddr) -> Option<Tenure> {
+        self.nodes[node].liveness.tenures().get(&address).copied()
+    }
+
     pub(super) fn running(&self) -> Vec<usize> {
         (0..self.len()).filter(|node| self.nodes[*node].process == Process::Running).collect()
     }
@@ -293,6 +298,7 @@ impl Cluster {
                     self.facts.push((self.time, node, output));
                 }
                 Output::Paused => self.facts.push((self.time, node, output)),
+                Output::Tenures | Output::Outlasted(_) => {}
                 Output::Dropped(_) => self.dropped += 1,
             }
         }
@@ -461,6 +467,8 @@ impl Cluster {
             | Output::Send { .. }
             | Output::Paused
             | Output::Informed
+            | Output::Tenures
+            | Output::Outlasted(_)
             | Output::Dropped(_) => None,
         });
         deaths.collect()

@@ -12,7 +12,7 @@ use crate::virtual_clock;
 fn written(by: &str, sender: &str, receiver: &str) -> Vec<u8> {
     let ballot = Page::split([]).remove(0);
     let heartbeat = Heartbeat {
-        word: Word::State { stance: Stance::Serving, asks: false, ballot },
+        word: Word::State { stance: Stance::Serving, asks: false, ballot, tenures: 0 },
         newest_key: key(by).id(),
         boot_id: 77,
         sequence: 1,
@@ -40,9 +40,13 @@ fn what_is_no_peers_of_now_is_dropped_and_said_why() {
         let sent = outputs.iter().filter(|output| matches!(output, Output::Send { .. })).count();
         let why = outputs.iter().find_map(|output| match output {
             Output::Dropped(why) => Some(*why),
-            Output::Send { .. } | Output::Alive(_) | Output::Dead(..) | Output::Paused | Output::Informed => {
-                None
-            }
+            Output::Send { .. }
+            | Output::Alive(_)
+            | Output::Dead(..)
+            | Output::Paused
+            | Output::Informed
+            | Output::Tenures
+            | Output::Outlasted(_) => None,
         });
         (why, sent)
     };

@@ -7,5 +7,6 @@ mod lives;
 mod queue;
 mod small;
 mod storm;
+mod tenures;
 mod watchers;
 mod wire;

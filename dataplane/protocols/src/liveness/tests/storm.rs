@@ -1,16 +1,18 @@
 //! Random schedules for clusters of three to nine: nodes die, leave, stand still and come back, the network loses, repeats,
 //! delays and parts (also one way), clocks differ, keys are renewed node by node, and somebody records and plays back. On top
-//! is an election: the owner of an address is the first, in an order of its own, of those that live.
+//! is an election: the owner of an address is the first, in an order of its own, of those that live; in every other
+//! schedule it keeps the address, and whoever follows claims it (sticky ownership).
 //!
 //! A failure prints its seed; `Storm::run(seed)` is the whole schedule.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use proptest::prelude::ProptestConfig;
 
-use super::cluster::{Clock, Cluster, Dice, Packet, Process, Weather, ms};
-use crate::liveness::Output;
+use super::cluster::{Clock, Cluster, Dice, Packet, Process, Weather, ms, name};
+use crate::liveness::{Claim, Input, NodeId, Output, Tenure};
 
 const ADDRESSES: u64 = 6;
 /// Nothing happened for so long: all that run agree. Detections of the last to be found, one after the other: three for a
@@ -26,6 +28,10 @@ const MEMORY: Duration = Duration::from_secs(2);
 /// How often the invariants are looked at.
 const STEP: Duration = Duration::from_millis(10);
 
+fn ip(address: u64) -> IpAddr {
+    IpAddr::from([192, 0, 2, u8::try_from(address).unwrap()])
+}
+
 struct Storm {
     seed: u64,
     cluster: Cluster,
@@ -35,6 +41,10 @@ struct Storm {
     trouble: Duration,
     /// When each node last died, left or started.
     changed: BTreeMap<usize, Duration>,
+    /// Ownership is sticky.
+    sticky: bool,
+    /// Who had each address alone when that was last so.
+    last_owners: BTreeMap<u64, usize>,
     keys: u64,
     /// Who gets the new key when.
     to_renew: Vec<(Duration, usize)>,
@@ -66,6 +76,8 @@ impl Storm {
             event: Duration::ZERO,
             trouble: Duration::ZERO,
             changed: BTreeMap::new(),
+            sticky: seed % 8 >= 4,
+            last_owners: BTreeMap::new(),
             keys: 0,
             to_renew: Vec::new(),
             orders: (0..ADDRESSES).map(order).collect(),
@@ -185,8 +197,38 @@ impl Storm {
                 self.trouble = now;
             }
             self.cluster.run_for(STEP);
+            self.claim();
             self.look();
         }
+    }
+
+    /// What each speaker does about addresses, by what it knows.
+    fn claim(&mut self) {
+        for (node, address) in self
+            .cluster
+            .running()
+            .into_iter()
+            .flat_map(|node| (0..ADDRESSES).map(move |address| (node, address)))
+        {
+            if !self.sticky || self.owner(node, address) != Some(node) {
+                continue;
+            }
+            let held = self.cluster.tenure(node, ip(address));
+            let own = NodeId::from(&name(node));
+            if held.is_none_or(|held| held.owner != own) {
+                let tenure = Tenure::following(held.as_ref(), own);
+                self.cluster.input(node, Input::Claim(Claim { address: ip(address), tenure }));
+            }
+        }
+    }
+
+    /// Who has the address, by what `node` knows.
+    fn owner(&self, node: usize, address: u64) -> Option<usize> {
+        let view = self.cluster.told(node)?;
+        let held = self.cluster.tenure(node, ip(address));
+        let holder = held.and_then(|held| view.iter().find(|node| NodeId::from(&name(**node)) == held.owner));
+        let order = &self.orders[usize::try_from(address).unwrap()];
+        holder.or_else(|| order.iter().find(|node| view.contains(node))).copied()
     }
 
     fn look(&mut self) {
@@ -197,6 +239,7 @@ impl Storm {
         if now < self.trouble + MEMORY {
             self.contested.clear();
             self.orphaned.clear();
+            self.last_owners.clear();
             self.facts = self.cluster.facts.len();
             return;
         }
@@ -224,11 +267,18 @@ impl Storm {
     fn look_for_owners(&mut self, now: Duration) {
         let running = self.cluster.running();
         let settled: Vec<_> = running.iter().filter(|node| self.cluster.told(**node).is_some()).collect();
-        for (address, order) in (0..).zip(&self.orders) {
-            let owner = |node: usize| {
-                self.cluster.told(node).and_then(|view| order.iter().find(|node| view.contains(node)))
-            };
-            let owners: Vec<_> = running.iter().filter(|node| owner(**node) == Some(*node)).collect();
+        for address in 0..ADDRESSES {
+            let owners: Vec<_> =
+                running.iter().filter(|node| self.owner(**node, address) == Some(**node)).collect();
+            if let ([owner], true) = (&owners[..], self.sticky) {
+                let before = self.last_owners.insert(address, **owner).filter(|before| before != *owner);
+                let cause = |node| self.changed.get(&node).is_some_and(|at| *at + MEMORY > now);
+                assert!(
+                    before.is_none_or(cause),
+                    "seed {} at {now:?}: {address} went from {before:?} to {owner} without need",
+                    self.seed
+                );
+            }
             if owners.len() > 1 {
                 let since = *self.contested.entry(address).or_insert(now);
                 assert!(

@@ -1,10 +1,12 @@
 //! The datagram and its proof.
 
+use std::net::IpAddr;
+
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
 
 use super::cluster::key;
-use crate::liveness::{Heartbeat, KeyId, Malformed, NodeId, Page, Stance, Word};
+use crate::liveness::{Claim, Heartbeat, KeyId, Malformed, NodeId, Page, Stance, Tenure, Word};
 
 fn goodbye() -> Heartbeat<'static> {
     Heartbeat {
@@ -21,7 +23,13 @@ fn goodbye() -> Heartbeat<'static> {
 
 fn state(accused: &[u64]) -> Heartbeat<'static> {
     let ballot = Page::split(accused.iter().copied().map(NodeId)).remove(0);
-    Heartbeat { word: Word::State { stance: Stance::Serving, asks: true, ballot }, ..goodbye() }
+    Heartbeat { word: Word::State { stance: Stance::Serving, asks: true, ballot, tenures: 6 }, ..goodbye() }
+}
+
+fn claims(addresses: &[&str]) -> Heartbeat<'static> {
+    let tenure = Tenure { epoch: 8, owner: NodeId(9) };
+    let claims = addresses.iter().map(|address| Claim { address: address.parse().unwrap(), tenure });
+    Heartbeat { word: Word::Claims(claims.collect()), ..goodbye() }
 }
 
 fn parse(bytes: &[u8]) -> Result<Heartbeat<'_>, Malformed> {
@@ -33,11 +41,18 @@ fn the_documented_bytes_are_the_bytes() {
     let header = b"\x0a\x0b\x0c\x0d\0\0\0\0\0\0\x01\x02\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0\x04\0\0\0\0\0\0\0\x05\x02n1\x03n22";
     let bytes = goodbye().emit(&key("one"));
     let (covered, proof) = bytes.split_at(bytes.len() - 32);
-    assert_eq!(covered, [b"MLBH\x02\x03", &header[..]].concat());
+    assert_eq!(covered, [b"MLBH\x03\x03", &header[..]].concat());
     assert!(key("one").proves(covered, proof));
     let bytes = state(&[7]).emit(&key("one"));
-    let ballot = [&[0; 8][..], &[0xff; 8], &[1], &[0, 0, 0, 0, 0, 0, 0, 7]].concat();
-    assert_eq!(bytes[..bytes.len() - 32], [b"MLBH\x02\x82", &header[..], &ballot].concat());
+    let ballot =
+        [&[0; 8][..], &[0xff; 8], &[1], &[0, 0, 0, 0, 0, 0, 0, 7], &[0, 0, 0, 0, 0, 0, 0, 6]].concat();
+    assert_eq!(bytes[..bytes.len() - 32], [b"MLBH\x03\x82", &header[..], &ballot].concat());
+    let bytes = claims(&["192.0.2.1", "::1"]).emit(&key("one"));
+    let tenure = b"\0\0\0\0\0\0\0\x08\0\0\0\0\0\0\0\x09";
+    let [mut v4, mut v6] = [vec![4, 192, 0, 2, 1], [&[16][..], &[0; 15], &[1]].concat()];
+    v4.extend(tenure);
+    v6.extend(tenure);
+    assert_eq!(bytes[..bytes.len() - 32], [b"MLBH\x03\x04", &header[..], &[2], &v4, &v6].concat());
 }
 
 #[test]
@@ -56,10 +71,21 @@ fn foreign_newer_and_damaged_datagrams_are_told_apart() {
     assert_eq!(changed(42, 0), Malformed::Name);
     assert_eq!(changed(43, 0xff), Malformed::Name);
     assert_eq!(changed(42, 200), Malformed::Length);
-    assert_eq!(changed(good.len() - 32 - 1, 6), Malformed::Ballot, "not in order");
-    assert_eq!(changed(good.len() - 32 - 17, 101), Malformed::Ballot, "more than fit");
-    assert_eq!(changed(good.len() - 32 - 17, 3), Malformed::Length);
+    assert_eq!(changed(good.len() - 32 - 9, 6), Malformed::Ballot, "not in order");
+    assert_eq!(changed(good.len() - 32 - 25, 101), Malformed::Ballot, "more than fit");
+    assert_eq!(changed(good.len() - 32 - 25, 1), Malformed::Length);
     assert_eq!(parse(&good[..60]), Err(Malformed::Length));
+    let good = claims(&["192.0.2.1"]).emit(&key("one"));
+    for (position, byte, why) in [
+        (22, 2, Malformed::Length),
+        (22, 0, Malformed::Length),
+        (22, 25, Malformed::Claims),
+        (21, 6, Malformed::Claims),
+    ] {
+        let mut bytes = good.clone();
+        bytes[good.len() - 32 - position] = byte;
+        assert_eq!(parse(&bytes), Err(why));
+    }
 }
 
 #[test]
@@ -81,13 +107,16 @@ proptest! {
     #[test]
     fn what_we_emit_we_parse(
         sender in "[a-z0-9.-]{1,253}", receiver in "[a-z0-9.-]{1,253}", numbers: [u64; 4], id: u32,
-        word in 0..4_u8, asks: bool, accused in btree_set(any::<u64>(), 0..100),
+        word in 0..5_u8, asks: bool, accused in btree_set(any::<u64>(), 0..100), tenures: u64,
+        claimed in vec((any::<IpAddr>(), any::<u64>(), any::<u64>()), 0..=24),
     ) {
+        let claim = |(address, epoch, owner)| Claim { address, tenure: Tenure { epoch, owner: NodeId(owner) } };
         let ballot = Page::split(accused.into_iter().map(NodeId)).remove(0);
         let word = match word {
             0 => Word::Challenge,
-            1 => Word::State { stance: Stance::Starting, asks, ballot },
-            2 => Word::State { stance: Stance::Serving, asks, ballot },
+            1 => Word::State { stance: Stance::Starting, asks, ballot, tenures },
+            2 => Word::State { stance: Stance::Serving, asks, ballot, tenures },
+            3 => Word::Claims(claimed.into_iter().map(claim).collect()),
             _ => Word::Leave,
         };
         let [boot_id, sequence, echo, offer] = numbers;
@@ -113,7 +142,7 @@ proptest! {
 
     #[test]
     fn no_bytes_panic(prefix in 0_usize..6, bytes in vec(any::<u8>(), 0..300)) {
-        let mut datagram = b"MLBH\x02\x02"[..prefix].to_vec();
+        let mut datagram = b"MLBH\x03\x02"[..prefix].to_vec();
         datagram.extend(bytes);
         let _ = Heartbeat::parse(&datagram);
     }

@@ -1,0 +1,121 @@
+//! Who has which address, case by case, in virtual time.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use super::cluster::{Cluster, Weather, ms, name};
+use crate::liveness::{Claim, Input, NodeId, Tenure};
+
+fn address(last: u8) -> IpAddr {
+    IpAddr::from([192, 0, 2, last])
+}
+
+fn tenure(epoch: u64, owner: usize) -> Tenure {
+    Tenure { epoch, owner: NodeId::from(&name(owner)) }
+}
+
+fn claim(cluster: &mut Cluster, node: usize, last: u8, epoch: u64) {
+    let claim = Claim { address: address(last), tenure: tenure(epoch, node) };
+    cluster.input(node, Input::Claim(claim));
+}
+
+/// Do all that run know this?
+fn all_know(cluster: &Cluster, last: u8, tenure: Tenure) -> bool {
+    cluster.running().iter().all(|node| cluster.tenure(*node, address(last)) == Some(tenure))
+}
+
+#[test]
+fn a_claim_is_known_to_all_at_once() {
+    for count in [1, 2, 3, 9, 40] {
+        let mut cluster = Cluster::settled(count, 5);
+        claim(&mut cluster, 0, 1, 1);
+        let time = cluster.run_until(ms(50), |cluster| all_know(cluster, 1, tenure(1, 0)));
+        assert!(time.is_some_and(|time| time <= ms(5)), "{count} nodes: {time:?}");
+    }
+}
+
+#[test]
+fn of_two_that_claim_at_the_same_time_all_know_the_same_one() {
+    let mut cluster = Cluster::settled(9, 5);
+    for node in 0..9 {
+        claim(&mut cluster, node, 1, 4);
+    }
+    let last = (0..9).map(|node| tenure(4, node)).max().unwrap();
+    let time = cluster.run_until(ms(50), |cluster| all_know(cluster, 1, last));
+    assert!(time.is_some_and(|time| time <= ms(5)), "{time:?}");
+}
+
+#[test]
+fn who_starts_knows_who_has_what_before_it_serves() {
+    let mut cluster = Cluster::settled(5, 5);
+    for last in 0..200 {
+        claim(&mut cluster, usize::from(last % 4), last, 1);
+    }
+    cluster.run_for(ms(1500));
+    cluster.kill(4);
+    cluster.run_for(ms(1000));
+    cluster.start(4);
+    let time = cluster.run_until(ms(1000), |cluster| cluster.told(4).is_some());
+    assert!(time.is_some_and(|time| time <= ms(50)), "{time:?}");
+    for last in 0..200 {
+        assert_eq!(cluster.tenure(4, address(last)), Some(tenure(1, usize::from(last % 4))));
+    }
+}
+
+#[test]
+fn two_parts_agree_on_the_later_epoch_as_soon_as_they_hear_each_other() {
+    let mut cluster = Cluster::settled(4, 5);
+    claim(&mut cluster, 0, 1, 1);
+    cluster.run_for(ms(500));
+    cluster.part(&[0, 1], &[2, 3]);
+    cluster.run_for(ms(2000));
+    claim(&mut cluster, 3, 1, 2);
+    cluster.run_for(ms(2000));
+    assert_eq!(cluster.tenure(0, address(1)), Some(tenure(1, 0)));
+    cluster.cut.clear();
+    let time = cluster.run_until(ms(2000), |cluster| all_know(cluster, 1, tenure(2, 3)));
+    assert!(time.is_some_and(|time| time <= ms(500)), "{time:?}");
+}
+
+#[test]
+fn what_is_lost_on_the_way_is_told_again() {
+    let mut cluster = Cluster::settled(6, 5);
+    cluster.weather = Weather { lost: 200, ..Weather::FAIR };
+    for last in 0..100 {
+        claim(&mut cluster, usize::from(last % 6), last, 1);
+        cluster.run_for(ms(7));
+    }
+    let know =
+        |cluster: &Cluster| (0..100).all(|last| all_know(cluster, last, tenure(1, usize::from(last % 6))));
+    assert!(cluster.run_until(ms(5000), know).is_some());
+}
+
+#[test]
+fn once_all_know_it_nothing_more_is_said() {
+    let mut cluster = Cluster::settled(5, 5);
+    cluster.run_for(ms(3000));
+    let before = cluster.rates(ms(3000));
+    for last in 0..50 {
+        claim(&mut cluster, 0, last, 1);
+    }
+    cluster.run_for(ms(3000));
+    cluster.forget();
+    cluster.run_for(ms(3000));
+    let after = cluster.rates(ms(3000));
+    assert!(before.iter().zip(&after).all(|(before, after)| after < &(before * 1.1)), "{before:?} {after:?}");
+}
+
+#[test]
+fn addresses_that_no_service_has_any_more_are_forgotten() {
+    let mut cluster = Cluster::settled(3, 5);
+    claim(&mut cluster, 0, 1, 1);
+    claim(&mut cluster, 0, 2, 1);
+    cluster.run_for(ms(100));
+    for node in 0..3 {
+        cluster.input(node, Input::InUse(BTreeSet::from([address(2)])));
+        cluster.run_for(ms(400));
+    }
+    cluster.run_for(ms(3000));
+    assert!((0..3).all(|node| cluster.tenure(node, address(1)).is_none()));
+    assert!(all_know(&cluster, 2, tenure(1, 0)));
+}
