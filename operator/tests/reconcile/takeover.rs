@@ -112,6 +112,7 @@ async fn whoever_installed_it_what_is_there_afterwards_is_what_a_fresh_installat
         By::Writes("helm"),
         By::Writes("manager"),
         By::Apply("kubectl"),
+        By::Apply("kustomize-controller"),
         By::Apply("metallb-operator"),
         By::BothOperators,
     ] {

@@ -15,7 +15,7 @@ const INSTALLERS: [&str; 5] =
 /// The name for whatever was there before anybody kept books.
 const BEFORE: &str = "before-first-apply";
 /// metallb-operator before 0.15, and its binary by another name. Many operators are called so, and one may well have added
-/// something to an object of ours: these count only as whoever made the object.
+/// something to an object of ours: these count only before it is ours.
 const OPERATORS: [&str; 2] = ["manager", "operator"];
 
 const APPLY: &str = "Apply";
@@ -59,7 +59,8 @@ fn is_installers(entry: &ManagedFieldsEntry, has_ours: bool) -> bool {
     let is_operators = OPERATORS.iter().any(|name| is_by(entry, name));
     INSTALLERS.iter().any(|name| is_by(entry, name))
         || (is(entry, UPDATE) && (is_by(entry, BEFORE) || is_by(entry, FIELD_MANAGER)))
-        || (is(entry, UPDATE) && is_operators && (!has_ours || made_it(entry)))
+        || (is(entry, UPDATE) && is_operators && !has_ours)
+        || (!is_ours(entry) && made_it(entry))
 }
 
 fn is_by(entry: &ManagedFieldsEntry, manager: &str) -> bool {
@@ -70,7 +71,8 @@ fn is(entry: &ManagedFieldsEntry, operation: &str) -> bool {
     entry.operation.as_deref() == Some(operation)
 }
 
-/// A selector is written by whoever makes a workload, and by nobody after that.
+/// A selector is written by whoever makes a workload, and by nobody after that. So programs that deploy are known whatever
+/// they are called.
 fn made_it(entry: &ManagedFieldsEntry) -> bool {
     let fields = entry.fields_v1.as_ref();
     fields.is_some_and(|FieldsV1(fields)| fields.pointer("/f:spec/f:selector").is_some())
@@ -189,7 +191,10 @@ mod tests {
         let ours = entry(FIELD_MANAGER, APPLY, json!({ "f:spec": {} }));
         let stranger = entry("manager", UPDATE, json!({ "f:metadata": { "f:annotations": {} } }));
         assert_eq!(folded(&[ours.clone(), stranger]), None);
-        let maker = entry("manager", UPDATE, json!({ "f:spec": { "f:selector": {}, "f:template": {} } }));
-        assert_eq!(folded(&[ours, maker]).unwrap().len(), 1);
+        for (manager, operation) in [("manager", UPDATE), ("kustomize-controller", APPLY)] {
+            let fields = json!({ "f:spec": { "f:selector": {}, "f:template": {} } });
+            let maker = entry(manager, operation, fields);
+            assert_eq!(folded(&[ours.clone(), maker]).unwrap().len(), 1, "{manager} made it");
+        }
     }
 }
