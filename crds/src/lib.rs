@@ -46,8 +46,9 @@ pub use configuration_state::{
 pub use ip_address_pool::{IPAddressPool, IPAddressPoolSpec, IPAddressPoolStatus, ServiceAllocation};
 pub use l2_advertisement::{L2Advertisement, L2AdvertisementSpec, PreferredNodeSelector};
 pub use metallb::{
-    ComponentConfig, ConflictPolicy, FRRK8sConfig, Layer2, LogLevel, MetalLB, MetalLBSpec, MetalLBStatus,
-    NodeLeaving, Ownership,
+    ComponentConfig, ComponentStatus, ConfigurationSummary, ConflictPolicy, FRRK8sConfig, ImagePullSecret,
+    Layer2, LogLevel, MetalLB, MetalLBSpec, MetalLBStatus, NetworkPolicyConfig, NodeLeaving, Ownership,
+    SpeakerRollingUpdate, SpeakerUpdateStrategy, SpeakerUpdateType,
 };
 pub use read::{Malformed, read};
 pub use service_bgp_status::{ServiceBGPStatus, ServiceBGPStatusSpec, ServiceBGPStatusStatus};

@@ -8,6 +8,8 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::configuration_state::ConfigurationResult;
+
 /// How MetalLB is to be run. Every field may be left out.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
@@ -102,6 +104,33 @@ pub struct MetalLBSpec {
     /// How addresses are answered for and moved between nodes by layer 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layer2: Option<Layer2>,
+
+    /// Whether nodes announce that are excluded from external load balancers by their label. By default they do not.
+    #[serde(default, rename = "ignoreExcludeLB", skip_serializing_if = "Option::is_none")]
+    pub ignore_exclude_lb: Option<bool>,
+
+    /// The port on which speakers let routers connect by themselves. By default, and with 0, only speakers connect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 65535))]
+    pub bgp_listen_port: Option<i32>,
+
+    /// Secrets, in the operator's namespace, by which nodes may pull the images of controller and speakers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub image_pull_secrets: Vec<ImagePullSecret>,
+
+    /// How speakers are replaced when they change. By default one after the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speaker_update_strategy: Option<SpeakerUpdateStrategy>,
+
+    /// How many controllers there are: one works, the others take over when it is gone. By default one; who scales the
+    /// Deployment by hand is let be as long as this is not set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 10))]
+    pub controller_replicas: Option<i32>,
+
+    /// What the NetworkPolicy of the controller lets through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_policy: Option<NetworkPolicyConfig>,
 }
 
 spec_may_be_absent!(MetalLBSpec);
@@ -123,6 +152,58 @@ pub enum LogLevel {
     Error,
     /// Nothing.
     None,
+}
+
+/// A Secret by which nodes may pull images.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ImagePullSecret {
+    /// The name of the Secret.
+    pub name: String,
+}
+
+/// How speakers are replaced.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SpeakerUpdateStrategy {
+    /// `RollingUpdate`, the default, replaces them by itself; with `OnDelete` a speaker is replaced when somebody deletes
+    /// its pod.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "SpeakerUpdateType")]
+    // an optional enum would be described by the enum's words, not by these
+    pub type_: Option<SpeakerUpdateType>,
+
+    /// Settings of `RollingUpdate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolling_update: Option<SpeakerRollingUpdate>,
+}
+
+/// Who replaces speakers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum SpeakerUpdateType {
+    /// The DaemonSet.
+    #[default]
+    RollingUpdate,
+    /// Whoever deletes the old ones.
+    OnDelete,
+}
+
+/// How the DaemonSet replaces speakers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SpeakerRollingUpdate {
+    /// So many nodes at a time. The default is 1; each waits until it announces all that it should.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub max_unavailable: Option<i32>,
+}
+
+/// What the NetworkPolicy of the controller lets through.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NetworkPolicyConfig {
+    /// TCP ports on which the API server listens, behind the Service `kubernetes`. By default 6443 and 443.
+    #[serde(default, rename = "apiServerPorts", skip_serializing_if = "Vec::is_empty")]
+    pub api_server_ports: Vec<i32>,
 }
 
 /// The pods of one component.
@@ -148,6 +229,10 @@ pub struct ComponentConfig {
     /// CPU and memory of the main container, in place of any that it would have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<ResourceRequirements>,
+
+    /// Environment variables for the main container, besides those that the operator sets.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
 }
 
 /// Settings for the backends of the frr-k8s family.
@@ -216,6 +301,11 @@ pub struct Layer2 {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conflict_policy: Option<ConflictPolicy>,
 
+    /// Interfaces that never announce, by regular expressions, in place of the list that holds by default: bridges, tunnels
+    /// and pods' ends of container networks. An empty list excludes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub excluded_interfaces: Option<Vec<String>>,
+
     /// Which node has an address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ownership: Option<Ownership>,
@@ -245,9 +335,76 @@ pub enum ConflictPolicy {
 
 /// How the installation is doing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct MetalLBStatus {
     /// `Available`, `Upgradeable`, `Progressing` and `Degraded`, each with its reason. Apart from `Upgradeable`, which
     /// goes with `Available`, exactly one of them is true.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
+
+    /// The generation of the object that all of this is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+
+    /// The version of the operator that looked last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator_version: Option<String>,
+
+    /// The backend in force: that of the spec, else the default; of the last good spec while the present one is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bgp_backend: Option<String>,
+
+    /// How far each workload is, by what the API server says of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub components: Vec<ComponentStatus>,
+
+    /// What controller and speakers make of pools, peers and advertisements.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<ConfigurationSummary>,
+}
+
+/// How far a workload is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ComponentStatus {
+    /// The workload's name: `controller` or `speaker`.
+    pub name: String,
+
+    /// The workload's kind.
+    pub kind: String,
+
+    /// The image that its new pods run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+
+    /// Pods there should be.
+    pub desired: i32,
+
+    /// Pods that are as the workload says now. Zero until the last change of it has been picked up.
+    pub updated: i32,
+
+    /// Pods that do what they are for, old and new.
+    pub ready: i32,
+
+    /// In words, and what keeps pods from being made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// What controller and speakers make of pools, peers and advertisements, in short. All of it is in their
+/// ConfigurationStates.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigurationSummary {
+    /// `Valid` when all of them can use all of it, `Invalid` when one cannot, `Unknown` before each has looked.
+    pub result: ConfigurationResult,
+
+    /// What is wrong, and who says so; not more than ten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<String>,
+
+    /// How many problems are not among those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub more: Option<i32>,
 }

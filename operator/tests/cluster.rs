@@ -28,7 +28,9 @@ use serde_json::{Value, json};
 use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinHandle;
 
-use common::{Installation, SERVICE_MONITORS, SOON, ask_for, environment, metallbs, until};
+use common::{
+    FRR_CONFIGURATIONS, Installation, SERVICE_MONITORS, SOON, ask_for, environment, metallbs, until,
+};
 
 const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/manifests/metallb-operator.yaml");
 const NAMESPACE: &str = "metallb-system";
@@ -52,6 +54,7 @@ async fn the_manifest_gives_every_right_that_an_installation_needs() -> Result<(
     admin.kubectl(["apply", "-f", MANIFEST]).await?.success()?;
     nobody_asks(&admin).await?;
     admin.apply_yaml(SERVICE_MONITORS).await?;
+    admin.apply_yaml(FRR_CONFIGURATIONS).await?;
     let forbidden = forbidden_requests(&admin).await?;
     let account = server.service_account(NAMESPACE, "manager-account").await?;
 
@@ -59,10 +62,18 @@ async fn the_manifest_gives_every_right_that_an_installation_needs() -> Result<(
     eventually(SOON, "the webhooks are trusted", async || trusted_everywhere(&admin).await).await;
     let answer = review_a_new_pool(&account).await?;
     assert_eq!(answer["allowed"], true, "{answer}");
+    admin.apply_yaml(FRR_WEBHOOK).await?;
     ask_for(&admin, "metallb", "{}").await?;
     let message = until(&admin, "metallb", "Available", "Available").await;
     assert_eq!(message, "Deployment controller: 1 of 1 pods ready; DaemonSet speaker: 2 of 2 pods ready");
     eventually(SOON, "everything is installed", async || is_installed(&admin, WITH_MONITORS).await).await;
+    eventually(SOON, "what refuses every FRRConfiguration is gone", async || {
+        let webhooks: Api<ValidatingWebhookConfiguration> = Api::all(admin.client());
+        let found = webhooks.get_opt("frr-k8s-validating-webhook-configuration").await?;
+        anyhow::ensure!(found.is_none());
+        Ok(())
+    })
+    .await;
     let metallb = metallbs(&admin).get("metallb").await?;
     eventually(SOON, "events tell of it", async || {
         let reasons: Vec<_> =
@@ -167,15 +178,36 @@ async fn trusted_everywhere(admin: &User) -> Result<()> {
     Ok(())
 }
 
+/// As upstream's operator leaves it, when its frr-k8s is gone.
+const FRR_WEBHOOK: &str = "
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: frr-k8s-validating-webhook-configuration}
+webhooks:
+- name: frrconfigurationsvalidationwebhook.metallb.io
+  admissionReviewVersions: [v1]
+  sideEffects: None
+  failurePolicy: Fail
+  clientConfig: {service: {name: frr-k8s-webhook-service, namespace: metallb-system}}
+  rules:
+  - {apiGroups: [frrk8s.metallb.io], apiVersions: [v1beta1], resources: [frrconfigurations], operations: [CREATE, UPDATE]}
+";
+
 const ACCOUNTS: &str = "
 {apiVersion: v1, kind: ServiceAccount, metadata: {name: controller}}
 ---
 {apiVersion: v1, kind: ServiceAccount, metadata: {name: speaker}}
 ";
 
-const PLAIN: &[&str] = &["ConfigMap metallb-excludel2", "DaemonSet speaker", "Deployment controller"];
+const PLAIN: &[&str] = &[
+    "ConfigMap metallb-excludel2",
+    "ConfigMap metallb-spec-in-force",
+    "DaemonSet speaker",
+    "Deployment controller",
+];
 const WITH_MONITORS: &[&str] = &[
     "ConfigMap metallb-excludel2",
+    "ConfigMap metallb-spec-in-force",
     "DaemonSet speaker",
     "Deployment controller",
     "NetworkPolicy controller",

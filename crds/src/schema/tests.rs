@@ -3,6 +3,7 @@
 
 mod beyond;
 mod kinds;
+mod metallb;
 mod outline;
 mod rules;
 
@@ -94,7 +95,8 @@ fn kubectl_explain_has_a_sentence_for_every_field_of_ours() {
                 .iter()
                 .any(|name| path.contains(&format!("{name}[]")) || path.contains(&format!("{name}.")));
         let scalar_item = path.ends_with("[]") || path.ends_with("{}");
-        if path.ends_with(".metadata") || theirs || (scalar_item && schema["type"] == "string") {
+        let is_scalar = schema["type"] == "string" || schema["type"] == "integer";
+        if path.ends_with(".metadata") || theirs || (scalar_item && is_scalar) {
             return;
         }
         let text = schema.get("description").and_then(Value::as_str).unwrap_or_default();

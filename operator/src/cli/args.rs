@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::generate::EXTERNAL_FRRK8S_NAMESPACE;
+
 /// Checks, foretells and explains what MetalLB does with your configuration.
 ///
 /// Installed as `kubectl-metallb` on the PATH it is `kubectl metallb`. Commands that only read files need no cluster.
@@ -57,6 +59,10 @@ pub enum Command {
         /// A file, a directory, or - for standard input; may be given several times
         #[arg(short, long = "filename", required = true)]
         filename: Vec<PathBuf>,
+        /// FRRK8S_EXTERNAL_NAMESPACE of the operator that will read them, for a MetalLB with bgpBackend frr-k8s-external that
+        /// names no namespace; empty: the operator has none, and such a MetalLB is refused
+        #[arg(long, default_value = EXTERNAL_FRRK8S_NAMESPACE)]
+        external_frrk8s_namespace: String,
     },
     /// Say which service gets, keeps, changes or loses which address, and why
     ///

@@ -18,8 +18,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let Cli { command, common } = cli;
     let class = LoadBalancerClass::from_flag(&common.lb_class);
     match command {
-        Command::Validate { filename } => {
-            answer(&validate::validate(&documents::read_all(&filename)?, &common)?, &common)
+        Command::Validate { filename, external_frrk8s_namespace } => {
+            let documents = documents::read_all(&filename)?;
+            let external = Some(external_frrk8s_namespace.as_str()).filter(|name| !name.is_empty());
+            answer(&validate::validate(&documents, external, &common)?, &common)
         }
         Command::Plan { filename, live } => {
             anyhow::ensure!(live || !filename.is_empty(), "name files with -f, or a cluster with --live");

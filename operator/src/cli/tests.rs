@@ -13,6 +13,7 @@ use super::inventory::Inventory;
 use super::output::{Answer, render};
 use super::plan::{self, Plan};
 use super::validate::{Verdict, validate};
+use crate::generate::EXTERNAL_FRRK8S_NAMESPACE;
 
 const NAMESPACE: &str = "metallb-system";
 
@@ -32,7 +33,16 @@ fn documents(text: &str) -> Vec<Document> {
 }
 
 fn verdict(text: &str) -> Verdict {
-    validate(&documents(text), &common()).unwrap()
+    validate(&documents(text), Some(EXTERNAL_FRRK8S_NAMESPACE), &common()).unwrap()
+}
+
+#[test]
+fn where_an_external_frr_k8s_is_may_be_left_to_the_operator_that_reads_the_file() {
+    let metallb = "{apiVersion: metallb.io/v1beta1, kind: MetalLB, metadata: {name: metallb}, \
+                   spec: {bgpBackend: frr-k8s-external}}";
+    assert!(verdict(metallb).valid, "the manifest's operator knows");
+    let without = validate(&documents(metallb), None, &common()).unwrap();
+    assert_eq!(without.findings[0].code, "no-external-namespace");
 }
 
 fn planned(text: &str) -> Plan {
@@ -126,7 +136,7 @@ fn an_object_in_another_namespace_is_refused_as_admission_does() {
 #[test]
 fn the_samples_are_valid() {
     let samples = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../config/samples"));
-    let verdict = validate(&documents::read_all(&[samples]).unwrap(), &common()).unwrap();
+    let verdict = validate(&documents::read_all(&[samples]).unwrap(), None, &common()).unwrap();
     assert!(verdict.valid && verdict.objects >= 13, "{verdict:?}");
     assert!(verdict.findings.iter().all(|finding| finding.code != "unknown-field"), "{verdict:?}");
 }
@@ -267,7 +277,7 @@ fn what_stands_where_an_object_belongs_is_named_and_no_panic() {
         "{apiVersion: metallb.io/v1beta1, kind: L2Advertisement}",
         "{apiVersion: metallb.io/v1beta1, kind: MetalLB, metadata: [lab]}",
     ] {
-        let error = validate(&documents(text), &common()).unwrap_err();
+        let error = validate(&documents(text), None, &common()).unwrap_err();
         assert!(
             error.to_string().starts_with("x.yaml: ") && error.to_string().contains("metadata"),
             "{error}"

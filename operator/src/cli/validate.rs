@@ -48,8 +48,13 @@ pub(super) struct Finding {
     pub fix: String,
 }
 
-/// Judges all documents together: references from one to another count.
-pub(super) fn validate(documents: &[Document], common: &Common) -> anyhow::Result<Verdict> {
+/// Judges all documents together: references from one to another count. `external_frrk8s_namespace` is what the operator
+/// takes where a `MetalLB` names none.
+pub(super) fn validate(
+    documents: &[Document],
+    external_frrk8s_namespace: Option<&str>,
+    common: &Common,
+) -> anyhow::Result<Verdict> {
     let inventory = Inventory::of(documents, &common.namespace)?;
     let mut findings = Vec::new();
     let mut objects = 0;
@@ -80,7 +85,7 @@ pub(super) fn validate(documents: &[Document], common: &Common) -> anyhow::Resul
                 let name = object["metadata"]["name"].as_str().unwrap_or_default();
                 let named = format!("MetalLB {name}");
                 findings.extend(unknown(document, &named));
-                let refusals = metallb(&object);
+                let refusals = metallb(&object, external_frrk8s_namespace);
                 findings
                     .extend(refusals.iter().map(|refusal| Finding::of(named.clone(), source, true, refusal)));
             }
@@ -132,9 +137,9 @@ fn raw_configuration(extras: &ConfigMap, source: &str, namespace: &str) -> Optio
     Some(Finding::of(format!("ConfigMap {}", bgp_extras::NAME), source, false, &refusal))
 }
 
-fn metallb(object: &Value) -> Vec<SpecRefusal> {
+fn metallb(object: &Value, external_frrk8s_namespace: Option<&str>) -> Vec<SpecRefusal> {
     match metallb_crds::read::<MetalLB>(object) {
-        Ok(object) => Wanted::check(&object.spec, Some("frr-k8s-system")).err().unwrap_or_default(),
+        Ok(object) => Wanted::check(&object.spec, external_frrk8s_namespace).err().unwrap_or_default(),
         Err(malformed) => vec![SpecRefusal::Unreadable { error: malformed.to_string() }],
     }
 }

@@ -14,4 +14,4 @@ mod tests;
 mod yaml;
 
 pub use files::{Artifact, Error, HEADER, MARKDOWN_HEADER, Stale, all, stale, write};
-pub use manifest::{Images, manifest};
+pub use manifest::{EXTERNAL_FRRK8S_NAMESPACE, Images, manifest};

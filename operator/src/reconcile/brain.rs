@@ -4,34 +4,33 @@
 //! It works only while it has the [`Mandate`], and its world begins with lists read after that: whatever another
 //! replica wrote is in it.
 
+mod install;
+mod report;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use k8s_openapi::jiff::Timestamp;
-use kube::api::{Patch, PatchParams};
-use kube::{Api, Client, Resource as _};
-use metallb_core::table::Event;
-use metallb_crds::MetalLB;
+use kube::Client;
+use metallb_crds::{MetalLBSpec, MetalLBStatus};
 use metallb_process::cluster::REQUEST_TIMEOUT;
-use metallb_process::events::{Happening, Recorder};
+use metallb_process::events::Recorder;
 use metallb_process::shutdown::Shutdown;
 use metallb_process::watch::ObjectKey;
-use serde_json::json;
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::apply::{Failure, request, take};
-use super::gather::{Input, Row, World, start_watches};
+use super::apply::{Failure, delete, lead_back};
+use super::gather::{Row, World, start_watches};
 use super::report::{Standing, is_spoken_for};
-use super::steps::{Settled, Step, steps};
-use super::{FIELD_MANAGER, METALLB, Mandate};
+use super::steps::{Settled, Superfluous};
+use super::takeover::leftovers;
+use super::{METALLB, Mandate};
 use crate::environment::Environment;
 use crate::metrics::Metrics;
-use crate::render::{CONTROLLER, Kind, Object, ObjectId, SPEAKER, render};
-use crate::wanted::{SpecRefusal, Wanted};
+use crate::render::ObjectId;
 
 /// Changes that wait. When it is full the watches wait, and the API server keeps the changes.
 const INPUTS: usize = 256;
@@ -86,7 +85,8 @@ pub async fn work(context: &Context, mandate: &Mandate, shutdown: &Shutdown) {
         }
         let outcome = tokio::select! {
             () = mandate.lost() => return,
-            outcome = brain.pass() => outcome,
+            // Boxed: it holds every kind of request, and its size is everybody's who waits for it.
+            outcome = Box::pin(brain.pass()) => outcome,
         };
         retry = match outcome {
             Outcome::Done => None,
@@ -104,11 +104,6 @@ async fn until(time: Option<Instant>) {
         Some(time) => tokio::time::sleep_until(time).await,
         None => std::future::pending().await,
     }
-}
-
-/// Is there time left for one more write?
-fn may_write(mandate: &Mandate, shutdown: &Shutdown) -> bool {
-    mandate.outlives(REQUEST_TIMEOUT) && shutdown.requested().now_or_never().is_none()
 }
 
 /// How a pass ended.
@@ -133,8 +128,10 @@ struct Brain<'c> {
 /// What a process remembers. None of it is needed: without it everything is applied once more.
 #[derive(Default)]
 struct Memory {
-    /// The last objects that a valid spec came to, with the uid of the `MetalLB`. In force while its spec is invalid.
-    last_good: Option<(String, Vec<Object>)>,
+    /// The last spec that can be acted on, with the uid of the `MetalLB`. In force while its spec cannot be.
+    last_good: Option<(String, MetalLBSpec)>,
+    /// Nothing of frr-k8s' is in anybody's way, outside the namespace either.
+    is_rid_of_frr: bool,
     /// What was applied, as it was then.
     settled: BTreeMap<ObjectId, Settled>,
     /// Statuses as written, by the uid of the `MetalLB`.
@@ -146,9 +143,9 @@ struct Memory {
 /// The status of a `MetalLB` as last written. The watch may be behind: what it shows may be an earlier one.
 #[derive(Default)]
 struct Written {
-    latest: Vec<Condition>,
+    latest: MetalLBStatus,
     /// Those before, until the watch has shown the latest.
-    earlier: Vec<Vec<Condition>>,
+    earlier: Vec<MetalLBStatus>,
 }
 
 impl Brain<'_> {
@@ -158,7 +155,7 @@ impl Brain<'_> {
         self.memory.written.retain(|uid, _| rows.values().any(|row| row.uid == *uid));
         self.memory.alone_since.retain(|uid, _| rows.values().any(|row| row.uid == *uid));
         self.patience_ends = None;
-        let mut failures = Vec::new();
+        let mut failures = self.remove_rivals().await;
         for (key, row) in rows {
             // What is being deleted is left to the garbage collector; making it anew would only delay that.
             if !row.is_deleting {
@@ -178,17 +175,18 @@ impl Brain<'_> {
     async fn attend_to(&mut self, key: &ObjectKey, row: &Row) -> Vec<Failure> {
         let own = &self.context.environment.namespace;
         let (namespace, name) = key;
-        let (standing, mut failures) = if namespace != own {
-            if is_spoken_for(&row.conditions, row.generation) || self.is_new_here(row) {
+        let (outlook, mut failures) = if namespace != own {
+            let conditions = &row.status.conditions;
+            if is_spoken_for(conditions, row.generation) || self.is_new_here(row) {
                 return Vec::new();
             }
-            (Standing::misplaced(own, namespace), Vec::new())
+            (Standing::misplaced(own, namespace).into(), Vec::new())
         } else if name != METALLB {
-            (Standing::misnamed(own, name), Vec::new())
+            (Standing::misnamed(own, name).into(), Vec::new())
         } else {
             self.install(row).await
         };
-        failures.extend(self.report(key, row, &standing).await.err());
+        failures.extend(self.report(key, row, outlook).await.err());
         failures
     }
 
@@ -203,125 +201,35 @@ impl Brain<'_> {
         is_new
     }
 
-    /// Check, build, apply; and what to say about it.
-    async fn install(&mut self, row: &Row) -> (Standing, Vec<Failure>) {
-        let environment = &self.context.environment;
-        let checked = match &row.spec {
-            Ok(spec) => Wanted::check(spec, environment.external_frrk8s_namespace.as_deref()),
-            Err(error) => Err(vec![SpecRefusal::Unreadable { error: error.clone() }]),
-        };
-        let refusals = match checked {
-            Ok(wanted) => {
-                let owner = row.owner_reference(METALLB);
-                let objects = render(&wanted, environment, &owner, self.world.service_monitors());
-                self.memory.last_good = Some((row.uid.clone(), objects));
-                Vec::new()
-            }
-            Err(refusals) => refusals,
-        };
-        let last_good = self.memory.last_good.take_if(|(uid, _)| *uid == row.uid);
-        let failures = match &last_good {
-            Some((_, objects)) => self.bring_about(objects, &row.uid).await,
-            None => Vec::new(),
-        };
-        self.memory.last_good = last_good;
-        let standing = if !refusals.is_empty() {
-            Standing::invalid(&refusals)
-        } else if !failures.is_empty() {
-            Standing::failed(&failures)
-        } else {
-            let rollout = |kind, name| {
-                let live = self.world.installed(&ObjectId::new(kind, name));
-                live.and_then(|live| live.rollout.clone()).unwrap_or_default()
-            };
-            Standing::of(&rollout(Kind::Deployment, CONTROLLER), &rollout(Kind::DaemonSet, SPEAKER))
-        };
-        (standing, failures)
-    }
-
-    /// Takes the steps. One that fails does not keep the others from being taken, but nothing is deleted after it.
-    async fn bring_about(&mut self, objects: &[Object], owner: &str) -> Vec<Failure> {
-        let steps = match steps(objects, self.world.all_installed(), &self.memory.settled, owner) {
-            Ok(steps) => steps,
-            Err(error) => {
-                let source = kube::Error::SerdeError(error);
-                return vec![Failure::Refused { what: "write the objects down".into(), source }];
-            }
-        };
+    /// Deletes what works against the operator, whether or not a `MetalLB` is there.
+    async fn remove_rivals(&self) -> Vec<Failure> {
         let mut failures = Vec::new();
-        for step in steps {
-            if matches!(step, Step::Delete(..)) && !failures.is_empty() {
-                break;
-            }
-            failures.extend(self.take(&step).await.err());
+        for rival in leftovers::rivals(&self.world) {
+            failures.extend(self.delete(&rival).await.err());
+        }
+        if let Some((misled, patch)) = leftovers::misled_service(&self.world) {
+            failures.extend(self.lead_back(&misled, patch).await.err());
         }
         failures
     }
 
-    async fn take(&mut self, step: &Step) -> Result<(), Failure> {
-        if !may_write(self.mandate, self.shutdown) {
-            return Err(Failure::NoMandate);
-        }
+    async fn lead_back(&self, misled: &ObjectId, patch: Value) -> Result<(), Failure> {
+        self.ensure_mandate()?;
+        lead_back(self.context.client.clone(), &self.context.environment.namespace, misled, patch).await
+    }
+
+    async fn delete(&self, superfluous: &Superfluous) -> Result<(), Failure> {
+        self.ensure_mandate()?;
         let context = self.context;
-        let live = take(context.client.clone(), &context.environment.namespace, step).await?;
-        match (step, live) {
-            (Step::Apply(object), Some(live)) => {
-                context.metrics.applied.inc();
-                let id = object.id();
-                if let Ok(sent) = object.to_value() {
-                    let became = live.object.clone();
-                    self.memory.settled.insert(id.clone(), Settled { sent, became });
-                }
-                self.world.apply(Input::Installed(id.kind, Event::Applied(id.name, live)));
-            }
-            (Step::Apply(_) | Step::Delete(..), _) => context.metrics.deleted.inc(),
-        }
+        delete(context.client.clone(), &context.environment.namespace, superfluous).await?;
+        context.metrics.deleted.inc();
         Ok(())
     }
 
-    /// Writes the status, unless it says so already, and an event when things have changed.
-    async fn report(&mut self, key: &ObjectKey, row: &Row, standing: &Standing) -> Result<(), Failure> {
-        let new = || Written { latest: row.conditions.clone(), earlier: Vec::new() };
-        let written = self.memory.written.entry(row.uid.clone()).or_insert_with(new);
-        if written.latest == row.conditions {
-            written.earlier.clear();
-        }
-        let conditions = standing.conditions(row.generation, &written.latest, Timestamp::now());
-        let is_on_its_way = written.latest == conditions && written.earlier.contains(&row.conditions);
-        if row.conditions == conditions || is_on_its_way {
-            return Ok(());
-        }
-        if !may_write(self.mandate, self.shutdown) {
-            return Err(Failure::NoMandate);
-        }
-        let event = standing.event(&written.latest);
-        let context = self.context;
-        let (namespace, name) = key;
-        let patch = json!({
-            "apiVersion": MetalLB::api_version(&()),
-            "kind": MetalLB::kind(&()),
-            "metadata": { "name": name, "namespace": namespace },
-            "status": { "conditions": conditions },
-        });
-        let metallbs: Api<MetalLB> = Api::namespaced(context.client.clone(), namespace);
-        let params = PatchParams::apply(FIELD_MANAGER).force();
-        let patch = Patch::Apply(patch);
-        let what = format!("write the status of MetalLB {namespace}/{name}");
-        match request(what, metallbs.patch_status(name, &params, &patch)).await {
-            Ok(_) => {}
-            // Deleted in the meantime: the watch will tell.
-            Err(Failure::Refused { source: kube::Error::Api(status), .. }) if status.code == 404 => {
-                return Ok(());
-            }
-            Err(failure) => return Err(failure),
-        }
-        context.metrics.statuses.inc();
-        let earlier = std::mem::replace(&mut written.latest, conditions);
-        written.earlier.push(earlier);
-        if let Some((severity, reason, message)) = event {
-            tracing::info!(event = "statusChanged", metallb = format!("{namespace}/{name}"), reason, message);
-            context.recorder.record(Happening { regarding: row.reference(key), severity, reason, message });
-        }
-        Ok(())
+    /// Is there time left for one more write?
+    fn ensure_mandate(&self) -> Result<(), Failure> {
+        let may_write =
+            self.mandate.outlives(REQUEST_TIMEOUT) && self.shutdown.requested().now_or_never().is_none();
+        if may_write { Ok(()) } else { Err(Failure::NoMandate) }
     }
 }

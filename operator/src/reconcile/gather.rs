@@ -1,181 +1,24 @@
-//! The world: every `MetalLB` of the cluster, and what is installed in the operator's namespace, as the watches
-//! report it.
+//! The world: every `MetalLB` of the cluster, what is installed in the operator's namespace, and what of others has a
+//! say in it, as the watches report it.
 //!
 //! Rows keep what matters and nothing else, so what changes without a consequence (resource versions, the bookkeeping
 //! of field managers) touches nothing.
 
-use std::collections::BTreeMap;
-use std::fmt::Debug;
-use std::time::Duration;
+mod neighbours;
+mod rows;
+mod watches;
 
-use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
-use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference, Service};
-use k8s_openapi::api::networking::v1::NetworkPolicy;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, OwnerReference};
-use kube::core::NamespaceResourceScope;
-use kube::runtime::watcher;
-use kube::{Client, Resource};
+use std::collections::BTreeMap;
+
 use metallb_core::table::{Event, Table};
-use metallb_crds::{GROUP, MetalLB, MetalLBSpec};
-use metallb_process::watch::{self, ObjectKey, Read};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
-use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use metallb_process::watch::ObjectKey;
+
+pub use neighbours::{Daemon, FRRConfiguration, Judgement, PodRow, Role};
+pub use rows::{Installed, Live, Row};
+pub use watches::start_watches;
 
 use super::rollout::Rollout;
-use crate::environment::Monitors;
-use crate::render::{Kind, ObjectId, ServiceMonitor, ServiceMonitors};
-
-/// How long until the API server is asked again whether it knows ServiceMonitors.
-const ASK_AGAIN: Duration = Duration::from_secs(30);
-/// The same after it did not answer.
-const RETRY: Duration = Duration::from_secs(1);
-
-/// A `MetalLB`, as far as it matters.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Row {
-    /// `metadata.uid`
-    pub uid: String,
-    /// `metadata.generation`
-    pub generation: i64,
-    /// Its deletion has been asked for.
-    pub is_deleting: bool,
-    /// What it asks for, or why that cannot be read.
-    pub spec: Result<Box<MetalLBSpec>, String>,
-    /// Its status.
-    pub conditions: Vec<Condition>,
-}
-
-impl Row {
-    /// What matters of what was read.
-    pub fn of(read: Read<MetalLB>) -> Self {
-        let (metadata, spec, conditions) = match read {
-            Ok(MetalLB { metadata, spec, status }) => {
-                (metadata, Ok(Box::new(spec)), status.unwrap_or_default().conditions)
-            }
-            Err(invalid) => (invalid.metadata, Err(invalid.error), Vec::new()),
-        };
-        Self {
-            uid: metadata.uid.unwrap_or_default(),
-            generation: metadata.generation.unwrap_or_default(),
-            is_deleting: metadata.deletion_timestamp.is_some(),
-            spec,
-            conditions,
-        }
-    }
-
-    /// The reference by which objects belong to it. It is their controller, and deleting it in the foreground waits
-    /// for them.
-    pub fn owner_reference(&self, name: &str) -> OwnerReference {
-        OwnerReference {
-            api_version: MetalLB::api_version(&()).into_owned(),
-            kind: MetalLB::kind(&()).into_owned(),
-            name: name.to_owned(),
-            uid: self.uid.clone(),
-            controller: Some(true),
-            block_owner_deletion: Some(true),
-        }
-    }
-
-    /// What events about it refer to.
-    pub fn reference(&self, (namespace, name): &ObjectKey) -> ObjectReference {
-        ObjectReference {
-            api_version: Some(MetalLB::api_version(&()).into_owned()),
-            kind: Some(MetalLB::kind(&()).into_owned()),
-            namespace: Some(namespace.clone()),
-            name: Some(name.clone()),
-            uid: Some(self.uid.clone()),
-            ..ObjectReference::default()
-        }
-    }
-}
-
-/// An object that a `MetalLB` controls, as it is.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Live {
-    /// `metadata.uid`
-    pub uid: String,
-    /// The uid of the `MetalLB`.
-    pub owner: String,
-    /// All of it but its status and what every write changes.
-    pub object: Value,
-    /// How far it is, of a workload.
-    pub rollout: Option<Rollout>,
-}
-
-impl Live {
-    /// What matters of `object`, if it belongs to a `MetalLB`.
-    pub fn of<K: Installed>(mut object: K) -> Option<Self> {
-        let owner =
-            object.meta().owner_references.iter().flatten().find(|owner| is_metallb(owner))?.uid.clone();
-        let rollout = object.rollout();
-        let metadata: &mut ObjectMeta = object.meta_mut();
-        metadata.managed_fields = None;
-        metadata.resource_version = None;
-        let uid = metadata.uid.clone().unwrap_or_default();
-        let mut object = serde_json::to_value(&object).ok()?;
-        object.as_object_mut()?.remove("status");
-        Some(Self { uid, owner, object, rollout })
-    }
-}
-
-fn is_metallb(owner: &OwnerReference) -> bool {
-    let group = owner.api_version.split_once('/').map(|(group, _)| group);
-    owner.controller == Some(true) && owner.kind == MetalLB::kind(&()) && group == Some(GROUP)
-}
-
-/// A kind that is installed.
-pub trait Installed:
-    Resource<DynamicType = (), Scope = NamespaceResourceScope>
-    + Clone
-    + Debug
-    + DeserializeOwned
-    + Serialize
-    + Send
-    + 'static
-{
-    /// Which one.
-    const KIND: Kind;
-
-    /// How far it is, of a workload.
-    fn rollout(&self) -> Option<Rollout> {
-        None
-    }
-}
-
-impl Installed for NetworkPolicy {
-    const KIND: Kind = Kind::NetworkPolicy;
-}
-
-impl Installed for ConfigMap {
-    const KIND: Kind = Kind::ConfigMap;
-}
-
-impl Installed for Service {
-    const KIND: Kind = Kind::Service;
-}
-
-impl Installed for DaemonSet {
-    const KIND: Kind = Kind::DaemonSet;
-
-    fn rollout(&self) -> Option<Rollout> {
-        Some(Rollout::of_daemon_set(self))
-    }
-}
-
-impl Installed for Deployment {
-    const KIND: Kind = Kind::Deployment;
-
-    fn rollout(&self) -> Option<Rollout> {
-        Some(Rollout::of_deployment(self))
-    }
-}
-
-impl Installed for ServiceMonitor {
-    const KIND: Kind = Kind::ServiceMonitor;
-}
+use crate::render::{Kind, ObjectId, ServiceMonitors};
 
 /// A change of the world.
 #[derive(Clone, Debug)]
@@ -186,6 +29,16 @@ pub enum Input {
     Installed(Kind, Event<String, Live>),
     /// The API server said whether it knows ServiceMonitors.
     ServiceMonitors(ServiceMonitors),
+    /// Of a pod that speaks to routers: a speaker, or one of frr-k8s.
+    Pod(Event<String, PodRow>),
+    /// The API server does not know FRRConfigurations.
+    NoFrrConfigurations,
+    /// Of an FRRConfiguration.
+    FrrConfiguration(Event<ObjectKey, ()>),
+    /// Of a DaemonSet of frr-k8s, wherever it is.
+    FrrDaemon(Event<ObjectKey, Daemon>),
+    /// Of what a controller or a speaker says of the configuration.
+    Judgement(Event<String, Judgement>),
 }
 
 /// Everything that is watched.
@@ -194,6 +47,12 @@ pub struct World {
     metallbs: Table<ObjectKey, Row>,
     installed: BTreeMap<Kind, Table<String, Live>>,
     service_monitors: ServiceMonitors,
+    pods: Table<String, PodRow>,
+    /// Is it known that there is no such kind?
+    no_frr_configurations: bool,
+    frr_configurations: Table<ObjectKey, ()>,
+    frr_daemons: Table<ObjectKey, Daemon>,
+    judgements: Table<String, Judgement>,
 }
 
 /// Kinds that every cluster has.
@@ -206,6 +65,11 @@ impl Default for World {
             metallbs: Table::default(),
             installed: BTreeMap::new(),
             service_monitors: ServiceMonitors::Unknown,
+            pods: Table::default(),
+            no_frr_configurations: false,
+            frr_configurations: Table::default(),
+            frr_daemons: Table::default(),
+            judgements: Table::default(),
         }
     }
 }
@@ -214,27 +78,25 @@ impl World {
     /// Takes in a change. True when something is now different.
     pub fn apply(&mut self, input: Input) -> bool {
         match input {
-            Input::MetalLB(event) => {
-                let is_first = !self.metallbs.is_listed();
-                !self.metallbs.reduce(event).is_empty() || is_first
-            }
-            Input::Installed(kind, event) => {
-                let table = self.installed.entry(kind).or_default();
-                let is_first = !table.is_listed();
-                !table.reduce(event).is_empty() || is_first
-            }
+            Input::MetalLB(event) => reduce(&mut self.metallbs, event),
+            Input::Installed(kind, event) => reduce(self.installed.entry(kind).or_default(), event),
             Input::ServiceMonitors(answer) => {
                 let before = std::mem::replace(&mut self.service_monitors, answer);
                 before != answer
             }
+            Input::Pod(event) => reduce(&mut self.pods, event),
+            Input::NoFrrConfigurations => !std::mem::replace(&mut self.no_frr_configurations, true),
+            Input::FrrConfiguration(event) => reduce(&mut self.frr_configurations, event),
+            Input::FrrDaemon(event) => reduce(&mut self.frr_daemons, event),
+            Input::Judgement(event) => reduce(&mut self.judgements, event),
         }
     }
 
-    /// Is everything known that a decision needs? ServiceMonitors are not waited for: who may not look at those shall
-    /// have the rest.
+    /// Is everything known that a decision needs? ServiceMonitors and FRRConfigurations are not waited for: who may not
+    /// look at those shall have the rest.
     pub fn is_listed(&self) -> bool {
         let is_listed = |kind| self.installed.get(kind).is_some_and(Table::is_listed);
-        self.metallbs.is_listed() && COMMON.iter().all(is_listed)
+        self.metallbs.is_listed() && self.pods.is_listed() && COMMON.iter().all(is_listed)
     }
 
     /// All `MetalLB`s.
@@ -247,83 +109,48 @@ impl World {
         self.installed.get(&id.kind)?.get(&id.name)
     }
 
-    /// Everything installed.
+    /// Everything installed, and of some kinds what others have beside it.
     pub fn all_installed(&self) -> impl Iterator<Item = (ObjectId, &Live)> {
         self.installed.iter().flat_map(|(kind, table)| {
             table.rows().iter().map(|(name, live)| (ObjectId::new(*kind, name), live))
         })
     }
 
+    /// How far a workload is. Of one that is not there nothing is known.
+    pub fn rollout(&self, kind: Kind, name: &str) -> Rollout {
+        let live = self.installed(&ObjectId::new(kind, name));
+        live.and_then(|live| live.rollout.clone()).unwrap_or_default()
+    }
+
     /// Does the API server know ServiceMonitors?
     pub fn service_monitors(&self) -> ServiceMonitors {
         self.service_monitors
     }
-}
 
-/// Starts the watches; what they report arrives through `sender`.
-pub fn start_watches(
-    client: &Client,
-    namespace: &str,
-    monitors: Monitors,
-    sender: &mpsc::Sender<Input>,
-    watches: &mut JoinSet<()>,
-) {
-    watches.spawn(watch::watch(
-        watch::Source::<MetalLB>::everywhere(client.clone()),
-        watcher::Config::default(),
-        sender.clone(),
-        |read| Some(Row::of(read)),
-        Input::MetalLB,
-    ));
-    let (client, namespace) = (client.clone(), namespace.to_owned());
-    watches.spawn(watch_installed::<NetworkPolicy>(client.clone(), namespace.clone(), sender.clone()));
-    watches.spawn(watch_installed::<ConfigMap>(client.clone(), namespace.clone(), sender.clone()));
-    watches.spawn(watch_installed::<Service>(client.clone(), namespace.clone(), sender.clone()));
-    watches.spawn(watch_installed::<DaemonSet>(client.clone(), namespace.clone(), sender.clone()));
-    watches.spawn(watch_installed::<Deployment>(client.clone(), namespace.clone(), sender.clone()));
-    watches.spawn(watch_service_monitors(client, namespace, monitors, sender.clone()));
-}
-
-async fn watch_installed<K: Installed>(client: Client, namespace: String, sender: mpsc::Sender<Input>) {
-    let api = watch::Source::<K>::within(client, &namespace);
-    let read = |read: Read<K>| Live::of(read.ok()?);
-    let wrap = |event: Event<ObjectKey, Live>| Input::Installed(K::KIND, event.map_keys(|(_, name)| name));
-    watch::watch(api, watcher::Config::default(), sender, read, wrap).await;
-}
-
-/// The Prometheus operator may be installed later than we are. When no monitors are wanted one look is enough: there
-/// may be some from before that are to go.
-async fn watch_service_monitors(
-    client: Client,
-    namespace: String,
-    monitors: Monitors,
-    sender: mpsc::Sender<Input>,
-) {
-    loop {
-        let (answer, pause) = match knows_service_monitors(&client).await {
-            Ok(true) => break,
-            Ok(false) => (Some(ServiceMonitors::Unknown), ASK_AGAIN),
-            Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::warn!(event = "discoveryFailed", error, "will retry");
-                (None, RETRY)
-            }
-        };
-        if answer.is_some() && monitors != Monitors::Service {
-            return;
-        }
-        tokio::time::sleep(pause).await;
+    /// Pods that speak to routers, by name.
+    pub fn pods(&self) -> &BTreeMap<String, PodRow> {
+        self.pods.rows()
     }
-    if sender.send(Input::ServiceMonitors(ServiceMonitors::Served)).await.is_ok() {
-        watch_installed::<ServiceMonitor>(client, namespace, sender).await;
+
+    /// Every FRRConfiguration of the cluster. `None`: not known yet.
+    pub fn frr_configurations(&self) -> Option<Vec<&ObjectKey>> {
+        let is_known = self.no_frr_configurations || self.frr_configurations.is_listed();
+        is_known.then(|| self.frr_configurations.rows().keys().collect())
+    }
+
+    /// Every DaemonSet of an frr-k8s in the cluster. `None`: not known yet.
+    pub fn frr_daemons(&self) -> Option<&BTreeMap<ObjectKey, Daemon>> {
+        self.frr_daemons.is_listed().then(|| self.frr_daemons.rows())
+    }
+
+    /// What controller and speakers say of the configuration, by the name of the object that says it.
+    pub fn judgements(&self) -> &BTreeMap<String, Judgement> {
+        self.judgements.rows()
     }
 }
 
-async fn knows_service_monitors(client: &Client) -> kube::Result<bool> {
-    let version = ServiceMonitor::api_version(&());
-    match client.list_api_group_resources(&version).await {
-        Ok(list) => Ok(list.resources.iter().any(|resource| resource.kind == ServiceMonitor::kind(&()))),
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
-        Err(error) => Err(error),
-    }
+/// True when something is now different, or known for the first time.
+fn reduce<K: Ord + Clone, V: PartialEq>(table: &mut Table<K, V>, event: Event<K, V>) -> bool {
+    let is_first = !table.is_listed();
+    !table.reduce(event).is_empty() || is_first
 }

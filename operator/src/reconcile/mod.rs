@@ -1,9 +1,9 @@
 //! Keeps what is installed in line with the `MetalLB` object, and the object's status with what is.
 //!
 //! Five steps: [`gather`] (watches in) → [`crate::wanted`] (check) → [`crate::render`] (build) → [`steps`] and
-//! [`apply`] (writes, then deletes what is installed and no longer rendered) → [`report`] (status and events, from
-//! what the API server said is there, not from what was sent). Checking, building, [`steps`] and [`report`] are pure.
-//! [`brain`] owns the world and runs the steps; start there.
+//! [`apply`] (writes, and once the new pods are up, deletes what is installed and no longer rendered) → [`report`] and
+//! [`summary`] (status and events, from what the API server said is there, not from what was sent). Checking, building,
+//! [`steps`], [`takeover`], [`report`] and [`summary`] are pure. [`brain`] owns the world and runs the steps; start there.
 //!
 //! * Every change, its own included, takes the same path: a start, a changed `MetalLB`, a workload edited by hand or
 //!   deleted, pods that become ready.
@@ -19,6 +19,8 @@ mod mandate;
 pub mod report;
 pub mod rollout;
 pub mod steps;
+pub mod summary;
+pub mod takeover;
 
 pub use brain::{Context, work};
 pub use mandate::Mandate;

@@ -4,6 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 use metallb_core::refusal::Refusal as _;
 use metallb_process::events::Severity;
+use metallb_process::watch::ObjectKey;
 
 use super::METALLB;
 use super::apply::Failure;
@@ -22,6 +23,15 @@ const AVAILABLE: &str = "Available";
 const UPGRADEABLE: &str = "Upgradeable";
 const PROGRESSING: &str = "Progressing";
 const DEGRADED: &str = "Degraded";
+
+/// What is in force beside a spec that cannot be acted on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeps {
+    /// The one before it.
+    LastGood,
+    /// None is known.
+    Nothing,
+}
 
 /// How an installation is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,10 +74,14 @@ impl Standing {
         Self::Degraded { reason: WRONG_NAMESPACE, message }
     }
 
-    /// Of an object that cannot be acted on.
-    pub fn invalid(refusals: &[SpecRefusal]) -> Self {
+    /// Of an object that cannot be acted on. `keeps`: something was asked for before that can be.
+    pub fn invalid(refusals: &[SpecRefusal], keeps: Keeps) -> Self {
         let texts: Vec<String> = refusals.iter().map(SpecRefusal::explain).collect();
-        let message = format!("{}. What was installed before stays in force.", texts.join(". "));
+        let rest = match keeps {
+            Keeps::LastGood => "What was installed before stays in force.",
+            Keeps::Nothing => "Nothing is installed or changed until it is mended.",
+        };
+        let message = format!("{}. {rest}", texts.join(". "));
         Self::Degraded { reason: "InvalidSpec", message }
     }
 
@@ -78,27 +92,50 @@ impl Standing {
         Self::Degraded { reason, message: format!("{}. It is tried again.", texts.join(". ")) }
     }
 
-    /// After everything was applied.
-    pub fn of(controller: &Rollout, speaker: &Rollout) -> Self {
+    /// Of an installation beside upstream's frr-k8s, which has these FRRConfigurations of others to serve.
+    pub fn frr_in_use(namespace: &str, configurations: &[ObjectKey]) -> Self {
+        let message = format!(
+            "frr-k8s in namespace {namespace} serves {}, which no speaker wrote, so it is left as it is, and speakers of \
+             ours would need the sessions that it has; set spec.bgpBackend to frr-k8s-external and \
+             spec.frrk8sConfig.namespace to {namespace} to go on with it, or delete what is not needed",
+            enumerated(configurations)
+        );
+        Self::Degraded { reason: "FRRConfigurationsInUse", message }
+    }
+
+    /// Of an installation in a cluster with FRRConfigurations that nobody reads.
+    pub fn frr_unserved(configurations: &[ObjectKey]) -> Self {
+        let message = format!(
+            "{} has no effect: no speaker wrote it, and no frr-k8s runs that would read it (speakers speak BGP by \
+             themselves); install frr-k8s and set spec.bgpBackend to frr-k8s-external, or delete it",
+            enumerated(configurations)
+        );
+        Self::Degraded { reason: "FRRConfigurationsUnserved", message }
+    }
+
+    /// After everything was applied. `notes` tell what else is still to be done.
+    pub fn of(controller: &Rollout, speaker: &Rollout, notes: &[String]) -> Self {
+        let degraded = |reason: &'static str, message: &str| {
+            let message = [&[message.to_owned()], notes].concat().join("; ");
+            Self::Degraded { reason, message }
+        };
         if speaker.is_nothing() {
             let message = "no node matches: DaemonSet speaker has no pods, so no address is announced; label a node, \
                            or change spec.nodeSelector or spec.speakerConfig.affinity";
-            return Self::Degraded { reason: "NoNodeMatches", message: message.into() };
+            return degraded("NoNodeMatches", message);
         }
         if controller.is_nothing() {
             let message =
                 "Deployment controller is scaled to 0 pods, so no service gets an address; scale it to 1";
-            return Self::Degraded { reason: "ControllerScaledToZero", message: message.into() };
+            return degraded("ControllerScaledToZero", message);
         }
         let workloads = [("Deployment controller", controller), ("DaemonSet speaker", speaker)];
         let sentences = |which: &dyn Fn(&Rollout) -> bool| {
             let texts = workloads.iter().filter(|(_, rollout)| which(rollout));
-            texts
-                .map(|(name, rollout)| format!("{name}: {}", rollout.sentence()))
-                .collect::<Vec<_>>()
-                .join("; ")
+            let texts = texts.map(|(name, rollout)| format!("{name}: {}", rollout.sentence()));
+            texts.chain(notes.iter().cloned()).collect::<Vec<_>>().join("; ")
         };
-        if controller.is_complete() && speaker.is_complete() {
+        if controller.is_complete() && speaker.is_complete() && notes.is_empty() {
             Self::Available { message: sentences(&|_| true) }
         } else {
             Self::Progressing { message: sentences(&|rollout| !rollout.is_complete()) }
@@ -181,6 +218,17 @@ impl Standing {
     }
 }
 
+/// The first of them, and how many more there are.
+fn enumerated(configurations: &[ObjectKey]) -> String {
+    const TOLD: usize = 3;
+    let told = configurations.iter().take(TOLD).map(|(namespace, name)| format!("{namespace}/{name}"));
+    let told = told.collect::<Vec<_>>().join(", ");
+    match configurations.len().saturating_sub(TOLD) {
+        0 => format!("FRRConfiguration {told}"),
+        more => format!("FRRConfiguration {told} (and {more} more)"),
+    }
+}
+
 /// Does another operator look after the object with these conditions, or has one like us said already, of this
 /// generation, that nobody does? Then its status is not ours to write: two operators would never agree.
 pub fn is_spoken_for(conditions: &[Condition], generation: i64) -> bool {
@@ -206,179 +254,4 @@ fn whole_seconds(time: Timestamp) -> Time {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOON: i64 = 1_700_000_000;
-
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::new(NOON + seconds, 500_000_000).unwrap()
-    }
-
-    fn complete(pods: i32) -> Rollout {
-        Rollout { observed: true, desired: pods, total: pods, updated: pods, ready: pods, trouble: None }
-    }
-
-    fn available() -> Standing {
-        Standing::of(&complete(1), &complete(3))
-    }
-
-    fn progressing() -> Standing {
-        Standing::of(&complete(1), &Rollout { ready: 2, ..complete(3) })
-    }
-
-    fn degraded() -> Standing {
-        Standing::misnamed("metallb-system", "other")
-    }
-
-    fn table(conditions: &[Condition]) -> Vec<(&str, &str, &str)> {
-        conditions.iter().map(|it| (&*it.type_, &*it.status, &*it.reason)).collect()
-    }
-
-    #[test]
-    fn the_four_conditions_stand_in_upstreams_order_with_its_reasons() {
-        let of = |standing: &Standing| standing.conditions(7, &[], at(0));
-        let conditions = of(&available());
-        let expected = [
-            ("Available", "True", "Available"),
-            ("Upgradeable", "True", "Upgradeable"),
-            ("Progressing", "False", "Progressing"),
-            ("Degraded", "False", "Degraded"),
-        ];
-        assert_eq!(table(&conditions), expected);
-        assert!(conditions.iter().all(|condition| condition.observed_generation == Some(7)));
-
-        let expected = [
-            ("Available", "False", "Available"),
-            ("Upgradeable", "False", "Upgradeable"),
-            ("Progressing", "True", "Progressing"),
-            ("Degraded", "False", "Degraded"),
-        ];
-        assert_eq!(table(&of(&progressing())), expected);
-
-        let expected = [
-            ("Available", "False", "Available"),
-            ("Upgradeable", "False", "Upgradeable"),
-            ("Progressing", "False", "Progressing"),
-            ("Degraded", "True", "IncorrectMetalLBResourceName"),
-        ];
-        let conditions = of(&degraded());
-        assert_eq!(table(&conditions), expected);
-        let messages: Vec<&str> = conditions.iter().map(|condition| &*condition.message).collect();
-        let short = "see Degraded: IncorrectMetalLBResourceName";
-        assert_eq!(messages, [short, short, "", degraded().message()]);
-    }
-
-    #[test]
-    fn only_rolled_out_pods_on_both_sides_are_available() {
-        let half = Rollout { ready: 0, ..complete(1) };
-        let unknown = Rollout { desired: 1, ..Rollout::default() };
-        for (controller, speaker, own) in [
-            (&complete(1), &complete(1), "Available"),
-            (&unknown, &complete(1), "Progressing"),
-            (&complete(1), &unknown, "Progressing"),
-            (&half, &complete(1), "Progressing"),
-            (&complete(1), &half, "Progressing"),
-        ] {
-            assert_eq!(Standing::of(controller, speaker).own_type(), own);
-        }
-    }
-
-    #[test]
-    fn messages_say_what_is_there_and_what_is_missing() {
-        assert_eq!(
-            available().message(),
-            "Deployment controller: 1 of 1 pods ready; DaemonSet speaker: 3 of 3 pods ready"
-        );
-        assert_eq!(progressing().message(), "DaemonSet speaker: 2 of 3 pods ready");
-        assert!(degraded().message().contains("named metallb in namespace metallb-system"));
-    }
-
-    #[test]
-    fn no_pods_at_all_is_degraded_and_says_why() {
-        let Standing::Degraded { reason, message } = Standing::of(&complete(1), &complete(0)) else {
-            panic!("not degraded")
-        };
-        assert_eq!(reason, "NoNodeMatches");
-        assert!(message.contains("no node matches") && message.contains("spec.nodeSelector"), "{message}");
-        let Standing::Degraded { reason, .. } = Standing::of(&complete(0), &complete(1)) else {
-            panic!("not degraded")
-        };
-        assert_eq!(reason, "ControllerScaledToZero");
-    }
-
-    #[test]
-    fn a_time_changes_with_the_value_and_not_with_the_message() {
-        let first = progressing().conditions(1, &[], at(0));
-        let other_message = Standing::Progressing { message: "something else".into() };
-        let second = other_message.conditions(2, &first, at(10));
-        let third = available().conditions(2, &second, at(20));
-        let seconds = |conditions: &[Condition]| -> Vec<i64> {
-            conditions.iter().map(|condition| condition.last_transition_time.0.as_second() - NOON).collect()
-        };
-        assert_eq!(seconds(&first), [0, 0, 0, 0]);
-        assert_eq!(seconds(&second), [0, 0, 0, 0]);
-        assert_eq!(seconds(&third), [20, 20, 20, 0]);
-        assert_eq!(available().conditions(2, &third, at(30)), third, "nothing new, nothing to write");
-        assert_eq!(first[0].last_transition_time.0.subsec_nanosecond(), 0, "as it will be read back");
-    }
-
-    #[test]
-    fn an_event_tells_of_a_change_and_of_nothing_else() {
-        let before = progressing().conditions(1, &[], at(0));
-        assert_eq!(Standing::Progressing { message: "on its way".into() }.event(&before), None);
-        let (severity, reason, _) = available().event(&before).unwrap();
-        assert_eq!((severity, reason), (Severity::Normal, "Available"));
-
-        let (severity, reason, message) = degraded().event(&before).unwrap();
-        assert_eq!((severity, reason), (Severity::Warning, "IncorrectMetalLBResourceName"));
-        assert_eq!(message, degraded().message());
-        let before = degraded().conditions(1, &before, at(0));
-        assert_eq!(degraded().event(&before), None);
-        let other = Standing::Degraded { reason: WRONG_NAME, message: "for another reason".into() };
-        assert!(other.event(&before).is_some());
-    }
-
-    #[test]
-    fn the_status_of_a_misplaced_object_is_written_by_one_operator_only() {
-        let misplaced = Standing::misplaced("metallb-system", "default");
-        assert!(!is_spoken_for(&[], 1), "nobody has said anything");
-        assert!(is_spoken_for(&misplaced.conditions(1, &[], at(0)), 1), "one like us has");
-        assert!(!is_spoken_for(&misplaced.conditions(1, &[], at(0)), 2), "about an older object");
-        for looked_after in [available(), progressing(), degraded()] {
-            assert!(is_spoken_for(&looked_after.conditions(1, &[], at(0)), 2));
-        }
-    }
-
-    #[test]
-    fn everything_invalid_is_told_with_what_to_do() {
-        let refusals = [
-            SpecRefusal::UnknownBackend { value: "bird".into() },
-            SpecRefusal::NotAPrefix { field: "spec.frrk8sConfig.alwaysBlock[0]".into(), value: "x".into() },
-        ];
-        assert_eq!(
-            Standing::invalid(&refusals).message(),
-            "spec.bgpBackend is \"bird\", which is no backend; choose native, frr, frr-k8s or frr-k8s-external. \
-             spec.frrk8sConfig.alwaysBlock[0] is \"x\", which is no prefix; write it in CIDR notation, such as \
-             192.0.2.0/24 or 2001:db8::/32. What was installed before stays in force."
-        );
-    }
-
-    #[test]
-    fn a_failed_write_is_told_in_the_words_of_the_api_server() {
-        let status =
-            kube::core::Status { message: "denied by policy".into(), ..kube::core::Status::default() };
-        let failure = Failure::Refused {
-            what: "apply DaemonSet speaker".into(),
-            source: kube::Error::Api(status.boxed()),
-        };
-        let standing = Standing::failed(&[failure]);
-        let expected = Standing::Degraded {
-            reason: "ApplyFailed",
-            message: "cannot apply DaemonSet speaker: denied by policy. It is tried again.".into(),
-        };
-        assert_eq!(standing, expected);
-        let silent = Standing::failed(&[Failure::NoAnswer { what: "apply DaemonSet speaker".into() }]);
-        assert_eq!(silent.degraded_reason(), "ReconcileFailed");
-    }
-}
+mod tests;

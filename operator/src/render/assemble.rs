@@ -1,10 +1,11 @@
 //! Which objects there are, under which circumstances.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use metallb_crds::MetalLBSpec;
 
 use super::scene::Scene;
 use super::{
-    CONTROLLER, Object, SPEAKER, controller, excluded_interfaces, monitors, network_policy, speaker,
+    CONTROLLER, Object, SPEAKER, controller, excluded_interfaces, in_force, monitors, network_policy, speaker,
 };
 use crate::environment::{Environment, Monitors, NetworkPolicies};
 use crate::wanted::Wanted;
@@ -18,22 +19,56 @@ pub enum ServiceMonitors {
     Unknown,
 }
 
-/// Every object that `wanted` comes to, in the order in which to apply them. All belong to `owner`.
+/// How pods of the controller are replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ControllerUpdate {
+    /// The new one is ready before the old one ends.
+    Rolling,
+    /// The old one has ended before the new one starts.
+    Recreate,
+}
+
+/// How pods of the speakers are replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpeakerUpdate {
+    /// By the DaemonSet, as the `MetalLB` says.
+    Rolling,
+    /// By whoever deletes the old ones.
+    OnDelete,
+}
+
+/// What the cluster is like, apart from what is wanted of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Circumstances {
+    /// Does the API server know ServiceMonitors?
+    pub service_monitors: ServiceMonitors,
+    /// How pods of the controller are to be replaced now.
+    pub controller: ControllerUpdate,
+    /// How pods of the speakers are to be replaced now.
+    pub speaker: SpeakerUpdate,
+}
+
+/// Every object that `spec`, which is `wanted` once checked, comes to, in the order in which to apply them. All belong
+/// to `owner`.
 pub fn render(
+    spec: &MetalLBSpec,
     wanted: &Wanted,
     environment: &Environment,
     owner: &OwnerReference,
-    monitors: ServiceMonitors,
+    circumstances: Circumstances,
 ) -> Vec<Object> {
     let scene = Scene { environment, owner };
+    let Circumstances { service_monitors, controller: controller_update, speaker: speaker_update } =
+        circumstances;
     let mut objects = vec![
-        Object::ConfigMap(Box::new(excluded_interfaces::config_map(&scene))),
-        Object::DaemonSet(Box::new(speaker::daemon_set(&scene, wanted))),
-        Object::Deployment(Box::new(controller::deployment(&scene, wanted))),
+        Object::ConfigMap(Box::new(in_force::config_map(&scene, spec))),
+        Object::ConfigMap(Box::new(excluded_interfaces::config_map(&scene, wanted))),
+        Object::DaemonSet(Box::new(speaker::daemon_set(&scene, wanted, speaker_update))),
+        Object::Deployment(Box::new(controller::deployment(&scene, wanted, controller_update))),
     ];
     match environment.network_policies {
         NetworkPolicies::Install => {
-            objects.push(Object::NetworkPolicy(Box::new(network_policy::network_policy(&scene))));
+            objects.push(Object::NetworkPolicy(Box::new(network_policy::network_policy(&scene, wanted))));
         }
         NetworkPolicies::Omit => {}
     }
@@ -42,7 +77,7 @@ pub fn render(
         Monitors::Service => {
             for component in [CONTROLLER, SPEAKER] {
                 objects.push(Object::Service(Box::new(monitors::service(&scene, component))));
-                if monitors == ServiceMonitors::Served {
+                if service_monitors == ServiceMonitors::Served {
                     let monitor = monitors::service_monitor(&scene, component);
                     objects.push(Object::ServiceMonitor(Box::new(monitor)));
                 }

@@ -4,17 +4,17 @@ use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy}
 use k8s_openapi::api::core::v1::{Container, PodSecurityContext, PodSpec};
 
 use super::pod::{
-    bgp_type, confined, field, first_args, label_selector, liveness, port, readiness, seccomp, template,
-    tls_args, variable,
+    bgp_type, confined, field, first_args, label_selector, liveness, port, pull_secrets, readiness, seccomp,
+    template, tls_args, variable,
 };
 use super::scene::{Scene, selector};
-use super::{CONTROLLER, MEMBERLIST_SECRET};
+use super::{CONTROLLER, ControllerUpdate, MEMBERLIST_SECRET};
 use crate::wanted::Wanted;
 
 /// Who runs as nobody in particular.
 const NOBODY: i64 = 65534;
 
-pub(super) fn deployment(scene: &Scene<'_>, wanted: &Wanted) -> Deployment {
+pub(super) fn deployment(scene: &Scene<'_>, wanted: &Wanted, update: ControllerUpdate) -> Deployment {
     let environment = scene.environment;
     let mut args = first_args(wanted, environment);
     args.push("--webhook-mode=disabled".to_owned());
@@ -38,6 +38,7 @@ pub(super) fn deployment(scene: &Scene<'_>, wanted: &Wanted) -> Deployment {
         ..Container::default()
     };
     let pod = PodSpec {
+        image_pull_secrets: pull_secrets(wanted),
         termination_grace_period_seconds: Some(0),
         security_context: Some(PodSecurityContext {
             run_as_non_root: Some(true),
@@ -48,11 +49,16 @@ pub(super) fn deployment(scene: &Scene<'_>, wanted: &Wanted) -> Deployment {
         }),
         ..PodSpec::default()
     };
-    let rolling = DeploymentStrategy { type_: Some("RollingUpdate".to_owned()), rolling_update: None };
+    let strategy = match update {
+        ControllerUpdate::Rolling => "RollingUpdate",
+        ControllerUpdate::Recreate => "Recreate",
+    };
+    let strategy = DeploymentStrategy { type_: Some(strategy.to_owned()), rolling_update: None };
     Deployment {
         metadata: scene.metadata(CONTROLLER, &[("component", CONTROLLER)]),
         spec: Some(DeploymentSpec {
-            strategy: Some(rolling),
+            replicas: wanted.controller_replicas,
+            strategy: Some(strategy),
             selector: label_selector(selector(CONTROLLER)),
             template: template(CONTROLLER, &wanted.controller, Vec::new(), container, pod),
             ..DeploymentSpec::default()

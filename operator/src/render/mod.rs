@@ -15,10 +15,12 @@
 //! * Both pods have the seccomp profile of the container runtime. The controller fits the Pod Security Standard
 //!   `restricted`.
 //! * The NetworkPolicy lets the controller reach the API server on port 443 too.
+//! * Both pods are [marked](OURS) as ours, and a ConfigMap holds the spec that all of it comes from.
 
 mod assemble;
 mod controller;
 mod excluded_interfaces;
+mod in_force;
 mod monitors;
 mod network_policy;
 mod objects;
@@ -28,9 +30,11 @@ mod speaker;
 #[cfg(test)]
 mod tests;
 
-pub use assemble::{ServiceMonitors, render};
+pub use assemble::{Circumstances, ControllerUpdate, ServiceMonitors, SpeakerUpdate, render};
+pub use in_force::{IN_FORCE, spec_in_force};
 pub use monitors::{ServiceMonitor, ServiceMonitorSpec};
 pub use objects::{Kind, Object, ObjectId};
+pub use pod::{OURS, is_ours};
 
 /// Name of the controller's Deployment, ServiceAccount and container.
 pub const CONTROLLER: &str = "controller";

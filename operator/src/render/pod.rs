@@ -3,16 +3,29 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction, ObjectFieldSelector,
-    PodSpec, PodTemplateSpec, Probe, SeccompProfile, SecurityContext, Toleration, VolumeMount,
+    Capabilities, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction, LocalObjectReference,
+    ObjectFieldSelector, PodSpec, PodTemplateSpec, Probe, SeccompProfile, SecurityContext, Toleration,
+    VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use metallb_crds::LogLevel;
+use serde_json::Value;
 
 use super::scene::{map, selector};
 use crate::environment::Environment;
 use crate::wanted::{BgpBackend, Pods, Wanted};
+
+/// The annotation that tells pods of ours from upstream's, which have the same labels, names and containers: whoever has it
+/// allocates by the lease, and speaks BGP without FRR.
+pub const OURS: (&str, &str) = ("metallb.io/implementation", "rust");
+
+/// Is the template of that workload one of ours?
+pub fn is_ours(workload: &Value) -> bool {
+    let (key, value) = OURS;
+    let annotations = workload.pointer("/spec/template/metadata/annotations");
+    annotations.and_then(|all| all.get(key)).and_then(Value::as_str) == Some(value)
+}
 
 /// A pod of `component` as `pods` asks for, with `container` in it. `spec` holds the rest.
 pub(super) fn template(
@@ -30,12 +43,15 @@ pub(super) fn template(
         affinity,
         annotations,
         resources,
+        env,
     } = pods.clone();
+    let env = env.into_iter().map(|(name, value)| variable(&name, value));
+    let env = container.env.iter().flatten().cloned().chain(env).collect();
     let mut node_labels = map([("kubernetes.io/os", "linux")]);
     node_labels.extend(node_selector);
     let tolerations: Vec<_> = own_tolerations.into_iter().chain(tolerations).collect();
     let spec = PodSpec {
-        containers: vec![Container { resources, ..container }],
+        containers: vec![Container { resources, env: Some(env), ..container }],
         service_account_name: Some(component.to_owned()),
         node_selector: Some(node_labels),
         tolerations: (!tolerations.is_empty()).then_some(tolerations),
@@ -44,9 +60,11 @@ pub(super) fn template(
         affinity,
         ..spec
     };
+    let mut annotations = annotations;
+    annotations.extend(map([OURS]));
     let metadata = ObjectMeta {
         labels: Some(selector(component)),
-        annotations: (!annotations.is_empty()).then_some(annotations),
+        annotations: Some(annotations),
         ..ObjectMeta::default()
     };
     PodTemplateSpec { metadata: Some(metadata), spec: Some(spec) }
@@ -184,6 +202,13 @@ fn word(level: LogLevel) -> &'static str {
         LogLevel::Error => "error",
         LogLevel::None => "none",
     }
+}
+
+/// By which nodes may pull the images.
+pub(super) fn pull_secrets(wanted: &Wanted) -> Option<Vec<LocalObjectReference>> {
+    let names = wanted.image_pull_secrets.iter();
+    let secrets: Vec<_> = names.map(|name| LocalObjectReference { name: name.clone() }).collect();
+    (!secrets.is_empty()).then_some(secrets)
 }
 
 /// The selector of a workload.

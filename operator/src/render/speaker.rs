@@ -1,39 +1,44 @@
 //! DaemonSet `speaker`: announces addresses, from every node it is on.
 
-use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetSpec, DaemonSetUpdateStrategy};
+use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetSpec, DaemonSetUpdateStrategy, RollingUpdateDaemonSet};
 use k8s_openapi::api::core::v1::{
     ConfigMapVolumeSource, Container, EnvVar, PodSecurityContext, PodSpec, SecretVolumeSource, Toleration,
     Volume,
 };
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::pod::{
-    Access, bgp_type, confined, field, first_args, label_selector, liveness, mount, port, readiness, seccomp,
-    template, tls_args, variable,
+    Access, bgp_type, confined, field, first_args, label_selector, liveness, mount, port, pull_secrets,
+    readiness, seccomp, template, tls_args, variable,
 };
 use super::scene::{Scene, selector};
-use super::{MEMBERLIST_SECRET, SPEAKER, excluded_interfaces};
+use super::{MEMBERLIST_SECRET, SPEAKER, SpeakerUpdate, excluded_interfaces};
 use crate::environment::Environment;
-use crate::wanted::{BgpBackend, Leaving, Moving, Wanted};
+use crate::wanted::{BgpBackend, Leaving, Moving, UpdateStrategy, Wanted};
 use metallb_crds::{ConflictPolicy, Ownership};
 
 /// Where the Secret that speakers share is mounted.
 const SECRET_PATH: &str = "/etc/ml_secret_key";
 const LOOPBACK: &str = "127.0.0.1";
 
-pub(super) fn daemon_set(scene: &Scene<'_>, wanted: &Wanted) -> DaemonSet {
+pub(super) fn daemon_set(scene: &Scene<'_>, wanted: &Wanted, update: SpeakerUpdate) -> DaemonSet {
     let environment = scene.environment;
     let ports = environment.ports;
+    let mut container_ports = vec![
+        port("metricshttps", ports.metrics, "TCP"),
+        port("memberlist-tcp", ports.memberlist, "TCP"),
+        port("memberlist-udp", ports.memberlist, "UDP"),
+    ];
+    if wanted.bgp_listen_port > 0 {
+        container_ports.push(port("bgp", wanted.bgp_listen_port, "TCP"));
+    }
     let container = Container {
         name: SPEAKER.to_owned(),
         image: Some(environment.speaker_image.clone()),
         command: Some(vec!["/speaker".to_owned()]),
         args: Some(args(wanted, environment)),
         env: Some(env(wanted, environment)),
-        ports: Some(vec![
-            port("metricshttps", ports.metrics, "TCP"),
-            port("memberlist-tcp", ports.memberlist, "TCP"),
-            port("memberlist-udp", ports.memberlist, "UDP"),
-        ]),
+        ports: Some(container_ports),
         liveness_probe: Some(liveness(environment, Some(LOOPBACK))),
         readiness_probe: Some(readiness("/announced", environment, Some(LOOPBACK))),
         volume_mounts: Some(vec![
@@ -41,10 +46,11 @@ pub(super) fn daemon_set(scene: &Scene<'_>, wanted: &Wanted) -> DaemonSet {
             mount("memberlist", SECRET_PATH, Access::Default),
             mount(excluded_interfaces::NAME, "/etc/metallb", Access::Default),
         ]),
-        security_context: Some(confined(&["NET_RAW"])),
+        security_context: Some(confined(capabilities(wanted.bgp_listen_port))),
         ..Container::default()
     };
     let pod = PodSpec {
+        image_pull_secrets: pull_secrets(wanted),
         host_network: Some(true),
         termination_grace_period_seconds: Some(wanted.node_leaving.grace_seconds()),
         volumes: Some(volumes()),
@@ -56,21 +62,52 @@ pub(super) fn daemon_set(scene: &Scene<'_>, wanted: &Wanted) -> DaemonSet {
         }),
         ..PodSpec::default()
     };
-    let rolling = DaemonSetUpdateStrategy { type_: Some("RollingUpdate".to_owned()), rolling_update: None };
+    let strategy = match (update, wanted.speaker_update) {
+        (SpeakerUpdate::Rolling, UpdateStrategy::Rolling { max_unavailable }) => DaemonSetUpdateStrategy {
+            type_: Some("RollingUpdate".to_owned()),
+            rolling_update: max_unavailable.map(|pods| RollingUpdateDaemonSet {
+                max_unavailable: Some(IntOrString::Int(pods)),
+                max_surge: None,
+            }),
+        },
+        (SpeakerUpdate::OnDelete, _) | (_, UpdateStrategy::OnDelete) => {
+            DaemonSetUpdateStrategy { type_: Some("OnDelete".to_owned()), rolling_update: None }
+        }
+    };
+    let mut pods = wanted.speaker.clone();
+    // Speakers read the list when they start, so another list means other pods.
+    pods.annotations.extend(
+        wanted
+            .excluded_interfaces
+            .as_ref()
+            .map(|own| ("metallb.io/excluded-interfaces".to_owned(), serde_json::json!(own).to_string())),
+    );
     DaemonSet {
         metadata: scene.metadata(SPEAKER, &[("component", SPEAKER)]),
         spec: Some(DaemonSetSpec {
-            update_strategy: Some(rolling),
+            update_strategy: Some(strategy),
             selector: label_selector(selector(SPEAKER)),
-            template: template(SPEAKER, &wanted.speaker, control_plane_tolerations(), container, pod),
+            template: template(SPEAKER, &pods, control_plane_tolerations(), container, pod),
             ..DaemonSetSpec::default()
         }),
         status: None,
     }
 }
 
+/// Raw sockets, and a port of those that not everybody may listen on.
+fn capabilities(listen_port: u16) -> &'static [&'static str] {
+    match listen_port {
+        1..1024 => &["NET_BIND_SERVICE", "NET_RAW"],
+        0 | 1024.. => &["NET_RAW"],
+    }
+}
+
 fn args(wanted: &Wanted, environment: &Environment) -> Vec<String> {
     let mut args = first_args(wanted, environment);
+    args.extend(wanted.ignore_exclude_lb.then(|| "--ignore-exclude-lb".to_owned()));
+    if wanted.bgp_listen_port > 0 {
+        args.push(format!("--bgp-listen-port={}", wanted.bgp_listen_port));
+    }
     match &wanted.bgp {
         BgpBackend::Native | BgpBackend::Frr | BgpBackend::FrrK8s => {}
         BgpBackend::FrrK8sExternal { namespace, secret_passthrough } => {

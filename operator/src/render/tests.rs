@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::*;
 use crate::environment::Environment;
-use crate::wanted::Wanted;
+use crate::wanted::{OWN_VARIABLES, Wanted};
 
 const SAMPLE: &str =
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../config/samples/metallb_customised.yaml"));
@@ -54,6 +54,70 @@ fn every_field_reaches_the_workloads() {
         frrk8sConfig: { namespace: routers, secretPassthrough: true, alwaysBlock: [192.168.1.0/24] }
     "#;
     insta::assert_snapshot!(different(&rendered(spec, &[])));
+}
+
+#[test]
+fn every_field_that_only_we_have_reaches_the_workloads() {
+    let spec = r#"
+        ignoreExcludeLB: true
+        bgpListenPort: 179
+        imagePullSecrets: [{ name: registry }]
+        speakerUpdateStrategy: { rollingUpdate: { maxUnavailable: 2 } }
+        controllerReplicas: 2
+        networkPolicy: { apiServerPorts: [8443] }
+        layer2: { excludedInterfaces: ['^br-"x"$'], conflictPolicy: ProbeFirst, restartGraceSeconds: 7, refreshSeconds: 9 }
+        nodeLeaving: { taint: out, annotation: away, announceSeconds: 1, flowSeconds: 2 }
+        controllerConfig: { env: { A: b } }
+        speakerConfig: { env: { METALLB_BGP_DEBOUNCE_TIMEOUT: "50" } }
+    "#;
+    insta::assert_snapshot!(different(&rendered(spec, &[])));
+}
+
+#[test]
+fn variables_of_the_user_are_refused_where_the_operator_sets_them() {
+    let spec = "{nodeLeaving: {taint: a, annotation: b}}";
+    let mut own = Vec::new();
+    for component in [CONTROLLER, SPEAKER] {
+        let pod = pod(&rendered(spec, &[]), component);
+        own.extend(pod.containers[0].env.iter().flatten().map(|variable| variable.name.clone()));
+    }
+    own.retain(|name| !OWN_VARIABLES.contains(&name.as_str()));
+    assert_eq!(own, [""; 0], "and not in OWN_VARIABLES");
+}
+
+#[test]
+fn only_a_low_port_needs_a_right() {
+    for (port, expected) in [
+        (0, &["NET_RAW"][..]),
+        (179, &["NET_BIND_SERVICE", "NET_RAW"]),
+        (1023, &["NET_BIND_SERVICE", "NET_RAW"]),
+        (1024, &["NET_RAW"]),
+    ] {
+        let pod = pod(&rendered(&format!("bgpListenPort: {port}"), &[]), SPEAKER);
+        let context = pod.containers[0].security_context.clone().unwrap();
+        assert_eq!(context.capabilities.unwrap().add.unwrap(), expected, "{port}");
+    }
+}
+
+#[test]
+fn no_interface_may_be_excluded() {
+    let objects = rendered("layer2: {excludedInterfaces: []}", &[]);
+    let text = objects.iter().find_map(|object| match object {
+        Object::ConfigMap(map) => map.data.as_ref()?.get("excludel2.yaml").cloned(),
+        _ => None,
+    });
+    assert_eq!(text.unwrap(), "announcedInterfacesToExclude: []\n", "a list, as the speaker reads one");
+}
+
+#[test]
+fn another_list_of_interfaces_makes_new_speakers_as_these_read_it_when_they_start() {
+    let template = |list: &str| {
+        let objects = rendered(&format!("layer2: {{excludedInterfaces: {list}}}"), &[]);
+        let set = objects.into_iter().find(|object| object.id().kind == Kind::DaemonSet).unwrap();
+        set.to_value().unwrap()["spec"]["template"].clone()
+    };
+    assert_ne!(template("[a]"), template("[b]"));
+    assert_ne!(template("[]"), template("[b]"));
 }
 
 #[test]
@@ -107,7 +171,8 @@ fn the_backend_is_a_variable_of_both_workloads_and_no_more_containers() {
 fn backends_in_the_speaker_differ_in_that_variable_and_in_nothing_else() {
     let without = |backend: &str| -> Vec<serde_json::Value> {
         let objects = rendered(&format!("bgpBackend: {backend}"), &[]);
-        let mut values: Vec<_> = objects.iter().map(|object| object.to_value().unwrap()).collect();
+        let others = objects.iter().filter(|object| object.id().name != IN_FORCE);
+        let mut values: Vec<_> = others.map(|object| object.to_value().unwrap()).collect();
         for value in &mut values {
             if let Some(env) = value.pointer_mut("/spec/template/spec/containers/0/env") {
                 env.as_array_mut().unwrap().retain(|variable| variable["name"] != "METALLB_BGP_TYPE");
@@ -118,7 +183,9 @@ fn backends_in_the_speaker_differ_in_that_variable_and_in_nothing_else() {
     let native = without("native");
     assert_eq!(without("frr"), native);
     assert_eq!(without("frr-k8s"), native);
-    assert_eq!(rendered("bgpBackend: frr", &[]), rendered("{}", &[]), "the default");
+    let frr = rendered("bgpBackend: frr", &[]);
+    let workloads = |objects: &[Object]| [CONTROLLER, SPEAKER].map(|component| pod(objects, component));
+    assert_eq!(workloads(&frr), workloads(&rendered("{}", &[])), "the default");
 }
 
 #[test]
@@ -174,6 +241,51 @@ fn the_customised_sample_is_valid() {
 }
 
 #[test]
+fn the_spec_that_everything_comes_from_is_installed_with_it_and_reads_back() {
+    let spec = "{logLevel: debug, speakerTolerations: [{key: a, operator: Exists}], nodeSelector: {a: b}}";
+    let objects = rendered(spec, &[]);
+    let is_it = |object: &&Object| object.id() == ObjectId::new(Kind::ConfigMap, IN_FORCE);
+    let config_map = objects.iter().find(is_it).unwrap().to_value().unwrap();
+    let read = spec_in_force(&config_map).unwrap();
+    let value: serde_json::Value = serde_saphyr::from_str(spec).unwrap();
+    let metallb: MetalLB = metallb_crds::read(&json!({ "metadata": {}, "spec": value })).unwrap();
+    assert_eq!(read, metallb.spec);
+    assert_eq!(spec_in_force(&json!({ "data": { "spec.json": "spoiled" } })), None);
+    assert_eq!(spec_in_force(&json!({})), None);
+}
+
+#[test]
+fn during_a_take_over_the_strategies_are_others_and_the_pods_the_same() {
+    let circumstances = Circumstances {
+        service_monitors: ServiceMonitors::Served,
+        controller: ControllerUpdate::Recreate,
+        speaker: SpeakerUpdate::OnDelete,
+    };
+    for (ours, rolling) in render_in("{}", &[], circumstances).iter().zip(&rendered("{}", &[])) {
+        let (ours, rolling) = (ours.to_value().unwrap(), rolling.to_value().unwrap());
+        assert_eq!(ours.pointer("/spec/template"), rolling.pointer("/spec/template"));
+        let strategy = ["/spec/strategy/type", "/spec/updateStrategy/type"].map(|it| ours.pointer(it));
+        match ours["kind"].as_str().unwrap() {
+            "Deployment" => assert_eq!(strategy, [Some(&json!("Recreate")), None]),
+            "DaemonSet" => assert_eq!(strategy, [None, Some(&json!("OnDelete"))]),
+            _ => assert_eq!(ours, rolling),
+        }
+    }
+}
+
+#[test]
+fn nobody_can_take_the_mark_off_our_pods() {
+    let (key, value) = OURS;
+    let spec = format!("speakerConfig: {{annotations: {{{key}: go, a: b}}}}");
+    let objects = rendered(&spec, &[]);
+    let speaker = objects.iter().find(|object| object.id().kind == Kind::DaemonSet).unwrap();
+    let speaker = speaker.to_value().unwrap();
+    assert!(is_ours(&speaker));
+    let annotations = &speaker["spec"]["template"]["metadata"]["annotations"];
+    assert_eq!(annotations, &json!({ key: value, "a": "b" }));
+}
+
+#[test]
 fn everything_is_in_the_namespace_and_belongs_to_the_metallb() {
     for object in rendered("{}", &[("DEPLOY_SERVICEMONITORS", "true")]) {
         let value = object.to_value().unwrap();
@@ -208,7 +320,12 @@ fn rendered(spec: &str, variables: &[(&str, &str)]) -> Vec<Object> {
     render_as(spec, variables, ServiceMonitors::Served)
 }
 
-fn render_as(spec: &str, variables: &[(&str, &str)], monitors: ServiceMonitors) -> Vec<Object> {
+fn render_as(spec: &str, variables: &[(&str, &str)], service_monitors: ServiceMonitors) -> Vec<Object> {
+    let (controller, speaker) = (ControllerUpdate::Rolling, SpeakerUpdate::Rolling);
+    render_in(spec, variables, Circumstances { service_monitors, controller, speaker })
+}
+
+fn render_in(spec: &str, variables: &[(&str, &str)], circumstances: Circumstances) -> Vec<Object> {
     let spec: serde_json::Value = serde_saphyr::from_str(spec).unwrap();
     let metallb: MetalLB = metallb_crds::read(&json!({ "metadata": {}, "spec": spec })).unwrap();
     let images = [("CONTROLLER_IMAGE", "controller:test"), ("SPEAKER_IMAGE", "speaker:test")];
@@ -220,7 +337,7 @@ fn render_as(spec: &str, variables: &[(&str, &str)], monitors: ServiceMonitors) 
     let environment =
         Environment::read(|variable| variables.get(variable).map(|value| (*value).to_owned())).unwrap();
     let wanted = Wanted::check(&metallb.spec, environment.external_frrk8s_namespace.as_deref()).unwrap();
-    render(&wanted, &environment, &owner(), monitors)
+    render(&metallb.spec, &wanted, &environment, &owner(), circumstances)
 }
 
 fn pod(objects: &[Object], component: &str) -> PodSpec {

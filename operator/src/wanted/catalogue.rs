@@ -19,6 +19,17 @@ pub fn catalogue() -> Vec<SpecRefusal> {
             weight: 0,
         },
         SpecRefusal::Seconds { field: "spec.layer2.restartGraceSeconds".to_owned(), value: 601, most: 600 },
+        SpecRefusal::Port { field: "spec.bgpListenPort".to_owned(), value: 70000, least: 0 },
+        SpecRefusal::Replicas { value: 0 },
+        SpecRefusal::MaxUnavailable { value: 0 },
+        SpecRefusal::OwnVariable {
+            field: "spec.speakerConfig.env".to_owned(),
+            name: "METALLB_NODE_NAME".to_owned(),
+        },
+        SpecRefusal::NotAPattern {
+            field: "spec.layer2.excludedInterfaces[0]".to_owned(),
+            value: "veth(".to_owned(),
+        },
         SpecRefusal::UnknownBackend { value: "bird".to_owned() },
         SpecRefusal::NoExternalNamespace,
         SpecRefusal::NotAPrefix {

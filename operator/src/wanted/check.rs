@@ -7,7 +7,9 @@ use ipnet::IpNet;
 use k8s_openapi::api::core::v1::{Affinity, ResourceRequirements, Toleration};
 use metallb_crds::{
     ComponentConfig, ConflictPolicy, FRRK8sConfig, Layer2, LogLevel, MetalLBSpec, NodeLeaving, Ownership,
+    SpeakerUpdateStrategy, SpeakerUpdateType,
 };
+use regex::Regex;
 
 use super::SpecRefusal;
 
@@ -28,6 +30,32 @@ pub struct Wanted {
     pub controller: Pods,
     /// The pods of the speakers.
     pub speaker: Pods,
+    /// How they are replaced.
+    pub speaker_update: UpdateStrategy,
+    /// Nodes announce that are excluded from external load balancers.
+    pub ignore_exclude_lb: bool,
+    /// Where routers may connect by themselves; 0: nowhere.
+    pub bgp_listen_port: u16,
+    /// Interfaces that never announce; `None`: those of the default.
+    pub excluded_interfaces: Option<Vec<String>>,
+    /// Secrets by which nodes may pull images.
+    pub image_pull_secrets: Vec<String>,
+    /// How many controllers there are; `None`: whoever scales says.
+    pub controller_replicas: Option<i32>,
+    /// Where the API server listens; empty: as most do.
+    pub api_server_ports: Vec<u16>,
+}
+
+/// How speakers are replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpdateStrategy {
+    /// By the DaemonSet.
+    Rolling {
+        /// So many at a time; `None`: one.
+        max_unavailable: Option<i32>,
+    },
+    /// By whoever deletes them.
+    OnDelete,
 }
 
 /// Who speaks BGP, and with whose defaults.
@@ -46,6 +74,18 @@ pub enum BgpBackend {
         /// References to Secrets with passwords are handed on instead of the passwords.
         secret_passthrough: bool,
     },
+}
+
+impl BgpBackend {
+    /// As `bgpBackend` names it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Frr => "frr",
+            Self::FrrK8s => "frr-k8s",
+            Self::FrrK8sExternal { .. } => "frr-k8s-external",
+        }
+    }
 }
 
 /// How addresses are answered for and moved by layer 2.
@@ -98,10 +138,35 @@ pub struct Pods {
     pub annotations: BTreeMap<String, String>,
     /// CPU and memory of their main container.
     pub resources: Option<ResourceRequirements>,
+    /// Variables of their main container, besides those it always has.
+    pub env: BTreeMap<String, String>,
 }
 
 /// Backend of a `MetalLB` that names none.
 const DEFAULT_BACKEND: &str = "frr";
+/// Of containers, as the operator sets them.
+pub const OWN_VARIABLES: [&str; 19] = [
+    "METALLB_BGP_TYPE",
+    "METALLB_CONFLICT_POLICY",
+    "METALLB_DEPLOYMENT",
+    "METALLB_HOST",
+    "METALLB_LEAVE_ANNOTATION",
+    "METALLB_LEAVE_ANNOUNCE_SECONDS",
+    "METALLB_LEAVE_FLOW_SECONDS",
+    "METALLB_LEAVE_TAINT",
+    "METALLB_ML_BIND_ADDR",
+    "METALLB_ML_BIND_PORT",
+    "METALLB_ML_LABELS",
+    "METALLB_ML_SECRET_KEY_PATH",
+    "METALLB_ML_SECRET_NAME",
+    "METALLB_NAMESPACE",
+    "METALLB_NODE_NAME",
+    "METALLB_OWNERSHIP",
+    "METALLB_POD_NAME",
+    "METALLB_REFRESH_SECONDS",
+    "METALLB_RESTART_GRACE_SECONDS",
+];
+const REPLICAS: RangeInclusive<i32> = 1..=10;
 const WEIGHTS: RangeInclusive<i32> = 1..=100;
 const ANNOUNCE_SECONDS: u16 = 5;
 const FLOW_SECONDS: u16 = 10;
@@ -131,6 +196,12 @@ impl Wanted {
             frrk8s_config,
             node_leaving,
             layer2,
+            ignore_exclude_lb,
+            bgp_listen_port,
+            image_pull_secrets,
+            speaker_update_strategy,
+            controller_replicas,
+            network_policy,
         } = spec;
         let mut refusals = Vec::new();
         check_tolerations("controllerTolerations", controller_tolerations, &mut refusals);
@@ -142,6 +213,22 @@ impl Wanted {
         check_always_block(frrk8s_config.as_ref(), &mut refusals);
         let node_leaving = leaving(node_leaving.as_ref(), &mut refusals);
         let moving = moving(layer2.as_ref(), &mut refusals);
+        check_env("controllerConfig", controller_config.as_ref(), &mut refusals);
+        check_env("speakerConfig", speaker_config.as_ref(), &mut refusals);
+        let excluded_interfaces = layer2.as_ref().and_then(|layer2| layer2.excluded_interfaces.clone());
+        check_patterns(excluded_interfaces.as_deref().unwrap_or_default(), &mut refusals);
+        let listen = bgp_listen_port.map(|value| port("spec.bgpListenPort", value, 0, &mut refusals));
+        let api_server_ports = network_policy.iter().flat_map(|policy| &policy.api_server_ports).enumerate();
+        let api_server_ports = api_server_ports.map(|(index, value)| {
+            port(&format!("spec.networkPolicy.apiServerPorts[{index}]"), *value, 1, &mut refusals)
+        });
+        let api_server_ports = api_server_ports.collect();
+        let controller_replicas = (*controller_replicas).inspect(|value| {
+            if !REPLICAS.contains(value) {
+                refusals.push(SpecRefusal::Replicas { value: *value });
+            }
+        });
+        let speaker_update = update_strategy(speaker_update_strategy.as_ref(), &mut refusals);
         match bgp {
             Ok(bgp) if refusals.is_empty() => Ok(Self {
                 node_leaving,
@@ -155,6 +242,13 @@ impl Wanted {
                     controller_config.as_ref(),
                 ),
                 speaker: pods(node_selector, speaker_tolerations, speaker_config.as_ref()),
+                speaker_update,
+                ignore_exclude_lb: ignore_exclude_lb.unwrap_or_default(),
+                bgp_listen_port: listen.unwrap_or_default(),
+                excluded_interfaces,
+                image_pull_secrets: image_pull_secrets.iter().map(|secret| secret.name.clone()).collect(),
+                controller_replicas,
+                api_server_ports,
             }),
             Ok(_) => Err(refusals),
             Err(refusal) => {
@@ -170,7 +264,7 @@ fn pods(
     tolerations: &[Toleration],
     config: Option<&ComponentConfig>,
 ) -> Pods {
-    let ComponentConfig { priority_class_name, runtime_class_name, affinity, annotations, resources } =
+    let ComponentConfig { priority_class_name, runtime_class_name, affinity, annotations, resources, env } =
         config.cloned().unwrap_or_default();
     Pods {
         node_selector: node_selector.clone(),
@@ -180,6 +274,52 @@ fn pods(
         affinity,
         annotations,
         resources,
+        env,
+    }
+}
+
+fn update_strategy(
+    wanted: Option<&SpeakerUpdateStrategy>,
+    refusals: &mut Vec<SpecRefusal>,
+) -> UpdateStrategy {
+    let SpeakerUpdateStrategy { type_, rolling_update } = wanted.cloned().unwrap_or_default();
+    let max_unavailable = rolling_update.and_then(|rolling| rolling.max_unavailable);
+    if let Some(value) = max_unavailable.filter(|value| *value < 1) {
+        refusals.push(SpecRefusal::MaxUnavailable { value });
+    }
+    match type_.unwrap_or_default() {
+        SpeakerUpdateType::RollingUpdate => UpdateStrategy::Rolling { max_unavailable },
+        SpeakerUpdateType::OnDelete => UpdateStrategy::OnDelete,
+    }
+}
+
+fn port(field: &str, value: i32, least: u16, refusals: &mut Vec<SpecRefusal>) -> u16 {
+    let fits = u16::try_from(value).ok().filter(|port| *port >= least);
+    fits.unwrap_or_else(|| {
+        refusals.push(SpecRefusal::Port { field: field.to_owned(), value, least });
+        0
+    })
+}
+
+/// The operator's own would be there twice, and the API server would refuse that.
+fn check_env(field: &str, config: Option<&ComponentConfig>, refusals: &mut Vec<SpecRefusal>) {
+    for name in config.iter().flat_map(|config| config.env.keys()) {
+        if OWN_VARIABLES.contains(&name.as_str()) {
+            refusals
+                .push(SpecRefusal::OwnVariable { field: format!("spec.{field}.env"), name: name.clone() });
+        }
+    }
+}
+
+/// A speaker that cannot read one does not start.
+fn check_patterns(patterns: &[String], refusals: &mut Vec<SpecRefusal>) {
+    for (index, pattern) in patterns.iter().enumerate() {
+        if Regex::new(pattern).is_err() {
+            refusals.push(SpecRefusal::NotAPattern {
+                field: format!("spec.layer2.excludedInterfaces[{index}]"),
+                value: pattern.clone(),
+            });
+        }
     }
 }
 
@@ -198,8 +338,13 @@ fn leaving(wanted: Option<&NodeLeaving>, refusals: &mut Vec<SpecRefusal>) -> Lea
 }
 
 fn moving(wanted: Option<&Layer2>, refusals: &mut Vec<SpecRefusal>) -> Moving {
-    let Layer2 { restart_grace_seconds: grace, refresh_seconds: refresh, conflict_policy, ownership } =
-        wanted.cloned().unwrap_or_default();
+    let Layer2 {
+        restart_grace_seconds: grace,
+        refresh_seconds: refresh,
+        conflict_policy,
+        ownership,
+        excluded_interfaces: _,
+    } = wanted.cloned().unwrap_or_default();
     let (grace_field, refresh_field) = ("spec.layer2.restartGraceSeconds", "spec.layer2.refreshSeconds");
     Moving {
         restart_grace_seconds: seconds(grace_field, grace, RESTART_GRACE_SECONDS, MOST_SECONDS, refusals),

@@ -13,5 +13,5 @@ mod refusal;
 mod tests;
 
 pub use catalogue::catalogue;
-pub use check::{BgpBackend, Leaving, Moving, Pods, Wanted};
+pub use check::{BgpBackend, Leaving, Moving, OWN_VARIABLES, Pods, UpdateStrategy, Wanted};
 pub use refusal::SpecRefusal;

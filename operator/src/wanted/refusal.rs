@@ -36,6 +36,39 @@ pub enum SpecRefusal {
         /// The longest.
         most: u16,
     },
+    /// A port that is none.
+    Port {
+        /// Where it stands.
+        field: String,
+        /// The number.
+        value: i32,
+        /// The lowest.
+        least: u16,
+    },
+    /// Too few controllers, or too many.
+    Replicas {
+        /// The number.
+        value: i32,
+    },
+    /// No speaker may be replaced.
+    MaxUnavailable {
+        /// The number.
+        value: i32,
+    },
+    /// A variable that the operator sets itself.
+    OwnVariable {
+        /// Where it stands.
+        field: String,
+        /// Its name.
+        name: String,
+    },
+    /// A regular expression that is none.
+    NotAPattern {
+        /// Where it stands.
+        field: String,
+        /// The expression.
+        value: String,
+    },
     /// `bgpBackend` is a word of no meaning.
     UnknownBackend {
         /// The word.
@@ -59,6 +92,11 @@ impl Refusal for SpecRefusal {
             Self::TolerationSeconds { .. } => "toleration-seconds-without-no-execute",
             Self::Seconds { .. } => "seconds-out-of-range",
             Self::Weight { .. } => "weight-out-of-range",
+            Self::Port { .. } => "port-out-of-range",
+            Self::Replicas { .. } => "replicas-out-of-range",
+            Self::MaxUnavailable { .. } => "max-unavailable-out-of-range",
+            Self::OwnVariable { .. } => "operators-variable",
+            Self::NotAPattern { .. } => "not-a-regular-expression",
             Self::UnknownBackend { .. } => "unknown-bgp-backend",
             Self::NoExternalNamespace => "no-external-namespace",
             Self::NotAPrefix { .. } => "not-a-prefix",
@@ -77,6 +115,23 @@ impl Refusal for SpecRefusal {
             Self::Seconds { field, value, most } => {
                 format!("{field} is {value}, but it is from 0 to {most} seconds")
             }
+            Self::Port { field, value, least } => {
+                format!("{field} is {value}, but ports are from {least} to 65535")
+            }
+            Self::Replicas { value } => {
+                format!("spec.controllerReplicas is {value}, but there are from 1 to 10 controllers")
+            }
+            Self::MaxUnavailable { value } => {
+                format!(
+                    "spec.speakerUpdateStrategy.rollingUpdate.maxUnavailable is {value}, so no speaker could be replaced"
+                )
+            }
+            Self::OwnVariable { field, name } => {
+                format!("{field} sets {name}, which the operator sets itself")
+            }
+            Self::NotAPattern { field, value } => {
+                format!("{field} is {value:?}, which is no regular expression")
+            }
             Self::UnknownBackend { value } => format!("spec.bgpBackend is {value:?}, which is no backend"),
             Self::NoExternalNamespace => {
                 "spec.bgpBackend is \"frr-k8s-external\", but nothing says in which namespace that frr-k8s is"
@@ -94,6 +149,11 @@ impl Refusal for SpecRefusal {
             Self::TolerationSeconds { .. } => "set effect: NoExecute, or drop tolerationSeconds".into(),
             Self::Weight { .. } => "choose a weight from 1 to 100".into(),
             Self::Seconds { most, .. } => format!("choose a number of seconds from 0 to {most}"),
+            Self::Port { least, .. } => format!("choose a port from {least} to 65535"),
+            Self::Replicas { .. } => "choose a number from 1 to 10".into(),
+            Self::MaxUnavailable { .. } => "choose 1 or more".into(),
+            Self::OwnVariable { .. } => "remove it, and use the field for it, if there is one".into(),
+            Self::NotAPattern { .. } => "write one, such as ^br-.* or ^lo$".into(),
             Self::UnknownBackend { .. } => "choose native, frr, frr-k8s or frr-k8s-external".into(),
             Self::NoExternalNamespace => {
                 "set spec.frrk8sConfig.namespace, or FRRK8S_EXTERNAL_NAMESPACE in the operator's environment"

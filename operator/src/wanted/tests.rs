@@ -35,6 +35,13 @@ fn an_empty_spec_asks_for_frr_defaults_and_info() {
         bgp: BgpBackend::Frr,
         controller: Pods::default(),
         speaker: Pods::default(),
+        speaker_update: UpdateStrategy::Rolling { max_unavailable: None },
+        ignore_exclude_lb: false,
+        bgp_listen_port: 0,
+        excluded_interfaces: None,
+        image_pull_secrets: Vec::new(),
+        controller_replicas: None,
+        api_server_ports: Vec::new(),
     };
     assert_eq!(wanted, expected);
 }
@@ -171,4 +178,40 @@ fn a_node_that_leaves_gets_the_time_that_was_asked_for_within_bounds() {
     for (field, value) in [("announceSeconds", 601), ("flowSeconds", -1)] {
         assert_eq!(codes(&json!({ "nodeLeaving": { field: value } })), ["seconds-out-of-range"]);
     }
+}
+
+#[test]
+fn what_only_we_have_is_checked_by_field() {
+    for (value, code) in [
+        (json!({ "bgpListenPort": 65536 }), "port-out-of-range"),
+        (json!({ "bgpListenPort": -1 }), "port-out-of-range"),
+        (json!({ "networkPolicy": { "apiServerPorts": [6443, 0] } }), "port-out-of-range"),
+        (json!({ "controllerReplicas": 0 }), "replicas-out-of-range"),
+        (json!({ "controllerReplicas": 11 }), "replicas-out-of-range"),
+        (
+            json!({ "speakerUpdateStrategy": { "rollingUpdate": { "maxUnavailable": 0 } } }),
+            "max-unavailable-out-of-range",
+        ),
+        (json!({ "speakerConfig": { "env": { "METALLB_NODE_NAME": "x" } } }), "operators-variable"),
+        (json!({ "controllerConfig": { "env": { "METALLB_POD_NAME": "x" } } }), "operators-variable"),
+        (json!({ "layer2": { "excludedInterfaces": ["^br$", "("] } }), "not-a-regular-expression"),
+    ] {
+        assert_eq!(codes(&value), [code], "{value}");
+    }
+}
+
+#[test]
+fn an_empty_list_of_interfaces_is_something_else_than_none() {
+    let interfaces = |value: Value| check(&value).unwrap().excluded_interfaces;
+    assert_eq!(interfaces(json!({ "layer2": {} })), None);
+    assert_eq!(interfaces(json!({ "layer2": { "excludedInterfaces": [] } })), Some(Vec::new()));
+}
+
+#[test]
+fn speakers_are_replaced_as_was_asked_for() {
+    let strategy = |value: Value| check(&json!({ "speakerUpdateStrategy": value })).unwrap().speaker_update;
+    let rolling = |max_unavailable| UpdateStrategy::Rolling { max_unavailable };
+    assert_eq!(strategy(json!({})), rolling(None));
+    assert_eq!(strategy(json!({ "rollingUpdate": { "maxUnavailable": 3 } })), rolling(Some(3)));
+    assert_eq!(strategy(json!({ "type": "OnDelete" })), UpdateStrategy::OnDelete);
 }

@@ -47,6 +47,11 @@ impl Installation {
     /// The operator with other settings, in the namespace that `admin` works in.
     pub fn continue_with(admin: User, variables: &[(&str, &str)]) -> Result<Self> {
         let client = admin.client();
+        Self::run_as(client, admin, variables)
+    }
+
+    /// The same with no more rights than those of `client`.
+    pub fn run_as(client: kube::Client, admin: User, variables: &[(&str, &str)]) -> Result<Self> {
         let metrics = Metrics::register(&Registry::new())?;
         let context = reconcile::Context {
             environment: environment(admin.namespace(), variables)?,
@@ -103,6 +108,12 @@ impl Installation {
             self.speaker().await
         })
         .await;
+    }
+
+    /// Plays both controllers of workloads: everything is up.
+    pub async fn set_ready(&self) -> Result<()> {
+        self.set_controller_status(1).await?;
+        self.set_speaker_status(1, 1).await
     }
 
     /// Plays the Deployment controller: so many pods ready, of one.
@@ -205,6 +216,22 @@ pub async fn owner(user: &User) -> Result<String> {
     let kind = "apiVersion: metallb.io/v1beta1, kind: MetalLB, name: metallb";
     Ok(format!("ownerReferences: [{{{kind}, uid: {uid}, controller: true, blockOwnerDeletion: true}}]"))
 }
+
+/// As much of frr-k8s as matters here.
+pub const FRR_CONFIGURATIONS: &str = "
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: frrconfigurations.frrk8s.metallb.io}
+spec:
+  group: frrk8s.metallb.io
+  scope: Namespaced
+  names: {kind: FRRConfiguration, plural: frrconfigurations, singular: frrconfiguration}
+  versions:
+  - name: v1beta1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+";
 
 /// As much of the Prometheus operator as matters here.
 pub const SERVICE_MONITORS: &str = "

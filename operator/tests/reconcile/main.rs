@@ -5,6 +5,8 @@ mod common;
 
 mod neighbours;
 mod status;
+mod takeover;
+mod upstream;
 mod workloads;
 
 use anyhow::Result;

@@ -1,10 +1,12 @@
 //! What the status of a `MetalLB` says.
 
 use anyhow::{Context as _, Result};
-use kube::api::DeleteParams;
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
+use metallb_crds::{ConfigurationResult, ConfigurationState, MetalLBStatus};
 use metallb_lab::eventually;
+use serde_json::json;
 
-use crate::common::{PROMPTLY, SOON, args, metallbs};
+use crate::common::{PROMPTLY, SOON, args, env, metallbs};
 use crate::start;
 
 #[tokio::test]
@@ -82,7 +84,7 @@ async fn a_status_of_a_workload_makes_the_operator_write_a_status_and_nothing_el
         (now == written + 1).then_some(()).context(format!("{written} and then {now}"))
     })
     .await;
-    assert_eq!(installation.metrics.applied.get(), applied);
+    assert_eq!(installation.metrics.applied.get(), applied + 1, "the spec in force, and nothing else");
     Ok(())
 }
 
@@ -123,6 +125,89 @@ async fn after_a_restart_an_invalid_spec_takes_nothing_away() -> Result<()> {
     installation.until("Degraded", "InvalidSpec").await;
     installation.speaker().await?;
     installation.controller().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn after_a_restart_beside_an_invalid_spec_the_last_good_one_is_kept_up() -> Result<()> {
+    let installation = start().await?;
+    installation.ask_for("{logLevel: debug, bgpBackend: native}").await?;
+    installation.until_installed().await;
+    installation.until("Progressing", "Progressing").await;
+    installation.ask_for("{logLevel: warn, frrk8sConfig: {alwaysBlock: [nowhere]}}").await?;
+    installation.until("Degraded", "InvalidSpec").await;
+    let installation = installation.restart_with(&[("SPEAKER_IMAGE", "speaker:2")])?;
+    installation.daemon_sets().delete("speaker", &DeleteParams::background()).await?;
+    eventually(SOON, "the speakers are back as they were asked for, in the new version", async || {
+        let pod = installation.speaker().await?;
+        anyhow::ensure!(args(&pod).contains(&"--log-level=debug".to_owned()), "{:?}", args(&pod));
+        anyhow::ensure!(env(&pod.containers[0], "METALLB_BGP_TYPE").is_none());
+        anyhow::ensure!(pod.containers[0].image.as_deref() == Some("speaker:2"));
+        Ok(())
+    })
+    .await;
+    let message = installation.until("Degraded", "InvalidSpec").await;
+    assert!(message.ends_with("What was installed before stays in force."), "{message}");
+    let status = metallbs(&installation.admin).get("metallb").await?.status.context("no status")?;
+    assert_eq!(status.bgp_backend.as_deref(), Some("native"), "the one in force");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_invalid_spec_before_any_good_one_installs_nothing_and_says_so() -> Result<()> {
+    let installation = start().await?;
+    installation.ask_for("{frrk8sConfig: {alwaysBlock: [nowhere]}}").await?;
+    let message = installation.until("Degraded", "InvalidSpec").await;
+    assert!(message.ends_with("Nothing is installed or changed until it is mended."), "{message}");
+    assert!(installation.speaker().await.is_err());
+    Ok(())
+}
+
+#[tokio::test]
+async fn rows_of_the_status_say_what_is_there() -> Result<()> {
+    let installation = start().await?;
+    let admin = &installation.admin;
+    for definition in metallb_crds::schema::all() {
+        admin.apply_yaml(&serde_json::to_string(&definition)?).await?;
+    }
+    installation.ask_for("{bgpBackend: frr-k8s}").await?;
+    installation.until_installed().await;
+    installation.set_controller_status(1).await?;
+    installation.set_speaker_status(2, 3).await?;
+    let status = async || -> Result<MetalLBStatus> {
+        let metallb = metallbs(admin).get("metallb").await?;
+        let status = metallb.status.context("no status")?;
+        anyhow::ensure!(status.observed_generation == metallb.metadata.generation);
+        Ok(status)
+    };
+    eventually(SOON, "both workloads have a row", async || {
+        let status = status().await?;
+        let rows: Vec<_> = status.components.iter().map(|row| (&*row.name, row.desired, row.ready)).collect();
+        anyhow::ensure!(rows == [("controller", 1, 1), ("speaker", 3, 2)], "{rows:?}");
+        let [controller, speaker] = &status.components[..] else { panic!("two rows") };
+        anyhow::ensure!(controller.image.as_deref() == Some("controller:1"));
+        anyhow::ensure!(speaker.message.as_deref() == Some("2 of 3 pods ready"));
+        anyhow::ensure!(status.bgp_backend.as_deref() == Some("frr-k8s"));
+        anyhow::ensure!(status.operator_version.is_some());
+        Ok(())
+    })
+    .await;
+
+    let state = "apiVersion: metallb.io/v1beta1\nkind: ConfigurationState\nmetadata: {name: controller}\n";
+    eventually(SOON, "the kind is served", async || admin.apply_yaml(state).await).await;
+    let judges: Api<ConfigurationState> = Api::default_namespaced(admin.client());
+    let invalid = json!({ "status": {
+        "result": "Invalid", "errorSummary": "configuration error: IPAddressPool lab is empty",
+    }});
+    judges.patch_status("controller", &PatchParams::default(), &Patch::Merge(invalid)).await?;
+    eventually(SOON, "what is wrong with the configuration is told", async || {
+        let configuration = status().await?.configuration.context("nothing")?;
+        anyhow::ensure!(configuration.result == ConfigurationResult::Invalid, "{configuration:?}");
+        let problem = "IPAddressPool lab is empty (says controller)";
+        anyhow::ensure!(configuration.problems == [problem], "{configuration:?}");
+        Ok(())
+    })
+    .await;
     Ok(())
 }
 

@@ -165,13 +165,13 @@ async fn what_upstream_left_behind_is_taken_over_or_deleted() -> Result<()> {
         .apply_yaml(&format!(
             "
 apiVersion: apps/v1
-kind: DaemonSet
-metadata: {{name: frr-k8s, {owner}}}
+kind: Deployment
+metadata: {{name: statuscleaner, {owner}}}
 spec:
-  selector: {{matchLabels: {{app: frr-k8s}}}}
+  selector: {{matchLabels: {{component: statuscleaner}}}}
   template:
-    metadata: {{labels: {{app: frr-k8s}}}}
-    spec: {{containers: [{{name: frr, image: frr}}]}}
+    metadata: {{labels: {{component: statuscleaner}}}}
+    spec: {{containers: [{{name: frr-k8s-statuscleaner, image: frr-k8s}}]}}
 ---
 {{apiVersion: v1, kind: ConfigMap, metadata: {{name: frr-startup, {owner}}}}}
 ---
@@ -182,19 +182,44 @@ spec:
         ))
         .await?;
     let installation = Installation::continue_with(admin.clone(), &[])?;
-    let (sets, maps) = (installation.daemon_sets(), Api::<ConfigMap>::default_namespaced(admin.client()));
-    eventually(SOON, "only ours is left", async || {
-        let sets: Vec<_> = sets.list(&ListParams::default()).await?.items;
-        let sets: Vec<_> = sets.iter().filter_map(|set| set.metadata.name.as_deref()).collect();
-        anyhow::ensure!(sets == ["speaker"], "{sets:?}");
-        let maps: Vec<_> = maps.list(&ListParams::default()).await?.items;
-        let names: Vec<_> = maps.iter().filter_map(|map| map.metadata.name.as_deref()).collect();
-        anyhow::ensure!(names == ["metallb-excludel2", "somebodys"], "{names:?}");
-        anyhow::ensure!(maps[0].metadata.owner_references.is_some() && maps[0].data != maps[1].data);
+    installation.until_installed().await;
+    let message = installation.until("Progressing", "Progressing").await;
+    let waiting = "deleted once all pods are new and ready: ConfigMap frr-startup, Deployment statuscleaner";
+    assert!(message.contains(waiting), "old pods may need them: {message}");
+    installation.set_controller_status(1).await?;
+    installation.set_speaker_status(2, 3).await?; // and there it hangs
+    eventually(SOON, "the message counts", async || {
+        let message = installation.until("Progressing", "Progressing").await;
+        anyhow::ensure!(message.contains("2 of 3 pods ready") && message.contains(waiting), "{message}");
         Ok(())
     })
     .await;
+    assert_eq!(names(&installation.deployments()).await?, ["controller", "statuscleaner"]);
+
+    installation.set_speaker_status(3, 3).await?;
+    let maps = Api::<ConfigMap>::default_namespaced(admin.client());
+    eventually(SOON, "only ours is left", async || {
+        anyhow::ensure!(names(&installation.deployments()).await? == ["controller"]);
+        let names = names(&maps).await?;
+        anyhow::ensure!(names == ["metallb-excludel2", "metallb-spec-in-force", "somebodys"], "{names:?}");
+        let map = maps.get("metallb-excludel2").await?;
+        anyhow::ensure!(
+            map.metadata.owner_references.is_some()
+                && map.data.is_some_and(|it| it["excludel2.yaml"] != "old")
+        );
+        Ok(())
+    })
+    .await;
+    installation.until("Available", "Available").await;
     Ok(())
+}
+
+async fn names<K>(api: &Api<K>) -> Result<Vec<String>>
+where
+    K: Clone + std::fmt::Debug + serde::de::DeserializeOwned + kube::Resource,
+{
+    let objects = api.list(&ListParams::default()).await?.items;
+    Ok(objects.iter().filter_map(|object| object.meta().name.clone()).collect())
 }
 
 #[tokio::test]
@@ -221,6 +246,7 @@ async fn what_a_setting_of_the_operator_turns_off_goes() -> Result<()> {
         (counts == [2, 2, 1]).then_some(()).context(format!("{counts:?}"))
     })
     .await;
+    installation.set_ready().await?;
     let _installation = installation.restart_with(&[("DISABLE_NETWORK_POLICIES", "true")])?;
     eventually(SOON, "they are gone", async || {
         let counts = counts().await?;

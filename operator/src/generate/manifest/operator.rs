@@ -18,6 +18,8 @@ use super::file::named;
 use super::{Images, rbac, webhooks};
 
 const NAME: &str = "metallb-operator-controller-manager";
+/// Where an frr-k8s is that somebody else runs, as its own manifests install it.
+pub const EXTERNAL_FRRK8S_NAMESPACE: &str = "frr-k8s-system";
 const NOBODY: i64 = 65534;
 /// One of them installs, all of them serve webhooks.
 const REPLICAS: i32 = 2;
@@ -121,7 +123,7 @@ fn container(images: &Images) -> Container {
             field("POD_NAME", "metadata.name"),
             variable("CONTROLLER_IMAGE", &images.dataplane),
             variable("SPEAKER_IMAGE", &images.dataplane),
-            variable("FRRK8S_EXTERNAL_NAMESPACE", "frr-k8s-system"),
+            variable("FRRK8S_EXTERNAL_NAMESPACE", EXTERNAL_FRRK8S_NAMESPACE),
         ]),
         ports: Some(vec![port("probes", 8080), port("webhook-server", webhooks::PORT)]),
         readiness_probe: Some(Probe {

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::file::{NAMESPACE, named, value};
 use crate::generate::yaml;
+use crate::reconcile::takeover::leftovers;
 use crate::render;
 use crate::webhooks::paths;
 
@@ -87,40 +88,58 @@ impl Certificates {
     }
 }
 
+fn operators(certificates: Certificates) -> Grant {
+    Grant {
+        account: OPERATOR,
+        cluster_names: ["metallb-manager-role", "metallb-manager-rolebinding"],
+        in_cluster: [
+            vec![
+                // In all namespaces: who creates a MetalLB in the wrong one is told.
+                rule(METALLB, &["metallbs"], &READ),
+                rule(METALLB, &["metallbs/status"], &["patch"]),
+                rule(CORE, &["events"], &["create", "patch"]),
+                // FRRConfigurations that nobody reads, and who may be there to read them.
+                rule(FRR_K8S, &["frrconfigurations"], &["list", "watch"]),
+                rule("apps", &["daemonsets"], &["list", "watch"]),
+                // What upstream's frr-k8s leaves behind, and refuses every FRRConfiguration from then on.
+                named_rule(
+                    "admissionregistration.k8s.io",
+                    "validatingwebhookconfigurations",
+                    leftovers::FRR_WEBHOOK,
+                    &["get", "delete"],
+                ),
+                // What webhooks judge an edit beside, and whom they warn of.
+                rule(CORE, &["namespaces", "nodes", "services"], &["list"]),
+            ],
+            certificates.in_cluster(),
+        ]
+        .concat(),
+        names: ["metallb-manager-role", "metallb-manager-rolebinding"],
+        in_namespace: [
+            vec![
+                rule(CORE, &["configmaps", "services"], &KEEP),
+                rule("apps", &["daemonsets", "deployments"], &KEEP),
+                rule("networking.k8s.io", &["networkpolicies"], &KEEP),
+                rule("monitoring.coreos.com", &["servicemonitors"], &KEEP),
+                rule(METALLB, &CONFIGURATION, &["list"]),
+                // What controller and speakers make of it, for the status.
+                rule(METALLB, &["configurationstates"], &["list", "watch"]),
+                // Speakers of old and pods of frr-k8s, which are replaced node by node.
+                rule(CORE, &["pods"], &["list", "watch", "delete"]),
+                // To own things in a way that their owner's deletion waits for them, where the admission plugin
+                // OwnerReferencesPermissionEnforcement is on.
+                rule(METALLB, &["metallbs/finalizers"], &["update"]),
+            ],
+            lease("metallb.io.metallboperator"),
+            certificates.in_namespace(),
+        ]
+        .concat(),
+    }
+}
+
 fn grants(certificates: Certificates) -> [Grant; 3] {
     [
-        Grant {
-            account: OPERATOR,
-            cluster_names: ["metallb-manager-role", "metallb-manager-rolebinding"],
-            in_cluster: [
-                vec![
-                    // In all namespaces: who creates a MetalLB in the wrong one is told.
-                    rule(METALLB, &["metallbs"], &READ),
-                    rule(METALLB, &["metallbs/status"], &["patch"]),
-                    rule(CORE, &["events"], &["create", "patch"]),
-                    // What webhooks judge an edit beside, and whom they warn of.
-                    rule(CORE, &["namespaces", "nodes", "services"], &["list"]),
-                ],
-                certificates.in_cluster(),
-            ]
-            .concat(),
-            names: ["metallb-manager-role", "metallb-manager-rolebinding"],
-            in_namespace: [
-                vec![
-                    rule(CORE, &["configmaps", "services"], &KEEP),
-                    rule("apps", &["daemonsets", "deployments"], &KEEP),
-                    rule("networking.k8s.io", &["networkpolicies"], &KEEP),
-                    rule("monitoring.coreos.com", &["servicemonitors"], &KEEP),
-                    rule(METALLB, &CONFIGURATION, &["list"]),
-                    // To own things in a way that their owner's deletion waits for them, where the admission plugin
-                    // OwnerReferencesPermissionEnforcement is on.
-                    rule(METALLB, &["metallbs/finalizers"], &["update"]),
-                ],
-                lease("metallb.io.metallboperator"),
-                certificates.in_namespace(),
-            ]
-            .concat(),
-        },
+        operators(certificates),
         Grant {
             account: CONTROLLER,
             cluster_names: ["metallb-system:controller", "metallb-system:controller"],
