@@ -98,7 +98,10 @@ impl Fault {
             Self::Kill => signal(cluster, node, "KILL").await?,
             Self::Stop => {
                 let still = STILL.as_secs();
-                let script = format!("pkill -STOP -f ^/speaker && sleep {still} && pkill -CONT -f ^/speaker");
+                // Looking for it takes its time, which is none that it stands still.
+                let script = format!(
+                    "pid=$(pgrep -f ^/speaker) && kill -STOP $pid && sleep {still} && kill -CONT $pid"
+                );
                 cluster.host(node).exec(["sh", "-c", &script]).await?.success()?;
             }
             Self::HeartbeatsCut => cut(cluster, node, true).await?,
