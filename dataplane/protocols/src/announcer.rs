@@ -85,8 +85,11 @@ impl Announcer {
 
     /// Another station may have told of `address` in the meantime: tell it once more, now.
     pub fn remind(&mut self, now: Instant, address: IpAddr) {
-        self.addresses.entry(address).or_default();
-        self.due.set(address, now);
+        let telling = self.addresses.entry(address).or_default();
+        if telling.deaf_until.is_none_or(|until| until <= now) {
+            telling.deaf_until = Some(now + CORRECTION);
+            self.due.set(address, now);
+        }
     }
 
     /// `address` is no longer here: not another word.
@@ -247,7 +250,10 @@ mod tests {
         announcer.start(start, address(1));
         assert_eq!(times(&mut announcer, start).len(), 5);
         announcer.remind(start + seconds(60), address(1));
+        announcer.remind(start + seconds(60), address(1));
         assert_eq!(times(&mut announcer, start), [60_000]);
+        announcer.remind(start + seconds(70), address(1));
+        assert_eq!(times(&mut announcer, start), [0; 0], "no more often than every half minute");
     }
 
     #[test]

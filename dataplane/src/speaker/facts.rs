@@ -15,12 +15,11 @@ mod told;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use ipnet::IpNet;
 use k8s_openapi::api::core::v1::ObjectReference;
 use metallb_core::names::{NodeName, PeerName, ServiceKey};
 use metallb_core::plan::{Leaving, Node, Planner, Service, Touched, World};
@@ -44,6 +43,7 @@ use routing::Routing;
 pub use routing::{Decided, Heard};
 use slices::Slices;
 use succession::Succession;
+use surroundings::Surroundings;
 use tenures::Tenures;
 pub use told::{News, Protocol};
 use told::{Told, Verdicts};
@@ -100,8 +100,7 @@ pub struct Facts {
     succession: Succession,
     /// `None` unless ownership is sticky.
     tenures: Option<Tenures>,
-    /// The networks that other nodes do not reach.
-    lost: BTreeMap<NodeName, BTreeSet<IpNet>>,
+    surroundings: Surroundings,
     conflicts: Conflicts,
     told: Told,
     routing: Routing,
@@ -141,7 +140,7 @@ impl Facts {
             tables_changed: true,
             succession: Succession::default(),
             tenures: None,
-            lost: BTreeMap::new(),
+            surroundings: Surroundings::default(),
             conflicts: Conflicts::default(),
             told: Told::new(Protocol::Layer2),
             routing: Routing::new(profile),
@@ -151,11 +150,9 @@ impl Facts {
         }
     }
 
-    /// From now on who has an address keeps it.
+    /// Who has an address keeps it, once all speakers say so.
     pub fn set_sticky(&mut self) {
         self.tenures = Some(Tenures::default());
-        let touched = self.world.set_sticky();
-        self.touch_layer2(touched);
     }
 
     /// Takes in what a watch reports.
@@ -268,6 +265,7 @@ impl Facts {
         let phase = if self.is_ready() { Phase::Serving } else { Phase::Starting };
         self.tables_changed |= phase != self.tables.phase;
         self.tables.phase = phase;
+        self.tell_lost();
         if let Some(tenures) = &mut self.tenures {
             let touched = tenures.pass_time(now, &mut self.world);
             self.touch_layer2(touched);
@@ -300,7 +298,9 @@ impl Facts {
             self.follow_tenures(now, touched, &changed);
             self.untold.extend(changed);
         }
-        if let Some(tenures) = self.tenures.as_mut().filter(|_| phase == Phase::Serving) {
+        if let Some(tenures) =
+            self.tenures.as_mut().filter(|_| phase == Phase::Serving && self.surroundings.is_heard)
+        {
             self.tables_changed |= tenures.hand_over(now, &mut self.tables, &self.world, &self.planner);
         }
         std::mem::take(&mut self.tables_changed).then(|| self.tables.clone())
@@ -314,16 +314,19 @@ impl Facts {
             Touched::Addresses(addresses) => addresses,
             Touched::Everything => plan.keys().chain(changed).copied().collect(),
         };
+        if !tenures.gave(changed) {
+            tenures.rest(now);
+        }
         for address in addresses {
             let is_own = plan.get(&address).is_some_and(|plan| plan.announce.is_some());
             self.tables_changed |= tenures.follow(&mut self.tables, &self.world, address, is_own);
         }
-        if !changed.is_empty() {
-            tenures.rest(now);
-        }
-        let in_use: BTreeSet<_> = plan.keys().copied().collect();
-        if self.tables.in_use.as_deref() != Some(&in_use) {
-            self.tables.in_use = Some(Arc::new(in_use));
+        let known = self.tables.in_use.as_deref();
+        let is_news = |address: &IpAddr| {
+            known.is_none_or(|known| known.contains(address) != plan.contains_key(address))
+        };
+        if known.is_none() || changed.iter().any(is_news) {
+            self.tables.in_use = Some(Arc::new(plan.keys().copied().collect()));
             self.tables_changed = true;
         }
     }

@@ -61,6 +61,12 @@ pub struct Membership {
     pub speakers: Option<Speakers>,
     /// Who has which address, as far as speakers claimed it.
     pub tenures: SharedMap<IpAddr, Tenure>,
+    /// Heartbeats are exchanged: what this node says, others hear.
+    pub is_on: bool,
+    /// Ownership is sticky on all nodes that live.
+    pub all_keep: bool,
+    /// Addresses that another node announces, of which no heartbeat is heard, and that are rather its own.
+    pub yielded: BTreeMap<IpAddr, NodeName>,
     /// The networks that other nodes do not reach, by their own word.
     pub lost: BTreeMap<NodeName, BTreeSet<IpNet>>,
 }

@@ -270,7 +270,8 @@ fn heartbeats(args: &Args, timing: Timing) -> anyhow::Result<Option<Heartbeats>>
         .parse()
         .with_context(|| format!("--ml-bindaddr {:?} is not an IP address", args.ml_bindaddr))?;
     let seed = OsRng.try_next_u64().context("the system gives no random bytes")?;
-    Ok(Some(Heartbeats { address, port: args.ml_bindport, seed, timing }))
+    let keeps = args.ownership == Ownership::Sticky;
+    Ok(Some(Heartbeats { address, port: args.ml_bindport, seed, timing, keeps }))
 }
 
 /// Hands the lane the key of the heartbeats, now and whenever it changes. While there is none, that is told.

@@ -39,6 +39,7 @@ impl Speaker {
             port: PORT,
             seed: u64::try_from(number).unwrap(),
             timing: Timing::LAN,
+            keeps: false,
         };
         let pace = Pace { refresh: None, restart_grace: GRACE, policy: Policy::Announce };
         let start = || Lane::start(name.into(), Some(heartbeats), pace, metrics.clone()).unwrap();

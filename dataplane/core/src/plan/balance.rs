@@ -18,17 +18,22 @@ const SLACK: usize = 4;
 impl Planner {
     /// An address that this node should hand over, and to whom. `None`: it has not too many.
     pub fn surplus(&self, world: &World) -> Option<(IpAddr, NodeName)> {
-        let Ownership::Sticky { .. } = world.ownership() else { return None };
+        let Ownership::Sticky { holders, .. } = world.ownership() else { return None };
         let mut loads: BTreeMap<&NodeName, usize> = BTreeMap::new();
         for owner in self.plan().values().filter_map(|plan| plan.owner.as_ref()) {
             *loads.entry(owner).or_default() += 1;
         }
         let load = |node: &NodeName| loads.get(node).copied().unwrap_or_default();
         let own = load(world.node());
-        if own <= SLACK {
+        // One gives at a time: all at once would give too much to one that has nothing yet.
+        let most = loads.iter().max_by_key(|(node, load)| (**load, **node)).map(|(node, _)| *node);
+        if own <= SLACK || most != Some(world.node()) {
             return None;
         }
-        let mut ours = self.plan().iter().filter(|(_, plan)| plan.owner.as_ref() == Some(world.node()));
+        // What it has not claimed yet may go back to where it was, or is held back.
+        let is_claimed = |address: &IpAddr| holders.get(address) == Some(world.node());
+        let ours = self.plan().iter().filter(|(_, plan)| plan.owner.as_ref() == Some(world.node()));
+        let mut ours = ours.filter(|(address, _)| is_claimed(address));
         ours.find_map(|(address, _)| {
             let candidates = self.elected_from.get(address)?;
             let least = candidates
@@ -145,7 +150,7 @@ mod tests {
         let again = planned(&world).surplus(&world).map(|(_, to)| to);
         world.set_node("node-b".into(), Some(Node { network_unavailable: true, ..Node::default() }));
         world.set_node("node-c".into(), Some(Node { network_unavailable: true, ..Node::default() }));
-        assert!(again.is_some());
+        assert!(again.is_some_and(|to| world.node_of(&to).is_some_and(|node| node.leaving.is_none())));
         assert_eq!(planned(&world).surplus(&world), None);
     }
 }

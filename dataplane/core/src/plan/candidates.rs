@@ -82,6 +82,8 @@ impl Difference {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Registry {
     sets: BTreeMap<Vec<AdvertisementName>, Shared>,
+    /// Sets without nodes that are cut off: made from which set, without whom. The first is kept, so that its name stays its.
+    reduced: BTreeMap<(usize, Vec<NodeName>), (Shared, Shared)>,
     /// Of this round: sets that are known to be up to date, and differences between sets.
     fresh: BTreeSet<Vec<AdvertisementName>>,
     differences: BTreeMap<(usize, usize), Arc<Difference>>,
@@ -94,6 +96,7 @@ impl Registry {
     pub(super) fn begin(&mut self, stale: bool) {
         if stale {
             self.fresh.clear();
+            self.reduced.clear();
         }
         self.differences.clear();
         self.compared.clear();
@@ -122,6 +125,19 @@ impl Registry {
         };
         self.sets.insert(key, set.clone());
         set
+    }
+
+    /// That set without these nodes; all of it, if no other were left: the others are no better off.
+    pub(super) fn without(&mut self, all: Shared, cut_off: Vec<NodeName>) -> Shared {
+        let key = (all.id(), cut_off);
+        if let Some((_, reduced)) = self.reduced.get(&key) {
+            return reduced.clone();
+        }
+        let connected = all.get().iter().filter(|(node, _)| !key.1.contains(node));
+        let connected: Candidates = connected.map(|(node, preference)| (node.clone(), *preference)).collect();
+        let reduced = if connected.is_empty() { all.clone() } else { Shared::new(connected) };
+        self.reduced.insert(key, (all, reduced.clone()));
+        reduced
     }
 
     /// Forgets the sets that no longer can come up.

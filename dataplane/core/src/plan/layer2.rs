@@ -31,16 +31,9 @@ impl<'w> Offers<'w> {
     /// The nodes that may announce the address for any of its services: services that share one never split.
     pub(super) fn candidates(&self, registry: &mut Registry) -> Shared {
         let all = self.connected_or_not(registry);
-        let mut cut_off =
-            self.world.cut_off_from(self.address).filter(|node| all.get().contains_key(*node)).peekable();
-        if cut_off.peek().is_none() {
-            return all;
-        }
-        let mut connected = all.get().clone();
-        for node in cut_off {
-            connected.remove(node);
-        }
-        Shared::new(connected)
+        let cut_off = self.world.cut_off_from(self.address).filter(|node| all.get().contains_key(*node));
+        let cut_off: Vec<_> = cut_off.cloned().collect();
+        if cut_off.is_empty() { all } else { registry.without(all, cut_off) }
     }
 
     fn connected_or_not(&self, registry: &mut Registry) -> Shared {
@@ -147,10 +140,10 @@ impl<'w> Offer<'w> {
         if local && !self.world.endpoints(self.key).nodes.contains(self.world.node()) {
             return Refused::NoLocalEndpoint;
         }
+        let Some(owner) = owner else { return Refused::NobodyEligible };
         if let Some(network) = self.world.lost_network(self.world.node(), address) {
             return Refused::NetworkLost { network };
         }
-        let Some(owner) = owner else { return Refused::NobodyEligible };
         match node.and_then(|node| node.leaving) {
             Some(why) => Refused::NodeLeaving { why },
             None => Refused::NotOwner { owner: owner.clone() },

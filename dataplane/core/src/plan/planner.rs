@@ -16,12 +16,18 @@ pub struct Planner {
     /// The candidates from which the owner of an address was elected.
     pub(super) elected_from: BTreeMap<IpAddr, Shared>,
     registry: Registry,
+    /// Owners were found by the hash alone: only then one follows from the one before.
+    by_hash: bool,
 }
 
 impl Planner {
     /// Decides the touched addresses anew; those that came out different. The outcome is the one that planning
     /// everything from nothing would have.
     pub fn replan(&mut self, world: &World, touched: &Touched) -> BTreeSet<IpAddr> {
+        let by_hash = matches!(world.ownership(), Ownership::Hash);
+        if std::mem::replace(&mut self.by_hash, by_hash) != by_hash {
+            self.elected_from.clear();
+        }
         match touched {
             Touched::Everything => {
                 self.registry.begin(true);

@@ -337,6 +337,13 @@ fn a_node_whose_cable_to_the_network_of_an_address_is_dead_is_no_candidate_for_i
     assert_eq!(plan.owner, Some("node-a".into()));
     let why: Vec<_> = plan.services.values().map(|verdict| verdict.as_ref().unwrap_err().code()).collect();
     assert_eq!(why, ["network-lost"]);
+    for node in ["node-a", "node-c"] {
+        world.set_lost(node.into(), ["10.0.0.0/24".parse().unwrap()].into());
+    }
+    assert_eq!(planned(&world, vip()).owner, Some("node-b".into()), "no other is better off");
+    for node in ["node-a", "node-c"] {
+        world.set_lost(node.into(), [].into());
+    }
     world.set_lost("node-b".into(), ["10.0.1.0/24".parse().unwrap()].into());
     assert_eq!(planned(&world, vip()).owner, Some("node-b".into()), "another network");
 }
@@ -377,6 +384,7 @@ enum Change {
     Holder(u8, Option<usize>),
     Believed(u8, bool),
     Lost(usize, u8),
+    Sticky(bool),
 }
 
 const NODES: [&str; 4] = ["n1", "n2", "n3", "n4"];
@@ -410,6 +418,7 @@ fn any_change() -> impl Strategy<Value = Change> {
         2 => (0_u8..4, prop::option::of(0_usize..4)).prop_map(|(last, holder)| Change::Holder(last, holder)),
         1 => (0_u8..4, any::<bool>()).prop_map(|(last, is)| Change::Believed(last, is)),
         1 => (0_usize..4, 28_u8..34).prop_map(|(n, length)| Change::Lost(n, length)),
+        1 => any::<bool>().prop_map(Change::Sticky),
     ]
 }
 
@@ -425,6 +434,8 @@ fn apply(world: &mut World, change: &Change) -> Touched {
             world.set_holder(IpAddr::from([10, 0, 0, last]), holder.map(|n| NODES[n].into()))
         }
         Change::Believed(last, is) => world.set_believed(IpAddr::from([10, 0, 0, last]), is),
+        Change::Sticky(true) => world.set_sticky(),
+        Change::Sticky(false) => world.set_hash(),
         Change::Lost(n, length) => {
             let network = ipnet::IpNet::new(IpAddr::from([10, 0, 0, 0]), length); // none, beyond 32
             world.set_lost(NODES[n].into(), network.into_iter().collect())

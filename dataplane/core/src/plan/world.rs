@@ -195,6 +195,11 @@ impl World {
         )
     }
 
+    /// From now on the hash alone decides.
+    pub fn set_hash(&mut self) -> Touched {
+        replace(&mut self.ownership, Ownership::Hash)
+    }
+
     /// That node has the address, or none. Without meaning unless ownership is sticky.
     pub fn set_holder(&mut self, address: IpAddr, holder: Option<NodeName>) -> Touched {
         let Ownership::Sticky { holders, .. } = &mut self.ownership else { return Touched::nothing() };
@@ -393,6 +398,11 @@ impl World {
     /// A node, if there is one of that name.
     pub fn node_of(&self, name: &NodeName) -> Option<&Node> {
         self.nodes.get(name)
+    }
+
+    /// The live speakers.
+    pub const fn speakers(&self) -> &Speakers {
+        &self.speakers
     }
 
     /// Has the node a live speaker?

@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 
 use ring::digest::{SHA256, digest};
 
+/// So many may overtake one.
+const OVERTAKING: u64 = 64;
+
 /// Draws numbers that do not come again: the digests of a seed and a counter.
 #[derive(Clone, Debug)]
 pub(super) struct Nonces {
@@ -49,6 +52,8 @@ pub(super) enum Age {
     Next,
     /// Now, and as the first one of a life of the peer.
     FirstOfLife,
+    /// Before one that was taken, and in this life: a few others came first.
+    Overtaken,
     /// Before one that was taken.
     Old,
     /// That cannot be said.
@@ -93,7 +98,8 @@ impl Association {
         let Stamp { boot_id, sequence, echo, offer } = stamp;
         if let Some(life) = self.life.as_mut().filter(|life| life.boot_id == boot_id) {
             if sequence <= life.sequence {
-                return Age::Old;
+                let is_near = sequence + OVERTAKING > life.sequence && sequence != life.sequence;
+                return if is_near && life.nonce == Some(echo) { Age::Overtaken } else { Age::Old };
             }
             if life.nonce == Some(echo) {
                 life.sequence = sequence;

@@ -63,8 +63,10 @@ pub enum Input<'a> {
     },
     /// The Secret that speakers share changed.
     Key(Key),
-    /// This speaker says who has an address from now on.
-    Claim(Claim),
+    /// This speaker says who has these addresses from now on.
+    Claims(&'a [Claim]),
+    /// Ownership is sticky on this node.
+    Keep,
     /// Services have these addresses: who had others is forgotten.
     InUse(BTreeSet<IpAddr>),
     /// This node does not reach these networks, and all others.
@@ -93,7 +95,7 @@ pub enum Output {
     Paused,
     /// The peers were asked who lives: from now on [`Liveness::alive`] means something, and changes are told.
     Informed,
-    /// [`Liveness::tenures`] are others now.
+    /// [`Liveness::tenures`] are others now, or [`Liveness::all_keep`] may be.
     Tenures,
     /// [`Liveness::lost`] is something else now.
     Lost,
@@ -155,6 +157,8 @@ struct Peer {
     compared: Compared,
     /// Networks that it does not reach, by its own word.
     lost: Vec<IpNet>,
+    /// Ownership is sticky where it is.
+    keeps: bool,
 }
 
 /// How far this speaker is with learning who lives.
@@ -210,6 +214,7 @@ pub struct Liveness {
     /// Peers that said something.
     answered: usize,
     outbox: Outbox,
+    keeps: bool,
     lost: Vec<IpNet>,
     tenures: Tenures,
     tenures_changed: bool,
@@ -251,6 +256,7 @@ impl Liveness {
             untold: BTreeSet::new(),
             answered: 0,
             outbox: Outbox::default(),
+            keeps: false,
             lost: Vec::new(),
             tenures: Tenures::default(),
             tenures_changed: false,
@@ -268,7 +274,8 @@ impl Liveness {
             Input::Peers(addresses) => self.replace_peers(now, &addresses),
             Input::Datagram { from, bytes } => self.datagram(now, from, bytes),
             Input::Key(key) => self.keys.renew(now, key),
-            Input::Claim(claim) => self.claim(claim),
+            Input::Claims(claims) => claims.iter().for_each(|claim| self.claim(*claim)),
+            Input::Keep => self.keeps = true,
             Input::InUse(addresses) => self.tenures_changed |= self.tenures.keep(addresses),
             Input::Lost(networks) => {
                 if self.lost != networks {
@@ -336,6 +343,12 @@ impl Liveness {
         self.tenures.all()
     }
 
+    /// Is ownership sticky on all nodes that live? Before that nobody may go by it.
+    pub fn all_keep(&self) -> bool {
+        let mut living = self.peers.iter().filter(|(node, _)| self.living.contains(**node));
+        self.keeps && living.all(|(_, peer)| peer.keeps)
+    }
+
     /// The networks that other nodes do not reach, by their own word; who reaches all is left out.
     pub fn lost(&self) -> BTreeMap<NodeName, BTreeSet<IpNet>> {
         let peers = self.peers.values().filter(|peer| !peer.lost.is_empty());
@@ -381,6 +394,7 @@ impl Liveness {
             told: false,
             compared: Compared::default(),
             lost: Vec::new(),
+            keeps: false,
         };
         self.peers.insert(node, peer);
         self.known.insert(node);

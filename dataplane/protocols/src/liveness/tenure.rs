@@ -16,6 +16,9 @@ use super::watchers::NodeId;
 
 /// Addresses that are kept at most; claims to others are passed over. More than a network of this kind holds.
 const MOST: usize = 65_536;
+/// Epochs from here on are nobody's: an address that moves a thousand times a second comes so far in 300,000 years, and after the
+/// last of all nobody could have it next.
+const END: u64 = 1 << 63;
 
 /// Who has an address. The greater counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,7 +50,7 @@ pub struct Claim {
 pub(super) enum Heard {
     /// It counts.
     New,
-    /// It was known, or is about an address that no service has.
+    /// It was known, or is none.
     Known,
     /// This one counts more.
     Late(Tenure),
@@ -67,7 +70,7 @@ pub(super) struct Tenures {
 impl Tenures {
     /// Takes in a claim.
     pub(super) fn hear(&mut self, Claim { address, tenure }: Claim) -> Heard {
-        if self.in_use.as_ref().is_some_and(|in_use| !in_use.contains(&address)) {
+        if tenure.epoch >= END {
             return Heard::Known;
         }
         match self.all.get(&address) {
@@ -84,17 +87,23 @@ impl Tenures {
         Heard::New
     }
 
-    /// Services have these addresses and no others. Was there something to forget?
+    /// Services have these addresses and no others. Those that they had are forgotten; was there one? What somebody else says of
+    /// others stays: he may have heard of their services first, and tables must become the same.
     pub(super) fn keep(&mut self, in_use: BTreeSet<IpAddr>) -> bool {
-        let gone: Vec<_> = self.all.keys().filter(|address| !in_use.contains(*address)).copied().collect();
-        for address in &gone {
-            if let Some(tenure) = self.all.remove(address) {
-                self.digest ^= part(*address, tenure);
+        let before = self.in_use.replace(in_use);
+        let is_in_use =
+            |address: &&IpAddr| self.in_use.as_ref().is_some_and(|in_use| in_use.contains(*address));
+        let gone: Vec<IpAddr> =
+            before.iter().flatten().filter(|address| !is_in_use(address)).copied().collect();
+        let mut any = false;
+        for address in gone {
+            if let Some(tenure) = self.all.remove(&address) {
+                self.digest ^= part(address, tenure);
                 self.count -= 1;
+                any = true;
             }
         }
-        self.in_use = Some(in_use);
-        !gone.is_empty()
+        any
     }
 
     /// All that is known.
@@ -147,15 +156,23 @@ mod tests {
     }
 
     #[test]
-    fn what_no_service_has_is_forgotten_and_not_heard_of_again() {
+    fn what_no_service_has_any_more_is_forgotten_and_what_none_has_yet_is_not() {
         let mut tenures = Tenures::default();
+        tenures.keep([address(1), address(2)].into());
         tenures.hear(claim((1, 1, 5)));
         tenures.hear(claim((2, 1, 5)));
         assert!(tenures.keep([address(2)].into()));
-        assert_eq!(tenures.hear(claim((1, 7, 5))), Heard::Known);
         assert!(tenures.all().keys().eq([&address(2)]));
-        assert!(!tenures.keep([address(1), address(2)].into()));
-        assert_eq!(tenures.hear(claim((1, 1, 6))), Heard::New);
+        assert_eq!(tenures.hear(claim((3, 1, 6))), Heard::New);
+        assert!(!tenures.keep([address(2), address(3)].into()));
+        assert!(tenures.all().keys().eq([&address(2), &address(3)]));
+    }
+
+    #[test]
+    fn an_epoch_after_which_there_could_be_no_other_is_nobodys() {
+        let mut tenures = Tenures::default();
+        assert_eq!(tenures.hear(claim((1, u64::MAX, 5))), Heard::Known);
+        assert_eq!(tenures.hear(claim((1, 1, 5))), Heard::New);
     }
 
     #[test]

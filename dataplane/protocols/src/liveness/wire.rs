@@ -26,10 +26,12 @@ const MAGIC: [u8; 4] = *b"MLBH";
 const VERSION: u8 = 3;
 /// Set in the kind of a datagram that wants an answer.
 const ASKS: u8 = 0x80;
+/// Set in the kind of a datagram whose sender keeps the addresses that it has.
+const KEEPS: u8 = 0x40;
 /// Claims of a datagram: with names of the greatest length, it still fits an Ethernet frame.
 pub(super) const CLAIMS: usize = 24;
-/// Lost networks of a datagram. Who has lost more is as good as gone.
-pub(super) const LOST: usize = 8;
+/// Lost networks of a datagram.
+pub const LOST: usize = 8;
 
 /// How far a speaker is, by its own word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,6 +53,8 @@ pub enum Word {
         stance: Stance,
         /// And how far are you?
         asks: bool,
+        /// Ownership is sticky where I am.
+        keeps: bool,
         /// Who is silent.
         ballot: Page,
         /// All that I know of who has which address, in short.
@@ -179,7 +183,7 @@ impl<'a> Heartbeat<'a> {
         let (offer, rest) = number(rest)?;
         let (sender, rest) = name(rest)?;
         let (receiver, rest) = name(rest)?;
-        let (word, rest) = match kind & !ASKS {
+        let (word, rest) = match kind & !(ASKS | KEEPS) {
             0 if kind == 0 => (Word::Challenge, rest),
             1 => state(Stance::Starting, kind, rest)?,
             2 => state(Stance::Serving, kind, rest)?,
@@ -199,12 +203,12 @@ impl<'a> Heartbeat<'a> {
     pub fn emit(&self, key: &Key) -> Vec<u8> {
         let kind = match &self.word {
             Word::Challenge => 0,
-            Word::State { stance, asks, .. } => {
+            Word::State { stance, asks, keeps, .. } => {
                 let stance = match stance {
                     Stance::Starting => 1,
                     Stance::Serving => 2,
                 };
-                stance | if *asks { ASKS } else { 0 }
+                stance | if *asks { ASKS } else { 0 } | if *keeps { KEEPS } else { 0 }
             }
             Word::Leave => 3,
             Word::Claims(_) => 4,
@@ -271,7 +275,8 @@ fn state(stance: Stance, kind: u8, rest: &[u8]) -> Result<(Word, &[u8]), Malform
     let (tenures, rest) = number(rest)?;
     let ballot = Page { first, last, accused };
     let (unreached, rest) = networks(rest)?;
-    Ok((Word::State { stance, asks: kind & ASKS != 0, ballot, tenures, lost: unreached }, rest))
+    let (asks, keeps) = (kind & ASKS != 0, kind & KEEPS != 0);
+    Ok((Word::State { stance, asks, keeps, ballot, tenures, lost: unreached }, rest))
 }
 
 fn networks(rest: &[u8]) -> Result<(Vec<IpNet>, &[u8]), Malformed> {

@@ -38,6 +38,7 @@ fn datagrams() -> Vec<Vec<u8>> {
         Word::State {
             stance,
             asks,
+            keeps: asks,
             ballot,
             tenures: 7,
             lost: vec!["2001:db8::/64".parse().expect("a network")],

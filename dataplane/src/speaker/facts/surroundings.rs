@@ -1,29 +1,53 @@
 //! What others than the API server say: the lane of who lives, who claimed what and who reaches what; the kernel of the interfaces.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use metallb_core::names::InterfaceName;
+use ipnet::IpNet;
+use metallb_core::names::{InterfaceName, NodeName};
 use metallb_core::plan::{Speakers, Touched};
 use metallb_core::shared::SharedMap;
-use metallb_protocols::liveness::Tenure;
+use metallb_protocols::liveness::{LOST, Tenure};
 
 use super::Facts;
 use super::succession::Succession;
-use crate::net::links::{self, Link, Links};
+use crate::net::links::{Link, Links, Reach};
 use crate::speaker::lane::{Contested, Membership, Station};
+
+/// What is out of reach.
+#[derive(Debug, Default)]
+pub struct Surroundings {
+    /// What this node says, others hear.
+    pub is_heard: bool,
+    reach: Reach,
+    /// The networks that this node does not reach, whether or not an address is in them.
+    lost_here: BTreeSet<IpNet>,
+    /// Those of other nodes.
+    lost_elsewhere: BTreeMap<NodeName, BTreeSet<IpNet>>,
+}
 
 impl Facts {
     /// Heartbeats say this.
     pub fn set_membership(&mut self, now: Instant, membership: Membership) {
+        self.surroundings.is_heard = membership.is_on;
+        let is_other = membership.speakers.as_ref().is_some_and(|speakers| self.world.speakers() != speakers);
         self.set_speakers(membership.speakers);
         self.set_tenures(now, membership.tenures);
-        let before = std::mem::replace(&mut self.lost, membership.lost);
-        let nodes: BTreeSet<_> = before.keys().chain(self.lost.keys()).cloned().collect();
+        if let Some(tenures) = &mut self.tenures {
+            let touched = tenures.set_all_keep(membership.all_keep, &mut self.world);
+            let touched = touched.and(tenures.set_yielded(membership.yielded, &mut self.world));
+            if is_other {
+                tenures.rest(now);
+            }
+            self.touch_layer2(touched);
+        }
+        let before = std::mem::replace(&mut self.surroundings.lost_elsewhere, membership.lost);
+        let nodes: BTreeSet<_> =
+            before.keys().chain(self.surroundings.lost_elsewhere.keys()).cloned().collect();
         for node in nodes {
-            let networks = self.lost.get(&node).cloned().unwrap_or_default();
+            let networks = self.surroundings.lost_elsewhere.get(&node).cloned().unwrap_or_default();
             let touched = self.world.set_lost(node, networks);
             self.touch_layer2(touched);
         }
@@ -42,7 +66,7 @@ impl Facts {
     /// Speakers claimed addresses like this. Without meaning unless ownership is sticky.
     pub(super) fn set_tenures(&mut self, now: Instant, known: SharedMap<IpAddr, Tenure>) {
         if let Some(tenures) = &mut self.tenures {
-            let touched = tenures.set(now, known, &mut self.world);
+            let touched = tenures.set(now, known, self.informed, &mut self.world);
             if let Touched::Addresses(addresses) = &touched {
                 let services = addresses.iter().flat_map(|address| self.world.services_on(*address));
                 self.unreported.extend(services.map(|(service, _)| service.clone()));
@@ -58,16 +82,34 @@ impl Facts {
         }
     }
 
-    /// The interfaces of this node are these.
-    pub fn set_links(&mut self, links: Links) {
-        let names: BTreeSet<InterfaceName> = links.values().map(|link| link.name.clone()).collect();
-        let lost = links::lost(&links);
+    /// Of the networks that this node does not reach, others are told of those with an address in them; and this node lets go of what
+    /// they are told of, neither more nor less. Who is not heard says nothing.
+    pub(super) fn tell_lost(&mut self) {
+        if self.surroundings.lost_here.is_empty() && self.tables.lost.is_empty() {
+            return;
+        }
+        let has_address = |network: &&IpNet| self.world.addresses().any(|address| network.contains(&address));
+        let lost = self
+            .surroundings
+            .lost_here
+            .iter()
+            .filter(|_| self.surroundings.is_heard)
+            .filter(has_address)
+            .take(LOST);
+        let lost: BTreeSet<IpNet> = lost.copied().collect();
         if *self.tables.lost != lost {
             tracing::info!(event = "networksLost", networks = ?lost, "without a carrier; other speakers are told");
             self.tables.lost = Arc::new(lost.clone());
+            self.tables_changed = true;
             let touched = self.world.set_lost(self.world.node().clone(), lost);
             self.touch_layer2(touched);
         }
+    }
+
+    /// The interfaces of this node are these.
+    pub fn set_links(&mut self, links: Links) {
+        let names: BTreeSet<InterfaceName> = links.values().map(|link| link.name.clone()).collect();
+        self.surroundings.lost_here = self.surroundings.reach.lost(&links);
         let answering = links.iter().filter(|(_, link)| link.arp.is_some() || link.ndp.is_some());
         let station = |link: &Link| Station { name: link.name.clone(), arp: link.arp, ndp: link.ndp };
         let stations = answering.map(|(index, link)| (*index, station(link)));

@@ -28,6 +28,10 @@ pub struct Tenures {
     known: SharedMap<IpAddr, Tenure>,
     /// The nodes, by their ids.
     names: BTreeMap<NodeId, NodeName>,
+    /// Addresses of nodes that are seen and not heard.
+    yielded: BTreeMap<IpAddr, NodeName>,
+    /// All nodes that live keep what they have: until then nobody goes by it.
+    all_keep: bool,
     /// Addresses that this node handed over and has not seen go yet.
     given: BTreeSet<IpAddr>,
     /// Addresses whose holder was not known to live when it was learnt, and until when it is believed.
@@ -40,30 +44,63 @@ impl Tenures {
     /// The cluster has these nodes. Who has which address, where that is another one now.
     pub fn set_nodes(&mut self, world: &mut World) -> Touched {
         self.names = world.nodes().map(|name| (NodeId::from(name), name.clone())).collect();
-        let all =
-            self.known.iter().map(|(address, tenure)| (*address, self.names.get(&tenure.owner).cloned()));
-        all.fold(Touched::nothing(), |touched, (address, holder)| {
-            touched.and(world.set_holder(address, holder))
+        self.set_all(world)
+    }
+
+    fn set_all(&self, world: &mut World) -> Touched {
+        let all = self.known.keys().chain(self.yielded.keys());
+        all.fold(Touched::nothing(), |touched, address| {
+            touched.and(world.set_holder(*address, self.holder(*address)))
         })
     }
 
-    /// This is what was claimed.
-    pub fn set(&mut self, now: Instant, known: SharedMap<IpAddr, Tenure>, world: &mut World) -> Touched {
+    fn holder(&self, address: IpAddr) -> Option<NodeName> {
+        let claimed = || self.names.get(&self.known.get(&address)?.owner);
+        self.yielded.get(&address).or_else(claimed).cloned()
+    }
+
+    /// Whether all nodes that live keep what they have.
+    pub fn set_all_keep(&mut self, all_keep: bool, world: &mut World) -> Touched {
+        if std::mem::replace(&mut self.all_keep, all_keep) == all_keep {
+            return Touched::nothing();
+        }
+        tracing::info!(event = "ownership", sticky = all_keep, "it is when all speakers say so");
+        if all_keep { world.set_sticky().and(self.set_all(world)) } else { world.set_hash() }
+    }
+
+    /// These are left to nodes that are seen and not heard.
+    pub fn set_yielded(&mut self, yielded: BTreeMap<IpAddr, NodeName>, world: &mut World) -> Touched {
+        let before = std::mem::replace(&mut self.yielded, yielded);
+        let addresses = before.keys().chain(self.yielded.keys());
+        addresses.fold(Touched::nothing(), |touched, address| {
+            touched.and(world.set_holder(*address, self.holder(*address)))
+        })
+    }
+
+    /// This is what was claimed. Before it is known who lives (`informed`), nobody is believed rather than another.
+    pub fn set(
+        &mut self,
+        now: Instant,
+        known: SharedMap<IpAddr, Tenure>,
+        informed: bool,
+        world: &mut World,
+    ) -> Touched {
         let before = std::mem::replace(&mut self.known, known);
-        let mut touched = Touched::nothing();
+        let mut touched = BTreeSet::new();
         for address in self.known.changed_since(&before) {
-            let tenure = self.known.get(address);
-            let holder = tenure.and_then(|tenure| self.names.get(&tenure.owner)).cloned();
-            let is_unheard = holder.as_ref().is_some_and(|holder| !world.has_speaker(holder));
+            let holder = self.holder(*address);
+            let is_unheard = informed && holder.as_ref().is_some_and(|holder| !world.has_speaker(holder));
             if is_unheard {
                 self.believed.set(*address, now + BELIEF);
             } else {
                 self.believed.cancel(*address);
             }
-            touched =
-                touched.and(world.set_holder(*address, holder)).and(world.set_believed(*address, is_unheard));
+            // Touched in any case: the epoch is another one.
+            world.set_holder(*address, holder);
+            world.set_believed(*address, is_unheard);
+            touched.insert(*address);
         }
-        touched
+        Touched::Addresses(touched)
     }
 
     /// What time alone brings about.
@@ -95,9 +132,14 @@ impl Tenures {
         set_claim(tables, address, claim)
     }
 
-    /// Something moved.
+    /// Something moved, or may from now on: a node came or went.
     pub fn rest(&mut self, now: Instant) {
         self.due = Some(now + REST);
+    }
+
+    /// Did this node hand all of these over itself?
+    pub fn gave(&self, addresses: &BTreeSet<IpAddr>) -> bool {
+        addresses.iter().all(|address| self.given.contains(address))
     }
 
     /// When [`Self::pass_time`] or [`Self::hand_over`] has something to do.

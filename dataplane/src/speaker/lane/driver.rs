@@ -58,6 +58,10 @@ pub(super) struct Driver {
     members: Option<Members>,
     /// Who has a live speaker, by the heartbeats.
     heard: Option<Speakers>,
+    /// What is to be claimed.
+    claims: Vec<Claim>,
+    /// What is left to nodes that are seen and not heard.
+    yielded: BTreeMap<IpAddr, NodeName>,
     /// Set when the speaker leaves.
     end: Option<Instant>,
 }
@@ -83,6 +87,8 @@ impl Driver {
             sightings: Sightings::default(),
             members,
             heard: None,
+            claims: Vec::new(),
+            yielded: BTreeMap::new(),
             end: None,
         }
     }
@@ -99,6 +105,7 @@ impl Driver {
             self.receive_frames(&mut buffer);
             self.receive_heartbeats(&mut buffer);
             self.pass_time();
+            self.settle_claims();
             if self.end.is_some_and(|end| end <= Instant::now()) {
                 return;
             }
@@ -159,7 +166,7 @@ impl Driver {
                     .filter(|(address, claim)| old.claims.get(*address) != Some(claim))
                     .collect();
                 for (address, _) in addresses {
-                    self.claim(now, *address);
+                    self.claim(*address);
                 }
             }
             if new.phase == Phase::Leaving {
@@ -170,8 +177,15 @@ impl Driver {
             self.settle_succession(now);
             self.settle_conflicts(now);
         }
+        let was_on = self.members.as_ref().is_some_and(Members::is_on);
         let told = self.members.as_mut().map(|members| members.take_key(now, &new));
         self.pass_on(now, told);
+        if !was_on && self.members.as_ref().is_some_and(Members::is_on) {
+            // Nobody has heard of them yet.
+            for address in new.claims.keys() {
+                self.claim(*address);
+            }
+        }
     }
 
     /// An address that moved here, or that is on an interface now that did not answer before, starts a burst.
@@ -207,7 +221,7 @@ impl Driver {
     fn announce(&mut self, now: Instant, address: IpAddr) {
         if self.is_told_of(address) {
             self.announcer.start(now, address);
-            self.claim(now, address);
+            self.claim(address);
         }
     }
 
@@ -218,15 +232,27 @@ impl Driver {
 
     /// Where ownership is sticky, says who has an address from now on: this node, if neighbours are told of it; or the one that it
     /// is handed over to.
-    fn claim(&mut self, now: Instant, address: IpAddr) {
+    fn claim(&mut self, address: IpAddr) {
         let Some(tenure) = self.tables.claims.get(&address).copied() else { return };
-        let told_of = self.is_told_of(address);
-        let Some(members) = &mut self.members else { return };
-        if tenure.owner != members.id() || told_of {
-            let (epoch, own) = (tenure.epoch, tenure.owner == members.id());
-            tracing::debug!(event = "claim", %address, epoch, own, "all speakers are told who has it from now on");
-            let told = members.claim(now, Claim { address, tenure });
-            self.pass_on(now, Some(told));
+        let is_own = self.members.as_ref().is_some_and(|members| tenure.owner == members.id());
+        if !is_own || self.is_told_of(address) {
+            self.claims.push(Claim { address, tenure });
+        }
+    }
+
+    /// All at once: that is little to say.
+    fn settle_claims(&mut self) {
+        let claims = std::mem::take(&mut self.claims);
+        if !claims.is_empty() {
+            tracing::debug!(
+                event = "claim",
+                count = claims.len(),
+                ?claims,
+                "all speakers are told who has them from now on"
+            );
+            let now = Instant::now();
+            let told = self.members.as_mut().map(|members| members.claim(now, &claims));
+            self.pass_on(now, told);
         }
     }
 
@@ -301,6 +327,12 @@ impl Driver {
                 if !matches!(&self.heard, Some(Speakers::Alive(nodes)) if !nodes.contains(node)) {
                     return;
                 }
+                // Claims do not reach it either: of the two the one that the hash prefers keeps the address.
+                if self.has(*address)
+                    && self.members.as_ref().is_some_and(|members| members.yields(*address, node))
+                {
+                    self.yielded.insert(*address, node.clone());
+                }
                 sighting::Input::Seen { node, address: *address, station: *by }
             }
             Heard::Contested { .. } => return, // somebody speaks in another's name
@@ -309,7 +341,7 @@ impl Driver {
     }
 
     fn settle_sightings(&mut self) {
-        let mut changed = false;
+        let mut changed = self.yielded != self.shared.membership.borrow().yielded;
         while let Some(output) = self.sightings.poll_output() {
             match output {
                 sighting::Output::Ask(address) => self.responders.ask(address),
@@ -327,6 +359,7 @@ impl Driver {
             }
         }
         if changed {
+            self.yielded.retain(|_, node| self.sightings.nodes().any(|seen| seen == node));
             self.tell_membership(None, None);
         }
     }
@@ -344,7 +377,11 @@ impl Driver {
             Some(Speakers::EveryNode) => Some(Speakers::EveryNode),
             None => None,
         };
+        let members = self.members.as_ref();
         self.shared.membership.send_modify(|membership| {
+            membership.is_on = members.is_some_and(Members::is_on);
+            membership.all_keep = members.is_some_and(Members::all_keep);
+            membership.yielded.clone_from(&self.yielded);
             membership.speakers = speakers.or(membership.speakers.take());
             membership.tenures = tenures.unwrap_or_else(|| std::mem::take(&mut membership.tenures));
             membership.lost = lost.unwrap_or_else(|| std::mem::take(&mut membership.lost));
@@ -429,7 +466,7 @@ impl Driver {
     fn pass_on(&mut self, now: Instant, told: Option<Told>) {
         let Some(Told { speakers, paused, tenures, lost, outlasted }) = told else { return };
         for address in outlasted {
-            if self.has(address) {
+            if self.has(address) && self.end.is_none() {
                 self.announcer.remind(now, address);
             }
         }
@@ -450,6 +487,7 @@ impl Driver {
             self.heard = Some(speakers);
         }
         if is_news {
+            self.yielded.retain(|_, node| self.sightings.nodes().any(|seen| seen == node));
             self.tell_membership(tenures, lost);
         }
     }

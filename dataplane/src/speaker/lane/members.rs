@@ -12,6 +12,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use arc_swap::ArcSwapOption;
 use ipnet::IpNet;
+use metallb_core::election::rank_of;
 use metallb_core::names::NodeName;
 use metallb_core::plan::Speakers;
 use metallb_core::shared::SharedMap;
@@ -33,6 +34,8 @@ pub struct Heartbeats {
     pub seed: u64,
     /// How often, and how long silence may last.
     pub timing: Timing,
+    /// Ownership is sticky on this node.
+    pub keeps: bool,
 }
 
 /// What became of an input.
@@ -46,7 +49,7 @@ pub(super) struct Told {
     pub(super) tenures: Option<SharedMap<IpAddr, Tenure>>,
     /// The networks that other nodes do not reach, if those are others now.
     pub(super) lost: Option<BTreeMap<NodeName, BTreeSet<IpNet>>>,
-    /// Addresses of this node that another one believed to have.
+    /// Addresses of this node that another one claimed, in an earlier epoch.
     pub(super) outlasted: BTreeSet<IpAddr>,
 }
 
@@ -118,9 +121,24 @@ impl Members {
         NodeId::from(&self.node)
     }
 
-    /// From now on who has an address is this.
-    pub(super) fn claim(&mut self, now: Instant, claim: Claim) -> Told {
-        self.input(now, Input::Claim(claim))
+    /// Are heartbeats exchanged?
+    pub(super) const fn is_on(&self) -> bool {
+        self.liveness.is_some()
+    }
+
+    /// Is ownership sticky on all nodes that live?
+    pub(super) fn all_keep(&self) -> bool {
+        self.liveness.as_ref().is_some_and(Liveness::all_keep)
+    }
+
+    /// Where ownership is sticky: does the hash prefer that node to this one?
+    pub(super) fn yields(&self, address: IpAddr, node: &NodeName) -> bool {
+        self.settings.keeps && rank_of(address, node) < rank_of(address, &self.node)
+    }
+
+    /// From now on these have these addresses.
+    pub(super) fn claim(&mut self, now: Instant, claims: &[Claim]) -> Told {
+        self.input(now, Input::Claims(claims))
     }
 
     fn ready(&self, tables: &Tables) -> Speakers {
@@ -139,6 +157,9 @@ impl Members {
         }
         tracing::info!(event = "heartbeatsOn", "there is a key for heartbeats now");
         self.liveness = Some(Liveness::new(self.node.clone(), self.settings.seed, self.settings.timing, key));
+        if self.settings.keeps {
+            self.input(now, Input::Keep);
+        }
         self.change(now, &Tables::default(), tables)
     }
 

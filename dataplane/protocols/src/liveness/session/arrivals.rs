@@ -34,14 +34,13 @@ impl Liveness {
         let prover = self.keys.prover(now, seal.covered, seal.proof).ok_or(Dropped::Unproven)?;
         let proven_by = prover.id();
         match peer.association.place(now, Stamp { boot_id, sequence, echo, offer }) {
-            Age::Old => {
-                // Several follow one another at once, and may overtake each other. Whatever the order, the same comes of them.
-                if let Word::Claims(claims) = word {
-                    self.hear_claims(node, &claims);
-                    return Ok(());
-                }
-                return Err(Dropped::Old);
+            Age::Overtaken => {
+                // Several follow one another at once. Whatever the order, the same comes of them.
+                let Word::Claims(claims) = word else { return Err(Dropped::Old) };
+                self.hear_claims(node, &claims);
+                return Ok(());
             }
+            Age::Old => return Err(Dropped::Old),
             Age::Unknown => {
                 if peer.association.may_challenge(now) {
                     self.challenge(now, node, proven_by, offer);
@@ -54,7 +53,8 @@ impl Liveness {
         self.spoke(now, node, newest_key);
         match word {
             Word::Challenge => self.introduce(now, node),
-            Word::State { stance, asks, ballot, tenures, lost } => {
+            Word::State { stance, asks, keeps, ballot, tenures, lost } => {
+                self.hear_keeping(node, keeps);
                 self.hear_lost(node, lost);
                 self.hear(now, node, stance, &ballot);
                 self.compare(now, node, stance, tenures);
@@ -90,6 +90,12 @@ impl Liveness {
         {
             *heard = now;
             self.acquit(now, node);
+        }
+    }
+
+    fn hear_keeping(&mut self, node: NodeId, keeps: bool) {
+        if let Some(peer) = self.peers.get_mut(&node) {
+            self.tenures_changed |= std::mem::replace(&mut peer.keeps, keeps) != keeps;
         }
     }
 

@@ -13,7 +13,7 @@ use crate::liveness::tenure::{Claim, Heard};
 use crate::liveness::watchers::NodeId;
 use crate::liveness::wire::{CLAIMS, Stance, Word};
 
-/// Datagrams to send before other things get their turn, and until when the next have theirs.
+/// Datagrams to send before other things get their turn, and until when the next have theirs. What comes meanwhile goes together.
 const TURN: usize = 16;
 const PAUSE: Duration = Duration::from_millis(1);
 /// Nobody is told the whole table more often than that.
@@ -27,8 +27,8 @@ pub(super) struct Errands {
 }
 
 impl Errands {
-    pub(super) const fn due(&self) -> Option<Instant> {
-        self.turn
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.turn.filter(|_| !self.unsent.is_empty())
     }
 
     pub(super) fn forget(&mut self, node: NodeId) {
@@ -102,7 +102,9 @@ impl Liveness {
         }
         let still = compared.differed.replace((theirs, ours)) == Some((theirs, ours));
         let is_time = compared.told.is_none_or(|told| told + AGAIN <= now);
-        if is_neighbour && is_time && (still || stance == Stance::Starting) {
+        // Who starts is told by one of them at once: it could not take in what all know at the same time.
+        let is_guide = stance == Stance::Starting && self.living.next(node) == Some(self.me);
+        if is_guide && is_time || is_neighbour && is_time && still {
             compared.told = Some(now);
             let all = self.tenures.all().keys().copied();
             self.errands.unsent.entry(node).or_default().extend(all);
@@ -117,7 +119,7 @@ impl Liveness {
     }
 
     pub(super) fn send_claims(&mut self, now: Instant) {
-        if self.errands.turn.is_some_and(|turn| now < turn) {
+        if self.errands.unsent.is_empty() || self.errands.turn.is_some_and(|turn| now < turn) {
             return;
         }
         for _ in 0..TURN {
@@ -134,6 +136,6 @@ impl Liveness {
                 self.send(now, node, Word::Claims(claims));
             }
         }
-        self.errands.turn = (!self.errands.unsent.is_empty()).then(|| now + PAUSE);
+        self.errands.turn = Some(now + PAUSE);
     }
 }

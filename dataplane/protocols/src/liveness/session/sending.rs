@@ -198,11 +198,8 @@ impl Liveness {
             // Whoever asks has not heard the goodbye, or could not place it.
             Phase::Left => return self.send(now, node, Word::Leave),
         };
-        self.send(
-            now,
-            node,
-            Word::State { stance, asks, ballot, tenures: self.tenures.digest(), lost: self.lost.clone() },
-        );
+        let (keeps, tenures, lost) = (self.keeps, self.tenures.digest(), self.lost.clone());
+        self.send(now, node, Word::State { stance, asks, keeps, ballot, tenures, lost });
     }
 
     pub(super) fn send(&mut self, now: Instant, node: NodeId, word: Word) {

@@ -36,6 +36,7 @@ impl Liveness {
                     told: true,
                     compared: Compared::default(),
                     lost: Vec::new(),
+                    keeps: false,
                 };
                 (*node, peer)
             });

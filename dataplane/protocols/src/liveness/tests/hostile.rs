@@ -12,7 +12,14 @@ use crate::virtual_clock;
 fn written(by: &str, sender: &str, receiver: &str) -> Vec<u8> {
     let ballot = Page::split([]).remove(0);
     let heartbeat = Heartbeat {
-        word: Word::State { stance: Stance::Serving, asks: false, ballot, tenures: 0, lost: Vec::new() },
+        word: Word::State {
+            stance: Stance::Serving,
+            asks: false,
+            keeps: false,
+            ballot,
+            tenures: 0,
+            lost: Vec::new(),
+        },
         newest_key: key(by).id(),
         boot_id: 77,
         sequence: 1,

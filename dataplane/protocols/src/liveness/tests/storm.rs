@@ -1,7 +1,7 @@
 //! Random schedules for clusters of three to nine: nodes die, leave, stand still and come back, the network loses, repeats,
 //! delays and parts (also one way), clocks differ, keys are renewed node by node, and somebody records and plays back. On top
-//! is an election: the owner of an address is the first, in an order of its own, of those that live; in every other
-//! schedule it keeps the address, and whoever follows claims it (sticky ownership).
+//! is an election: the owner of an address is the first, in an order of its own, of those that live; in half of the
+//! schedules it keeps the address, and whoever follows claims it (sticky ownership).
 //!
 //! A failure prints its seed; `Storm::run(seed)` is the whole schedule.
 
@@ -217,7 +217,7 @@ impl Storm {
             let own = NodeId::from(&name(node));
             if held.is_none_or(|held| held.owner != own) {
                 let tenure = Tenure::following(held.as_ref(), own);
-                self.cluster.input(node, Input::Claim(Claim { address: ip(address), tenure }));
+                self.cluster.input(node, Input::Claims(&[Claim { address: ip(address), tenure }]));
             }
         }
     }

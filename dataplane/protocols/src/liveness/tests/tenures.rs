@@ -16,7 +16,7 @@ fn tenure(epoch: u64, owner: usize) -> Tenure {
 
 fn claim(cluster: &mut Cluster, node: usize, last: u8, epoch: u64) {
     let claim = Claim { address: address(last), tenure: tenure(epoch, node) };
-    cluster.input(node, Input::Claim(claim));
+    cluster.input(node, Input::Claims(&[claim]));
 }
 
 /// Do all that run know this?
@@ -128,9 +128,11 @@ fn addresses_that_no_service_has_any_more_are_forgotten() {
     claim(&mut cluster, 0, 1, 1);
     claim(&mut cluster, 0, 2, 1);
     cluster.run_for(ms(100));
-    for node in 0..3 {
-        cluster.input(node, Input::InUse(BTreeSet::from([address(2)])));
-        cluster.run_for(ms(400));
+    for in_use in [BTreeSet::from([address(1), address(2)]), BTreeSet::from([address(2)])] {
+        for node in 0..3 {
+            cluster.input(node, Input::InUse(in_use.clone()));
+            cluster.run_for(ms(20));
+        }
     }
     cluster.run_for(ms(3000));
     assert!((0..3).all(|node| cluster.tenure(node, address(1)).is_none()));

@@ -27,6 +27,7 @@ fn state(accused: &[u64]) -> Heartbeat<'static> {
         word: Word::State {
             stance: Stance::Serving,
             asks: true,
+            keeps: false,
             ballot,
             tenures: 6,
             lost: vec!["192.0.2.0/24".parse().unwrap()],
@@ -126,7 +127,7 @@ proptest! {
     #[test]
     fn what_we_emit_we_parse(
         sender in "[a-z0-9.-]{1,253}", receiver in "[a-z0-9.-]{1,253}", numbers: [u64; 4], id: u32,
-        word in 0..5_u8, asks: bool, accused in btree_set(any::<u64>(), 0..100), tenures: u64,
+        word in 0..5_u8, asks: bool, keeps: bool, accused in btree_set(any::<u64>(), 0..100), tenures: u64,
         lost in vec((any::<std::net::Ipv6Addr>(), 0..=128_u8), 0..=8),
         claimed in vec((any::<IpAddr>(), any::<u64>(), any::<u64>()), 0..=24),
     ) {
@@ -135,8 +136,8 @@ proptest! {
         let ballot = Page::split(accused.into_iter().map(NodeId)).remove(0);
         let word = match word {
             0 => Word::Challenge,
-            1 => Word::State { stance: Stance::Starting, asks, ballot, tenures, lost },
-            2 => Word::State { stance: Stance::Serving, asks, ballot, tenures, lost },
+            1 => Word::State { stance: Stance::Starting, asks, keeps, ballot, tenures, lost },
+            2 => Word::State { stance: Stance::Serving, asks, keeps, ballot, tenures, lost },
             3 => Word::Claims(claimed.into_iter().map(claim).collect()),
             _ => Word::Leave,
         };

@@ -6,6 +6,7 @@ use metallb_core::shared::SharedMap;
 use metallb_protocols::liveness::{NodeId, Tenure};
 
 use super::*;
+use crate::speaker::lane::Membership;
 
 fn tenure(epoch: u64, node: &str) -> Tenure {
     Tenure { epoch, owner: NodeId::from(&node.into()) }
@@ -15,12 +16,17 @@ fn claimed(claims: &[(IpAddr, Tenure)]) -> SharedMap<IpAddr, Tenure> {
     claims.iter().copied().collect()
 }
 
+/// Heartbeats say this, and that all speakers keep what they have.
+fn membership(speakers: Speakers, claims: &[(IpAddr, Tenure)]) -> Membership {
+    let speakers = Some(speakers);
+    Membership { speakers, tenures: claimed(claims), is_on: true, all_keep: true, ..Membership::default() }
+}
+
 /// A node on which all lists are in, every speaker is alive, and this was claimed.
 fn sticky(node: &str, claims: &[(IpAddr, Tenure)]) -> (Facts, Option<Tables>) {
     let mut facts = Facts::new(node.into(), false, true, Profile::Native, PACE);
     facts.set_sticky();
-    facts.set_speakers(Some(all_alive()));
-    facts.set_tenures(Instant::now(), claimed(claims));
+    facts.set_membership(Instant::now(), membership(all_alive(), claims));
     facts.set_links(links());
     for input in inputs() {
         facts.apply(input);
@@ -117,4 +123,79 @@ fn who_has_far_too_many_hands_one_over_at_a_time_and_answers_until_it_is_gone() 
     facts.set_tenures(Instant::now(), claimed(&after));
     let tables = facts.decide(start + Duration::from_secs(31)).unwrap();
     assert!(tables.moved.contains(&address) && !tables.announced.contains_key(&address));
+}
+
+#[test]
+fn while_one_speaker_goes_by_the_hash_alone_all_do() {
+    let claims = [(vip(), tenure(7, "node-c"))];
+    let (mut facts, _) = sticky("node-b", &claims);
+    facts.set_membership(Instant::now(), Membership { all_keep: false, ..membership(all_alive(), &claims) });
+    let tables = facts.decide(Instant::now()).unwrap();
+    assert!(tables.announced.contains_key(&vip()), "node-c goes by the hash, too");
+    assert_eq!(
+        *tables.claims,
+        [(vip(), tenure(8, "node-b"))].into(),
+        "so that it has it when all keep what they have"
+    );
+    facts.set_membership(Instant::now(), membership(all_alive(), &claims));
+    assert!(facts.decide(Instant::now()).unwrap().announced.is_empty());
+}
+
+#[test]
+fn what_is_left_to_a_node_that_is_only_seen_is_let_go() {
+    let claims = [(vip(), tenure(7, "node-b"))];
+    let (mut facts, _) = sticky("node-b", &claims);
+    let yielded = [(vip(), "node-a".into())].into();
+    facts.set_membership(Instant::now(), Membership { yielded, ..membership(all_alive(), &claims) });
+    assert!(facts.decide(Instant::now()).unwrap().announced.is_empty());
+    facts.set_membership(Instant::now(), membership(all_alive(), &claims));
+    assert!(facts.decide(Instant::now()).unwrap().announced.contains_key(&vip()));
+}
+
+#[test]
+fn who_comes_back_is_given_addresses_though_nothing_moved_by_that() {
+    let addresses: Vec<String> = (1..=9).map(|last| format!("10.0.0.{last}")).collect();
+    let texts: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    let claims: Vec<_> = texts.iter().map(|text| (text.parse().unwrap(), tenure(1, "node-b"))).collect();
+    let (mut facts, _) = sticky("node-b", &claims);
+    facts.apply(Input::Service(Event::Applied(key("web"), row(&texts))));
+    let start = Instant::now();
+    let alone = Speakers::Alive(["node-b".into()].into());
+    facts.set_membership(start, membership(alone, &claims));
+    facts.decide(start);
+    facts.decide(start + Duration::from_mins(2));
+    assert_eq!(facts.poll_timeout(), None, "there is nobody to give to");
+    facts.set_membership(start + Duration::from_mins(3), membership(all_alive(), &claims));
+    facts.decide(start + Duration::from_mins(3));
+    let tables = facts.decide(start + Duration::from_secs(211)).unwrap();
+    assert_eq!(tables.claims.len(), 1);
+    // What comes of it is no reason to wait longer.
+    let given: Vec<_> = tables.claims.iter().map(|(address, tenure)| (*address, *tenure)).collect();
+    let kept = claims.iter().filter(|(address, _)| *address != given[0].0).copied();
+    let after: Vec<_> = kept.chain(given.clone()).collect();
+    facts.set_membership(start + Duration::from_secs(211), membership(all_alive(), &after));
+    facts.decide(start + Duration::from_secs(211));
+    assert!(facts.poll_timeout().unwrap() <= start + Duration::from_secs(212));
+}
+
+#[test]
+fn others_are_told_of_a_lost_network_with_addresses_in_it_and_who_is_not_heard_lets_go_of_nothing() {
+    let (mut facts, _) = sticky("node-b", &[]);
+    let link = |carrier, networks: &[&str]| Link {
+        name: "eth0".into(),
+        arp: Some(Mac([2; 6])),
+        ndp: None,
+        carrier,
+        networks: networks.iter().map(|network| network.parse().unwrap()).collect(),
+    };
+    let networks = ["10.0.0.0/24", "172.17.0.0/16"];
+    facts.set_links([(2, link(true, &networks))].into());
+    facts.decide(Instant::now());
+    facts.set_links([(2, link(false, &networks))].into());
+    let tables = facts.decide(Instant::now()).unwrap();
+    assert_eq!(*tables.lost, ["10.0.0.0/24".parse().unwrap()].into());
+    assert!(tables.announced.is_empty(), "another node reaches it");
+    facts.set_membership(Instant::now(), Membership { is_on: false, ..membership(all_alive(), &[]) });
+    let tables = facts.decide(Instant::now()).unwrap();
+    assert!(tables.lost.is_empty() && tables.announced.contains_key(&vip()));
 }
