@@ -20,6 +20,9 @@ const STEADY: usize = 200;
 /// So many times that is longer than the time that a silent speaker has to come back.
 const GRACE_OVER: usize = 6;
 
+/// The service that has the addresses.
+const SERVICE: &str = "struck";
+
 /// A cluster whose speakers are struck, and an address of each family.
 pub struct Trials<'c> {
     cluster: &'c Cluster,
@@ -64,7 +67,7 @@ impl<'c> Trials<'c> {
         metallb.apply_metallb(&spec(grace, Ownership::Hash)).await?;
         metallb.pool("lab", &["10.77.0.200-10.77.0.250", "fd77::200-fd77::250"]).await?;
         metallb.run_hello().await?;
-        let service = load_balancer("struck").for_app("hello").port(80).dual_stack();
+        let service = load_balancer(SERVICE).for_app("hello").port(80).dual_stack();
         let service = metallb.user.create_service(service.external_traffic_policy_local()).await?;
         let addresses = eventually(Duration::from_secs(30), "it has two addresses", async || {
             let given = metallb.user.ingress_ips(&service).await.ok()?;
@@ -133,7 +136,9 @@ impl<'c> Trials<'c> {
             "one node says since which epoch it has the address",
             async || {
                 let said = api.list(&ListParams::default()).await.map_err(|error| error.to_string())?.items;
-                let epochs: Vec<_> = said.iter().filter_map(|it| it.status.as_ref()?.epoch).collect();
+                let statuses = said.iter().filter_map(|it| it.status.as_ref());
+                let its = statuses.filter(|status| status.service_name.as_deref() == Some(SERVICE));
+                let epochs: Vec<_> = its.filter_map(|status| status.epoch).collect();
                 if let [epoch] = epochs[..] { Ok(epoch) } else { Err(format!("{epochs:?}")) }
             },
         )
