@@ -22,7 +22,7 @@ use std::time::Instant;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use metallb_core::names::{NodeName, PeerName, ServiceKey};
-use metallb_core::plan::{Leaving, Node, Planner, Service, Touched, World};
+use metallb_core::plan::{Leaving, Node, Planner, Service, Speakers, Touched, World};
 use metallb_core::refusal::AnnouncementRefusal;
 use metallb_core::table::{Event, Table};
 use metallb_process::watch::ObjectKey;
@@ -308,6 +308,13 @@ impl Facts {
 
     /// What this node claims, of what was decided. A tenure is looked at also where the owner stays: it may be a new one.
     fn follow_tenures(&mut self, now: Instant, touched: Touched, changed: &BTreeSet<IpAddr>) {
+        // Who hears less than half of the speakers is cut off from them, more likely than they are dead. It announces what it must, and
+        // claims nothing: else it would take that with it when it hears them again.
+        let peers = self.tables.peers.as_ref().map_or(0, |peers| peers.len());
+        let may_claim = match self.world.speakers() {
+            Speakers::EveryNode => true,
+            Speakers::Alive(nodes) => 2 * nodes.len() >= peers,
+        };
         let Some(tenures) = &mut self.tenures else { return };
         let plan = self.planner.plan();
         let addresses = match touched {
@@ -318,7 +325,7 @@ impl Facts {
             tenures.rest(now);
         }
         for address in addresses {
-            let is_own = plan.get(&address).is_some_and(|plan| plan.announce.is_some());
+            let is_own = may_claim && plan.get(&address).is_some_and(|plan| plan.announce.is_some());
             self.tables_changed |= tenures.follow(&mut self.tables, &self.world, address, is_own);
         }
         let known = self.tables.in_use.as_deref();

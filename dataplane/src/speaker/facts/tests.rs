@@ -4,7 +4,7 @@ mod routing;
 mod sticky;
 
 use metallb_core::config::Interfaces;
-use metallb_core::plan::{Endpoints, Speakers};
+use metallb_core::plan::Endpoints;
 use metallb_crds::config::Stored;
 use metallb_protocols::ethernet::Mac;
 use serde_json::{Value, json};

@@ -80,7 +80,7 @@ fn what_another_node_claimed_meanwhile_is_let_go_at_once() {
 #[test]
 fn who_just_claimed_an_address_is_believed_for_a_second_before_it_is_heard() {
     let (mut facts, _) = sticky("node-b", &[(vip(), tenure(1, "node-b"))]);
-    facts.set_speakers(Some(Speakers::Alive(["node-b".into()].into())));
+    facts.set_speakers(Some(Speakers::Alive(["node-b".into(), "node-c".into()].into())));
     let now = Instant::now();
     facts.decide(now);
     facts.set_tenures(now, claimed(&[(vip(), tenure(2, "node-a"))]));
@@ -198,4 +198,15 @@ fn others_are_told_of_a_lost_network_with_addresses_in_it_and_who_is_not_heard_l
     facts.set_membership(Instant::now(), Membership { is_on: false, ..membership(all_alive(), &[]) });
     let tables = facts.decide(Instant::now()).unwrap();
     assert!(tables.lost.is_empty() && tables.announced.contains_key(&vip()));
+}
+
+#[test]
+fn who_hears_less_than_half_of_the_others_announces_what_they_had_and_claims_nothing() {
+    let (mut facts, _) = sticky("node-b", &[(vip(), tenure(7, "node-c"))]);
+    facts.set_speakers(Some(Speakers::Alive(["node-b".into()].into())));
+    let tables = facts.decide(Instant::now()).unwrap();
+    assert!(tables.announced.contains_key(&vip()) && tables.claims.is_empty(), "it may be cut off");
+    facts.set_speakers(Some(Speakers::Alive(["node-a".into(), "node-b".into()].into())));
+    let tables = facts.decide(Instant::now()).unwrap();
+    assert_eq!(*tables.claims, [(vip(), tenure(8, "node-b"))].into(), "node-c is dead for most");
 }
