@@ -65,8 +65,6 @@ pub struct Membership {
     pub is_on: bool,
     /// Ownership is sticky on all nodes that live.
     pub all_keep: bool,
-    /// Addresses that another node announces, of which no heartbeat is heard, and that are rather its own.
-    pub yielded: BTreeMap<IpAddr, NodeName>,
     /// The networks that other nodes do not reach, by their own word.
     pub lost: BTreeMap<NodeName, BTreeSet<IpNet>>,
 }

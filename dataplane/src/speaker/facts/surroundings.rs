@@ -37,7 +37,6 @@ impl Facts {
         self.set_tenures(now, membership.tenures);
         if let Some(tenures) = &mut self.tenures {
             let touched = tenures.set_all_keep(membership.all_keep, &mut self.world);
-            let touched = touched.and(tenures.set_yielded(membership.yielded, &mut self.world));
             if is_other {
                 tenures.rest(now);
             }

@@ -28,8 +28,6 @@ pub struct Tenures {
     known: SharedMap<IpAddr, Tenure>,
     /// The nodes, by their ids.
     names: BTreeMap<NodeId, NodeName>,
-    /// Addresses of nodes that are seen and not heard.
-    yielded: BTreeMap<IpAddr, NodeName>,
     /// All nodes that live keep what they have: until then nobody goes by it.
     all_keep: bool,
     /// Addresses that this node handed over and has not seen go yet.
@@ -48,15 +46,13 @@ impl Tenures {
     }
 
     fn set_all(&self, world: &mut World) -> Touched {
-        let all = self.known.keys().chain(self.yielded.keys());
-        all.fold(Touched::nothing(), |touched, address| {
+        self.known.keys().fold(Touched::nothing(), |touched, address| {
             touched.and(world.set_holder(*address, self.holder(*address)))
         })
     }
 
     fn holder(&self, address: IpAddr) -> Option<NodeName> {
-        let claimed = || self.names.get(&self.known.get(&address)?.owner);
-        self.yielded.get(&address).or_else(claimed).cloned()
+        self.names.get(&self.known.get(&address)?.owner).cloned()
     }
 
     /// Whether all nodes that live keep what they have.
@@ -66,15 +62,6 @@ impl Tenures {
         }
         tracing::info!(event = "ownership", sticky = all_keep, "it is when all speakers say so");
         if all_keep { world.set_sticky().and(self.set_all(world)) } else { world.set_hash() }
-    }
-
-    /// These are left to nodes that are seen and not heard.
-    pub fn set_yielded(&mut self, yielded: BTreeMap<IpAddr, NodeName>, world: &mut World) -> Touched {
-        let before = std::mem::replace(&mut self.yielded, yielded);
-        let addresses = before.keys().chain(self.yielded.keys());
-        addresses.fold(Touched::nothing(), |touched, address| {
-            touched.and(world.set_holder(*address, self.holder(*address)))
-        })
     }
 
     /// This is what was claimed. Before it is known who lives (`informed`), nobody is believed rather than another.

@@ -60,8 +60,6 @@ pub(super) struct Driver {
     heard: Option<Speakers>,
     /// What is to be claimed.
     claims: Vec<Claim>,
-    /// What is left to nodes that are seen and not heard.
-    yielded: BTreeMap<IpAddr, NodeName>,
     /// Set when the speaker leaves.
     end: Option<Instant>,
 }
@@ -88,7 +86,6 @@ impl Driver {
             members,
             heard: None,
             claims: Vec::new(),
-            yielded: BTreeMap::new(),
             end: None,
         }
     }
@@ -327,12 +324,6 @@ impl Driver {
                 if !matches!(&self.heard, Some(Speakers::Alive(nodes)) if !nodes.contains(node)) {
                     return;
                 }
-                // Claims do not reach it either: of the two the one that the hash prefers keeps the address.
-                if self.has(*address)
-                    && self.members.as_ref().is_some_and(|members| members.yields(*address, node))
-                {
-                    self.yielded.insert(*address, node.clone());
-                }
                 sighting::Input::Seen { node, address: *address, station: *by }
             }
             Heard::Contested { .. } => return, // somebody speaks in another's name
@@ -341,7 +332,7 @@ impl Driver {
     }
 
     fn settle_sightings(&mut self) {
-        let mut changed = self.yielded != self.shared.membership.borrow().yielded;
+        let mut changed = false;
         while let Some(output) = self.sightings.poll_output() {
             match output {
                 sighting::Output::Ask(address) => self.responders.ask(address),
@@ -359,7 +350,6 @@ impl Driver {
             }
         }
         if changed {
-            self.yielded.retain(|_, node| self.sightings.nodes().any(|seen| seen == node));
             self.tell_membership(None, None);
         }
     }
@@ -381,7 +371,6 @@ impl Driver {
         self.shared.membership.send_modify(|membership| {
             membership.is_on = members.is_some_and(Members::is_on);
             membership.all_keep = members.is_some_and(Members::all_keep);
-            membership.yielded.clone_from(&self.yielded);
             membership.speakers = speakers.or(membership.speakers.take());
             membership.tenures = tenures.unwrap_or_else(|| std::mem::take(&mut membership.tenures));
             membership.lost = lost.unwrap_or_else(|| std::mem::take(&mut membership.lost));
@@ -487,7 +476,6 @@ impl Driver {
             self.heard = Some(speakers);
         }
         if is_news {
-            self.yielded.retain(|_, node| self.sightings.nodes().any(|seen| seen == node));
             self.tell_membership(tenures, lost);
         }
     }

@@ -12,7 +12,6 @@ use std::time::Instant;
 use anyhow::Context as _;
 use arc_swap::ArcSwapOption;
 use ipnet::IpNet;
-use metallb_core::election::rank_of;
 use metallb_core::names::NodeName;
 use metallb_core::plan::Speakers;
 use metallb_core::shared::SharedMap;
@@ -129,11 +128,6 @@ impl Members {
     /// Is ownership sticky on all nodes that live?
     pub(super) fn all_keep(&self) -> bool {
         self.liveness.as_ref().is_some_and(Liveness::all_keep)
-    }
-
-    /// Where ownership is sticky: does the hash prefer that node to this one?
-    pub(super) fn yields(&self, address: IpAddr, node: &NodeName) -> bool {
-        self.settings.keeps && rank_of(address, node) < rank_of(address, &self.node)
     }
 
     /// From now on these have these addresses.

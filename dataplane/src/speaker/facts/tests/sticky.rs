@@ -142,17 +142,6 @@ fn while_one_speaker_goes_by_the_hash_alone_all_do() {
 }
 
 #[test]
-fn what_is_left_to_a_node_that_is_only_seen_is_let_go() {
-    let claims = [(vip(), tenure(7, "node-b"))];
-    let (mut facts, _) = sticky("node-b", &claims);
-    let yielded = [(vip(), "node-a".into())].into();
-    facts.set_membership(Instant::now(), Membership { yielded, ..membership(all_alive(), &claims) });
-    assert!(facts.decide(Instant::now()).unwrap().announced.is_empty());
-    facts.set_membership(Instant::now(), membership(all_alive(), &claims));
-    assert!(facts.decide(Instant::now()).unwrap().announced.contains_key(&vip()));
-}
-
-#[test]
 fn who_comes_back_is_given_addresses_though_nothing_moved_by_that() {
     let addresses: Vec<String> = (1..=9).map(|last| format!("10.0.0.{last}")).collect();
     let texts: Vec<&str> = addresses.iter().map(String::as_str).collect();
