@@ -308,6 +308,7 @@ impl Facts {
 
     /// What this node claims, of what was decided. A tenure is looked at also where the owner stays: it may be a new one.
     fn follow_tenures(&mut self, now: Instant, touched: Touched, changed: &BTreeSet<IpAddr>) {
+        let Some(tenures) = &mut self.tenures else { return };
         // Who hears less than half of the speakers is cut off from them, more likely than they are dead. It announces what it must, and
         // claims nothing: else it would take that with it when it hears them again.
         let peers = self.tables.peers.as_ref().map_or(0, |peers| peers.len());
@@ -315,7 +316,6 @@ impl Facts {
             Speakers::EveryNode => true,
             Speakers::Alive(nodes) => 2 * nodes.len() >= peers,
         };
-        let Some(tenures) = &mut self.tenures else { return };
         let plan = self.planner.plan();
         let addresses = match touched {
             Touched::Addresses(addresses) => addresses,

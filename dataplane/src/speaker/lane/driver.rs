@@ -59,7 +59,7 @@ pub(super) struct Driver {
     /// Who has a live speaker, by the heartbeats.
     heard: Option<Speakers>,
     /// What is to be claimed.
-    claims: Vec<Claim>,
+    claims: BTreeMap<IpAddr, Tenure>,
     /// Set when the speaker leaves.
     end: Option<Instant>,
 }
@@ -85,7 +85,7 @@ impl Driver {
             sightings: Sightings::default(),
             members,
             heard: None,
-            claims: Vec::new(),
+            claims: BTreeMap::new(),
             end: None,
         }
     }
@@ -233,13 +233,14 @@ impl Driver {
         let Some(tenure) = self.tables.claims.get(&address).copied() else { return };
         let is_own = self.members.as_ref().is_some_and(|members| tenure.owner == members.id());
         if !is_own || self.is_told_of(address) {
-            self.claims.push(Claim { address, tenure });
+            self.claims.insert(address, tenure);
         }
     }
 
     /// All at once: that is little to say.
     fn settle_claims(&mut self) {
-        let claims = std::mem::take(&mut self.claims);
+        let claims = std::mem::take(&mut self.claims).into_iter();
+        let claims: Vec<_> = claims.map(|(address, tenure)| Claim { address, tenure }).collect();
         if !claims.is_empty() {
             tracing::debug!(
                 event = "claim",

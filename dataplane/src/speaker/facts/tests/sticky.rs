@@ -97,13 +97,19 @@ fn a_node_whose_name_is_unknown_has_nothing() {
     assert_eq!(*tables.unwrap().claims, [(vip(), tenure(8, "node-b"))].into());
 }
 
-#[test]
-fn who_has_far_too_many_hands_one_over_at_a_time_and_answers_until_it_is_gone() {
+/// node-b, which has all addresses that there are, and what was claimed of them.
+fn with_nine_addresses() -> (Facts, Vec<(IpAddr, Tenure)>) {
     let addresses: Vec<String> = (1..=9).map(|last| format!("10.0.0.{last}")).collect();
     let texts: Vec<&str> = addresses.iter().map(String::as_str).collect();
     let claims: Vec<_> = texts.iter().map(|text| (text.parse().unwrap(), tenure(1, "node-b"))).collect();
     let (mut facts, _) = sticky("node-b", &claims);
     facts.apply(Input::Service(Event::Applied(key("web"), row(&texts))));
+    (facts, claims)
+}
+
+#[test]
+fn who_has_far_too_many_hands_one_over_at_a_time_and_answers_until_it_is_gone() {
+    let (mut facts, claims) = with_nine_addresses();
     let start = Instant::now();
     facts.decide(start);
     let handed_over = |facts: &mut Facts, seconds| {
@@ -143,11 +149,7 @@ fn while_one_speaker_goes_by_the_hash_alone_all_do() {
 
 #[test]
 fn who_comes_back_is_given_addresses_though_nothing_moved_by_that() {
-    let addresses: Vec<String> = (1..=9).map(|last| format!("10.0.0.{last}")).collect();
-    let texts: Vec<&str> = addresses.iter().map(String::as_str).collect();
-    let claims: Vec<_> = texts.iter().map(|text| (text.parse().unwrap(), tenure(1, "node-b"))).collect();
-    let (mut facts, _) = sticky("node-b", &claims);
-    facts.apply(Input::Service(Event::Applied(key("web"), row(&texts))));
+    let (mut facts, claims) = with_nine_addresses();
     let start = Instant::now();
     let alone = Speakers::Alive(["node-b".into()].into());
     facts.set_membership(start, membership(alone, &claims));
