@@ -8,5 +8,6 @@ pub mod bgp_extras;
 pub mod claim;
 pub mod endpoints;
 pub mod node;
+pub mod pod;
 pub mod secret;
 pub mod service;

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use metallb_core::address::parse_address;
 use metallb_core::names::NodeName;
+use metallb_crds::cluster::pod::{Condition, is_ready};
 use serde::Deserialize;
 
 /// Where a speaker runs.
@@ -23,10 +24,7 @@ impl Peer {
         let SpeakerPod { spec: PodSpec { node_name }, status: PodStatus { phase, pod_ip, conditions } } = pod;
         let ended = matches!(phase.as_deref(), Some("Succeeded" | "Failed"));
         let address = pod_ip.as_deref().and_then(parse_address).filter(|_| !ended)?;
-        let ready = conditions
-            .iter()
-            .flatten()
-            .any(|condition| condition.type_ == "Ready" && condition.status == "True");
+        let ready = is_ready(conditions.as_deref().unwrap_or_default());
         Some(Self { node: node_name.as_deref()?.into(), address, ready })
     }
 }
@@ -51,12 +49,5 @@ struct PodStatus {
     phase: Option<String>,
     #[serde(rename = "podIP")]
     pod_ip: Option<String>,
-    conditions: Option<Vec<PodCondition>>,
-}
-
-#[derive(Debug, Deserialize)]
-struct PodCondition {
-    #[serde(rename = "type")]
-    type_: String,
-    status: String,
+    conditions: Option<Vec<Condition>>,
 }

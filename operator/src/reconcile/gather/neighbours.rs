@@ -3,6 +3,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::CustomResource;
+use metallb_crds::cluster::pod::{Condition, is_ready};
 use metallb_crds::{ConfigurationResult, ConfigurationState};
 use serde::{Deserialize, Serialize};
 
@@ -57,14 +58,7 @@ struct PodSpec {
 #[derive(Debug, Default, Deserialize)]
 struct PodStatus {
     #[serde(default)]
-    conditions: Vec<PodCondition>,
-}
-
-#[derive(Debug, Deserialize)]
-struct PodCondition {
-    #[serde(rename = "type")]
-    type_: String,
-    status: String,
+    conditions: Vec<Condition>,
 }
 
 /// The pods of interest. Both upstream's labels and ours.
@@ -90,7 +84,7 @@ impl PodRow {
             uid: metadata.uid.unwrap_or_default(),
             node: spec.node_name,
             role,
-            is_ready: status.conditions.iter().any(|it| it.type_ == "Ready" && it.status == "True"),
+            is_ready: is_ready(&status.conditions),
             is_deleting: metadata.deletion_timestamp.is_some(),
         })
     }
