@@ -11,7 +11,7 @@
 //! | [`speaker`] | one speaker among routers, measured by what passes its node's interfaces |
 //! | [`second_lan`] | a cable that is dead in one network only |
 //! | [`trial`] | one fault, and what a client noticed of it |
-//! | [`memory`] | what the processes of a node need |
+//! | [`usage`] | what processes need: memory, and processor time |
 //!
 //! `src/bin/demo.rs` tells the story with times, `src/bin/bench*.rs` measure, `tests/` holds the promises. Not here: the
 //! cluster (`tests/lab`).
@@ -21,8 +21,8 @@ pub mod fault;
 pub mod figures;
 pub mod installation;
 pub mod layer2;
-pub mod memory;
 pub mod outage;
 pub mod second_lan;
 pub mod speaker;
 pub mod trial;
+pub mod usage;

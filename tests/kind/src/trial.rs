@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use kube::Api;
 use kube::api::ListParams;
-use metallb_crds::ServiceL2Status;
+use metallb_crds::{Ownership, ServiceL2Status};
 use metallb_lab::{Cluster, Host, eventually, load_balancer};
 use serde_json::json;
 
@@ -32,15 +32,6 @@ pub struct Trials<'c> {
     ownership: Ownership,
     /// An IPv4 and an IPv6 address, each served on every node by an endpoint there.
     pub addresses: [IpAddr; 2],
-}
-
-/// `spec.layer2.ownership`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ownership {
-    /// An address returns with its node.
-    Hash,
-    /// It stays with the node that took it over.
-    Sticky,
 }
 
 /// What a client noticed of one.
@@ -181,10 +172,6 @@ impl<'c> Trials<'c> {
 fn spec(grace: u16, ownership: Ownership) -> serde_json::Value {
     // No time to announce that a node goes: there is no router that would hear it.
     let leaving = json!({ "announceSeconds": 0, "flowSeconds": 0, "annotation": LEAVING });
-    let ownership = match ownership {
-        Ownership::Hash => "Hash",
-        Ownership::Sticky => "Sticky",
-    };
     let layer2 = json!({ "restartGraceSeconds": grace, "ownership": ownership });
     json!({ "logLevel": "debug", "nodeLeaving": leaving, "layer2": layer2 })
 }

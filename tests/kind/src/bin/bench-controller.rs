@@ -15,7 +15,7 @@ use kube::{Api, ResourceExt};
 use metallb_crds::{IPAddressPool, schema};
 use metallb_lab::{ApiServer, User, eventually, load_balancer};
 use metallb_scenarios::installation::first_address;
-use metallb_scenarios::memory;
+use metallb_scenarios::usage;
 use serde_json::{Value, json};
 
 /// Requests under way at once, here as in the controller.
@@ -119,7 +119,7 @@ impl Round {
             self.services.delete(&format!("bench-{n}"), &DeleteParams::default()).await?;
             after_delete.push(self.create_one(&format!("after-{n}")).await?);
         }
-        let pss = memory::pss_of(controller.0.id())?;
+        let pss = usage::pss_of(controller.0.id())?;
 
         let listing = Instant::now();
         self.services.list(&ListParams::default()).await?;

@@ -11,7 +11,7 @@ use metallb_lab::{Cluster, eventually, load_balancer};
 use metallb_scenarios::figures::Format;
 use metallb_scenarios::installation::{Installation, first_address, options};
 use metallb_scenarios::outage::Watch;
-use metallb_scenarios::{layer2, memory};
+use metallb_scenarios::{layer2, usage};
 use serde_json::json;
 
 /// How long a speaker is watched doing nothing.
@@ -137,9 +137,9 @@ async fn idle_cpu(cluster: &Cluster) -> anyhow::Result<f64> {
     let mut watched = tokio::time::interval(IDLE);
     watched.tick().await;
     watched.tick().await; // what was done before is told and written by now
-    let before = memory::processor_time(cluster, node, "/speaker").await?;
+    let before = usage::processor_time(cluster, node, "/speaker").await?;
     watched.tick().await;
-    let used = memory::processor_time(cluster, node, "/speaker").await?.saturating_sub(before);
+    let used = usage::processor_time(cluster, node, "/speaker").await?.saturating_sub(before);
     Ok(used.as_secs_f64() * 100.0 / IDLE.as_secs_f64())
 }
 
@@ -153,7 +153,7 @@ async fn processes(cluster: &Cluster, metallb: &Installation) -> anyhow::Result<
         let pods = metallb.pods(labels).await?;
         let node = pods.iter().find_map(|pod| pod.spec.as_ref()?.node_name.clone());
         let node = node.ok_or_else(|| anyhow::anyhow!("{name} runs nowhere"))?;
-        found.push((name, memory::pss(cluster, &node, program).await?));
+        found.push((name, usage::pss(cluster, &node, program).await?));
     }
     Ok(found)
 }

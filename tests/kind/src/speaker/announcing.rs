@@ -15,13 +15,11 @@ use super::figures::Figures;
 use super::process::Speaker;
 use super::sighting::{Arp, What};
 use super::site::{INTERFACE, Passage, Site};
-use super::tap::{Sighting, Tap, now};
+use super::tap::{QUIET, Sighting, Tap, now};
 use super::world::{Announced, Endpoints, World, address};
 
 /// Nothing that is waited for here takes this long.
 const PATIENCE: Duration = Duration::from_mins(5);
-/// The speaker has done what it had to when the API server has said nothing for so long, and it told nobody anything.
-const QUIET: Duration = Duration::from_millis(300);
 /// Every address is told for five seconds after it came: then there is less to see.
 const BURST: Duration = Duration::from_secs(6);
 /// How long it is watched doing nothing.
@@ -58,7 +56,7 @@ pub async fn of_speaker(
     })
     .await;
     passes(BURST).await;
-    settled(&tap).await;
+    tap.settled().await;
     let pss = speaker.pss()?;
     let before = speaker.busy()?;
     passes(IDLE).await;
@@ -68,7 +66,7 @@ pub async fn of_speaker(
     world.create(count, Endpoints::Unready).await?;
     let mut reactions = Vec::new();
     for _ in 0..samples {
-        settled(&tap).await;
+        tap.settled().await;
         let (mark, sent) = (tap.mark(), now());
         world.set(count, Endpoints::Ready).await?;
         reactions.push(
@@ -83,7 +81,7 @@ pub async fn of_speaker(
         );
         world.set(count, Endpoints::Unready).await?;
     }
-    settled(&tap).await;
+    tap.settled().await;
 
     eprintln!("bench: layer 2, {count} addresses: asking for them");
     let client = site.routers.first().context("there is a router")?;
@@ -117,10 +115,6 @@ pub async fn of_speaker(
 /// Lets that much time pass.
 async fn passes(time: Duration) {
     interval_at(Instant::now() + time, time).tick().await;
-}
-
-async fn settled(tap: &Tap) {
-    eventually(PATIENCE, "the speaker has nothing left to do", async || tap.quiet(What::Api, QUIET)).await;
 }
 
 /// How long answers took, of ten times as many questions.

@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 
 use super::tap::now;
 use super::world::{NODE_NAME, POD, World};
-use crate::memory;
+use crate::usage;
 
 /// A speaker that runs. It is killed when dropped.
 pub struct Speaker {
@@ -49,12 +49,12 @@ impl Speaker {
 
     /// Its proportional set size in KiB.
     pub fn pss(&self) -> Result<u64> {
-        memory::pss_of(self.child.id())
+        usage::pss_of(self.child.id())
     }
 
     /// The processor time that it has used.
     pub fn busy(&self) -> Result<Duration> {
-        memory::processor_time_of(self.child.id())
+        usage::processor_time_of(self.child.id())
     }
 
     /// It stands still, as when its machine has died.

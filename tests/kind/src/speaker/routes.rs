@@ -18,12 +18,10 @@ use super::sighting::What;
 use super::site::{NODE, NODE_AS, Passage, ROUTER_AS, ROUTERS, Site};
 use super::tap::{Sighting, Tap, now};
 use super::world::{Announced, Endpoints, World, address};
-use crate::memory;
+use crate::usage;
 
 /// Nothing that is waited for here takes this long.
 const PATIENCE: Duration = Duration::from_mins(5);
-/// The speaker has done what it had to when it has had no answer of the API server for so long.
-const QUIET: Duration = Duration::from_millis(300);
 
 /// What a session has taken to tell a router everything.
 struct Telling {
@@ -52,11 +50,11 @@ pub async fn of_speaker(
     eprintln!("bench: {count} prefixes: starting the speaker");
     let speaker = Speaker::start(program, &site.node, &world, log)?;
     let start = all_told(&ears, count).await?;
-    settled(&tap).await;
+    tap.settled().await;
     eprintln!("bench: {count} prefixes: breaking all sessions");
     ears.iter().for_each(Ear::hang_up);
     let again = all_told(&ears, count).await?;
-    settled(&tap).await;
+    tap.settled().await;
     let pss = speaker.pss()?;
 
     eprintln!("bench: {count} prefixes: {samples} times one more and one less");
@@ -99,7 +97,7 @@ pub async fn of_router(site: &Site, make: Make, count: usize) -> Result<Value> {
     let telling = all_told(&ears, count).await?;
     let shares = router.processes().iter().map(|process| {
         let pid = u32::try_from(process.pid).context("a negative pid")?;
-        anyhow::Ok((process.name.clone(), memory::pss_of(pid)?))
+        anyhow::Ok((process.name.clone(), usage::pss_of(pid)?))
     });
     let shares: BTreeMap<String, u64> = shares.collect::<Result<_>>()?;
     drop(router);
@@ -136,10 +134,6 @@ async fn all_told(ears: &[Ear], count: usize) -> Result<Telling> {
     Ok(Telling { took: ended.saturating_sub(up), ended, updates })
 }
 
-async fn settled(tap: &Tap) {
-    eventually(PATIENCE, "the speaker has nothing left to do", async || tap.quiet(What::Api, QUIET)).await;
-}
-
 /// What followed from one change of an endpoint.
 struct Reaction {
     /// From the first that the node heard of the API server, to the UPDATE to the first router.
@@ -159,7 +153,7 @@ async fn reaction(
     count: usize,
     endpoints: Endpoints,
 ) -> Result<Reaction> {
-    settled(tap).await;
+    tap.settled().await;
     let mark = tap.mark();
     let sent = now();
     world.set(count, endpoints).await?;

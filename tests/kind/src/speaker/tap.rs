@@ -8,6 +8,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
+use metallb_lab::eventually;
 use metallb_lab::network::Host;
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -18,6 +19,10 @@ use nix::sys::time::{TimeSpec, TimeVal};
 
 use super::sighting::{Ends, What, read};
 
+/// Who has had no answer of the API server for so long asks for nothing more.
+pub const QUIET: Duration = Duration::from_millis(300);
+/// No speaker has more to do at once than takes this long.
+const PATIENCE: Duration = Duration::from_mins(5);
 /// Enough of a frame to see the first messages in it.
 const CAPTURED: usize = 2048;
 /// How often the reader looks whether it is still wanted.
@@ -97,6 +102,12 @@ impl Tap {
         let seen = lock(&self.seen);
         let last = seen.iter().rev().find(|sighting| sighting.what == what);
         last.is_none_or(|last| now().saturating_sub(last.at) > long)
+    }
+
+    /// Waits until the speaker has done what it had to: it has had no answer of the API server for [`QUIET`].
+    pub async fn settled(&self) {
+        eventually(PATIENCE, "the speaker has nothing left to do", async || self.quiet(What::Api, QUIET))
+            .await;
     }
 }
 
