@@ -29,7 +29,8 @@ use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinHandle;
 
 use common::{
-    FRR_CONFIGURATIONS, Installation, SERVICE_MONITORS, SOON, ask_for, environment, metallbs, until,
+    FRR_CONFIGURATIONS, FRR_WEBHOOK, Installation, SERVICE_MONITORS, SOON, ask_for, environment, frr_webhook,
+    metallbs, until,
 };
 
 const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/manifests/metallb-operator.yaml");
@@ -62,14 +63,14 @@ async fn the_manifest_gives_every_right_that_an_installation_needs() -> Result<(
     eventually(SOON, "the webhooks are trusted", async || trusted_everywhere(&admin).await).await;
     let answer = review_a_new_pool(&account).await?;
     assert_eq!(answer["allowed"], true, "{answer}");
-    admin.apply_yaml(FRR_WEBHOOK).await?;
+    admin.apply_yaml(&frr_webhook(NAMESPACE, "Fail")).await?;
     ask_for(&admin, "metallb", "{}").await?;
     let message = until(&admin, "metallb", "Available", "Available").await;
     assert_eq!(message, "Deployment controller: 1 of 1 pods ready; DaemonSet speaker: 2 of 2 pods ready");
     eventually(SOON, "everything is installed", async || is_installed(&admin, WITH_MONITORS).await).await;
     eventually(SOON, "what refuses every FRRConfiguration is gone", async || {
         let webhooks: Api<ValidatingWebhookConfiguration> = Api::all(admin.client());
-        let found = webhooks.get_opt("frr-k8s-validating-webhook-configuration").await?;
+        let found = webhooks.get_opt(FRR_WEBHOOK).await?;
         anyhow::ensure!(found.is_none());
         Ok(())
     })
@@ -177,21 +178,6 @@ async fn trusted_everywhere(admin: &User) -> Result<()> {
     anyhow::ensure!(client.ca_bundle.as_ref() == Some(authorities), "the conversion");
     Ok(())
 }
-
-/// As upstream's operator leaves it, when its frr-k8s is gone.
-const FRR_WEBHOOK: &str = "
-apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingWebhookConfiguration
-metadata: {name: frr-k8s-validating-webhook-configuration}
-webhooks:
-- name: frrconfigurationsvalidationwebhook.metallb.io
-  admissionReviewVersions: [v1]
-  sideEffects: None
-  failurePolicy: Fail
-  clientConfig: {service: {name: frr-k8s-webhook-service, namespace: metallb-system}}
-  rules:
-  - {apiGroups: [frrk8s.metallb.io], apiVersions: [v1beta1], resources: [frrconfigurations], operations: [CREATE, UPDATE]}
-";
 
 const ACCOUNTS: &str = "
 {apiVersion: v1, kind: ServiceAccount, metadata: {name: controller}}

@@ -13,7 +13,7 @@ use kube::ResourceExt as _;
 use kube::api::{Api, DeleteParams, ListParams};
 use metallb_lab::{ApiServer, User, eventually};
 
-use common::{FRR_CONFIGURATIONS, Installation, SOON, ask_for, metallbs};
+use common::{FRR_CONFIGURATIONS, FRR_WEBHOOK, Installation, SOON, ask_for, frr_webhook, metallbs};
 
 /// Pods are stopped and started node by node.
 const HANDED_OVER: Duration = Duration::from_mins(2);
@@ -21,7 +21,6 @@ const NODES: usize = 3;
 const NAMESPACE: &str = "metallb-system";
 /// Gives the operator its rights.
 const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/manifests/metallb-operator.yaml");
-const WEBHOOK: &str = "frr-k8s-validating-webhook-configuration";
 
 /// As metallb-operator leaves it in frr-k8s mode; as far as it has pods.
 const UPSTREAM: &str = "
@@ -56,18 +55,6 @@ apiVersion: v1
 kind: Service
 metadata: {name: frr-k8s-webhook-service, OWNER}
 spec: {ports: [{port: 443}], selector: {component: statuscleaner}}
-";
-
-const FRR_WEBHOOK: &str = "
-apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingWebhookConfiguration
-metadata: {name: frr-k8s-validating-webhook-configuration}
-webhooks:
-- name: frrconfigurationsvalidationwebhook.metallb.io
-  admissionReviewVersions: [v1]
-  sideEffects: None
-  failurePolicy: Ignore
-  clientConfig: {service: {name: frr-k8s-webhook-service, namespace: NAMESPACE}}
 ";
 
 /// Answers the webhook of frr-k8s, in its manifests.
@@ -206,7 +193,7 @@ async fn sessions_are_handed_over_node_by_node_unless_they_are_somebody_elses() 
     ask_for(&admin, "metallb", "{bgpBackend: frr-k8s}").await?;
     let owner = common::owner(&admin).await?;
     admin.apply_yaml(&UPSTREAM.replace("OWNER", &owner)).await?;
-    admin.apply_yaml(&FRR_WEBHOOK.replace("NAMESPACE", admin.namespace())).await?;
+    admin.apply_yaml(&frr_webhook(admin.namespace(), "Ignore")).await?;
     eventually(SOON, "the kind is served", async || admin.apply_yaml(&frr_configuration("tenant")).await)
         .await;
     admin.apply_yaml(&frr_configuration("metallb-fake1")).await?;
@@ -249,7 +236,7 @@ async fn sessions_are_handed_over_node_by_node_unless_they_are_somebody_elses() 
         let services: Api<Service> = Api::default_namespaced(admin.client());
         anyhow::ensure!(services.get_opt("frr-k8s-webhook-service").await?.is_none());
         let webhooks: Api<ValidatingWebhookConfiguration> = Api::all(admin.client());
-        anyhow::ensure!(webhooks.get_opt(WEBHOOK).await?.is_none());
+        anyhow::ensure!(webhooks.get_opt(FRR_WEBHOOK).await?.is_none());
         Ok(())
     })
     .await;

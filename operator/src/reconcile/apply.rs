@@ -148,21 +148,15 @@ async fn prepare<K: Installed>(api: &Api<K>, live: &K, object: &K) -> Result<(),
     };
     let preparations = preparations(live.meta(), &written(live)?, &written(object)?)
         .map_err(|selector| Failure::OtherSelector { id: id.clone(), selector })?;
-    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     for preparation in preparations {
         match preparation {
             Preparation::FoldFields(patch) => {
-                let patch = serde_json::from_value(patch).map_err(|source| Failure::Refused {
-                    what: format!("take over {id}"),
-                    source: kube::Error::SerdeError(source),
-                })?;
-                let patch = Patch::Json::<()>(patch);
-                request(format!("take over {id}"), api.patch(&id.name, &params, &patch)).await?;
+                patch_fields(api, format!("take over {id}"), &id.name, patch).await?;
                 tracing::info!(event = "takenOver", object = %id, "what its installer wrote is ours now");
             }
             Preparation::EndBeforeStart(patch) => {
                 let patch = Patch::Merge(patch);
-                request(format!("hold {id}"), api.patch(&id.name, &params, &patch)).await?;
+                request(format!("hold {id}"), api.patch(&id.name, &as_ourselves(), &patch)).await?;
                 tracing::info!(event = "endsBeforeStart", object = %id, "its pods end before ours start");
             }
         }
@@ -170,14 +164,26 @@ async fn prepare<K: Installed>(api: &Api<K>, live: &K, object: &K) -> Result<(),
     Ok(())
 }
 
+fn as_ourselves() -> PatchParams {
+    PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() }
+}
+
+/// Changes single fields of `name` by a JSON patch (RFC 6902).
+async fn patch_fields<K>(api: &Api<K>, what: String, name: &str, patch: Value) -> Result<(), Failure>
+where
+    K: Clone + DeserializeOwned + Debug,
+{
+    let patch = serde_json::from_value(patch)
+        .map_err(|source| Failure::Refused { what: what.clone(), source: kube::Error::SerdeError(source) })?;
+    request(what, api.patch(name, &as_ourselves(), &Patch::Json::<()>(patch))).await?;
+    Ok(())
+}
+
 /// Makes the Service of the webhooks look for us alone.
 pub async fn lead_back(client: Client, namespace: &str, id: &ObjectId, patch: Value) -> Result<(), Failure> {
     let api: Api<Service> = Api::namespaced(client, namespace);
     let what = format!("correct the selector of {id}");
-    let patch = serde_json::from_value(patch)
-        .map_err(|source| Failure::Refused { what: what.clone(), source: kube::Error::SerdeError(source) })?;
-    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    request(what, api.patch(&id.name, &params, &Patch::Json::<()>(patch))).await?;
+    patch_fields(&api, what, &id.name, patch).await?;
     tracing::info!(event = "ledBack", object = %id, "it looked for upstream's webhook server");
     Ok(())
 }

@@ -250,3 +250,25 @@ spec:
     storage: true
     schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
 ";
+
+/// What frr-k8s validates its configurations with.
+pub const FRR_WEBHOOK: &str = "frr-k8s-validating-webhook-configuration";
+
+/// As upstream's operator leaves it in `namespace`, with a `failurePolicy`.
+pub fn frr_webhook(namespace: &str, failure_policy: &str) -> String {
+    format!(
+        "
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {{name: {FRR_WEBHOOK}}}
+webhooks:
+- name: frrconfigurationsvalidationwebhook.metallb.io
+  admissionReviewVersions: [v1]
+  sideEffects: None
+  failurePolicy: {failure_policy}
+  clientConfig: {{service: {{name: frr-k8s-webhook-service, namespace: {namespace}}}}}
+  rules:
+  - {{apiGroups: [frrk8s.metallb.io], apiVersions: [v1beta1], resources: [frrconfigurations], operations: [CREATE, UPDATE]}}
+"
+    )
+}
