@@ -113,6 +113,8 @@ impl<'c> Trials<'c> {
         fault.heal(self.cluster, self.metallb, &node).await?;
         if self.ownership == Ownership::Sticky {
             self.metallb.available().await;
+            // For a moment both answer who asks. What is open must not be led astray by a question of ours.
+            watch.goes_on(STEADY).await;
         }
         self.is_at(address, "the node that should announces it", |announcer| announcer == owner).await;
         watch.goes_on(STEADY).await;

@@ -36,6 +36,9 @@ struct Args {
     /// Seconds that a silent speaker has to come back
     #[arg(long, default_value_t = 3)]
     grace: u16,
+    /// Addresses stay with the node that has them; connections are kept open also while a node comes back
+    #[arg(long)]
+    sticky: bool,
     /// How the figures are printed
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
@@ -48,7 +51,10 @@ async fn main() -> anyhow::Result<()> {
         |fault: &Fault| args.fault.is_empty() || args.fault.iter().any(|part| fault.name().contains(part));
     let cluster = Cluster::up(options("bench-faults")?).await?;
     let metallb = Installation::prepare(&cluster).await?;
-    let trials = Trials::prepare(&cluster, &metallb, args.grace).await?;
+    let mut trials = Trials::prepare(&cluster, &metallb, args.grace).await?;
+    if args.sticky {
+        trials.keep_owners().await?;
+    }
     let load = Load { rate: args.rate, long_lived: args.long_lived };
     let mut figures = BTreeMap::new();
     for fault in Fault::ALL.into_iter().filter(chosen) {
@@ -85,7 +91,7 @@ async fn main() -> anyhow::Result<()> {
 fn line([struck, healed]: &[Noticed; 2]) -> String {
     format!(
         "no answer for {} ms, {} of {} failed {:?}, {} of {} open connections broke; when put right no answer for {} ms, \
-         {} of {} failed",
+         {} of {} failed, {} of {} open connections broke",
         struck.longest_gap.as_millis(),
         struck.failed,
         struck.failed + struck.answered,
@@ -95,6 +101,8 @@ fn line([struck, healed]: &[Noticed; 2]) -> String {
         healed.longest_gap.as_millis(),
         healed.failed,
         healed.failed + healed.answered,
+        healed.broken,
+        healed.broken + healed.kept,
     )
 }
 
@@ -108,6 +116,7 @@ struct Figures {
     open: usize,
     broken: usize,
     failed_when_healed: usize,
+    broken_when_healed: usize,
 }
 
 impl Figures {
@@ -126,6 +135,7 @@ impl Figures {
             open: sum(|struck| struck.kept + struck.broken),
             broken: sum(|struck| struck.broken),
             failed_when_healed: all.iter().map(|[_, healed]| healed.failed).sum(),
+            broken_when_healed: all.iter().map(|[_, healed]| healed.broken).sum(),
         }
     }
 
@@ -139,6 +149,7 @@ impl Figures {
             "open_connections": self.open,
             "broken": self.broken,
             "failed_when_put_right": self.failed_when_healed,
+            "broken_when_put_right": self.broken_when_healed,
         })
     }
 }
