@@ -201,14 +201,22 @@ impl Facts {
             }
             Input::Pod(event) => {
                 if !self.pods.reduce(event).is_empty() || self.tables.peers.is_none() {
-                    let peers = self.pods.rows().values().map(|peer| (peer.node.clone(), peer.address));
-                    self.tables.peers = self.pods.is_listed().then(|| Arc::new(peers.collect()));
-                    let ready = self.pods.rows().values().filter(|peer| peer.ready);
-                    self.tables.ready = Arc::new(ready.map(|peer| peer.node.clone()).collect());
-                    self.tables_changed = true;
+                    self.set_peers();
                 }
             }
         }
+    }
+
+    /// Who else speaks, by the Pods.
+    fn set_peers(&mut self) {
+        let all = || self.pods.rows().values();
+        let nodes =
+            |peers: &mut dyn Iterator<Item = &Peer>| Arc::new(peers.map(|peer| peer.node.clone()).collect());
+        let ours = all().filter(|peer| peer.is_ours).map(|peer| (peer.node.clone(), peer.address));
+        self.tables.peers = self.pods.is_listed().then(|| Arc::new(ours.collect()));
+        self.tables.ready = nodes(&mut all().filter(|peer| peer.ready));
+        self.tables.upstream = nodes(&mut all().filter(|peer| peer.ready && !peer.is_ours));
+        self.tables_changed = true;
     }
 
     /// By these addresses the others are asked.

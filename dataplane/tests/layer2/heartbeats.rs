@@ -176,6 +176,18 @@ async fn without_a_secret_the_api_server_says_who_is_ready_until_there_is_one() 
 }
 
 #[tokio::test]
+async fn upstreams_speakers_count_as_long_as_the_api_server_says_that_they_are_ready() {
+    let site = Site::new();
+    let mut first = Speaker::start(&site.first, 0, Some("one"), &[]);
+    first.counts_on(&["first"]).await;
+    for (upstreams, alive) in [(&["second"][..], &["first", "second"][..]), (&[], &["first"])] {
+        first.tables.upstream = Arc::new(names(upstreams));
+        first.lane.publish(first.tables.clone());
+        first.counts_on(alive).await;
+    }
+}
+
+#[tokio::test]
 async fn what_upstreams_memberlist_sends_is_counted_and_nothing_else() {
     let site = Site::new();
     let first = Speaker::start(&site.first, 0, Some("one"), &[]);

@@ -10,15 +10,12 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use metallb_crds::LogLevel;
+pub use metallb_crds::cluster::pod::OURS;
 use serde_json::Value;
 
 use super::scene::{map, selector};
 use crate::environment::Environment;
 use crate::wanted::{BgpBackend, Pods, Wanted};
-
-/// The annotation that tells pods of ours from upstream's, which have the same labels, names and containers: whoever has it
-/// allocates by the lease, and speaks BGP without FRR.
-pub const OURS: (&str, &str) = ("metallb.io/implementation", "rust");
 
 /// Is the template of that workload one of ours?
 pub fn is_ours(workload: &Value) -> bool {

@@ -52,7 +52,8 @@ fn listed<K: Ord, V>(rows: impl IntoIterator<Item = (K, V)>) -> Event<K, V> {
 fn inputs() -> Vec<Input> {
     let pod = |name: &&str| {
         let last = u8::try_from(NODES.iter().position(|node| node == name).unwrap()).unwrap();
-        let peer = Peer { node: (*name).into(), address: [10, 77, 0, last].into(), ready: true };
+        let peer =
+            Peer { node: (*name).into(), address: [10, 77, 0, last].into(), ready: true, is_ours: true };
         (("metallb-system".to_owned(), (*name).to_owned()), peer)
     };
     vec![
@@ -278,7 +279,7 @@ fn a_speaker_that_ended_or_has_no_address_yet_is_no_peer() {
         let pod = json!({ "metadata": {}, "spec": { "nodeName": "n1", "containers": [] }, "status": status });
         Peer::of(&serde_json::from_value(pod).unwrap())
     };
-    let peer = |ready| Peer { node: "n1".into(), address: [10, 77, 0, 11].into(), ready };
+    let peer = |ready| Peer { node: "n1".into(), address: [10, 77, 0, 11].into(), ready, is_ours: false };
     assert_eq!(pod(json!({ "phase": "Running", "podIP": "10.77.0.11" })), Some(peer(false)));
     for (status, ready) in [("True", true), ("False", false), ("Unknown", false)] {
         let conditions = [
@@ -290,6 +291,34 @@ fn a_speaker_that_ended_or_has_no_address_yet_is_no_peer() {
     }
     assert_eq!(pod(json!({ "phase": "Pending" })), None);
     assert_eq!(pod(json!({ "phase": "Failed", "podIP": "10.77.0.11" })), None);
+}
+
+#[test]
+fn a_speaker_is_ours_by_its_annotation_and_one_that_is_to_end_is_not_ready() {
+    let pod = |metadata: Value| {
+        let conditions = [json!({ "type": "Ready", "status": "True" })];
+        let status = json!({ "phase": "Running", "podIP": "10.77.0.11", "conditions": conditions });
+        let pod = json!({ "metadata": metadata, "spec": { "nodeName": "n1" }, "status": status });
+        let peer = Peer::of(&serde_json::from_value(pod).unwrap()).unwrap();
+        (peer.is_ours, peer.ready)
+    };
+    assert_eq!(pod(json!({})), (false, true));
+    assert_eq!(pod(json!({ "annotations": { "metallb.io/implementation": "rust" } })), (true, true));
+    assert_eq!(pod(json!({ "annotations": { "metallb.io/implementation": "go" } })), (false, true));
+    assert_eq!(pod(json!({ "deletionTimestamp": "2026-11-22T00:00:00Z" })), (false, false));
+}
+
+#[test]
+fn heartbeats_go_to_ours_and_upstreams_are_told_apart_as_long_as_they_are_ready() {
+    let (mut facts, _) = ready();
+    let mut upstreams = |ready| {
+        let peer = Peer { node: "node-c".into(), address: [10, 77, 0, 2].into(), ready, is_ours: false };
+        facts.apply(Input::Pod(Event::Applied(("metallb-system".into(), "node-c".into()), peer)));
+        let tables = facts.decide(Instant::now()).unwrap();
+        (tables.peers.unwrap().contains_key(&NodeName::from("node-c")), tables.upstream.len())
+    };
+    assert_eq!(upstreams(true), (false, 1));
+    assert_eq!(upstreams(false), (false, 0));
 }
 
 #[test]

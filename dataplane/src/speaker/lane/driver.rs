@@ -156,6 +156,9 @@ impl Driver {
             }
             let told = self.members.as_mut().map(|members| members.change(now, &old, &new));
             self.pass_on(now, told);
+            if old.upstream != new.upstream {
+                self.tell_membership(None, None);
+            }
             if !Arc::ptr_eq(&old.claims, &new.claims) {
                 let addresses: Vec<_> = new
                     .claims
@@ -322,7 +325,9 @@ impl Driver {
             Heard::Contested { interface, address, by, from } if by == from => {
                 let stood_in_for = self.succession.predecessor(&self.tables, *address, *interface, *by);
                 let Some(node) = stood_in_for.or_else(|| self.conflicts.node_of(*by)) else { return };
-                if !matches!(&self.heard, Some(Speakers::Alive(nodes)) if !nodes.contains(node)) {
+                if !matches!(&self.heard, Some(Speakers::Alive(nodes)) if !nodes.contains(node))
+                    || self.tables.upstream.contains(node)
+                {
                     return;
                 }
                 sighting::Input::Seen { node, address: *address, station: *by }
@@ -355,7 +360,7 @@ impl Driver {
         }
     }
 
-    /// Who is heard, and who is seen; and what else is new.
+    /// Who is heard, who is seen, and who is upstream's; and what else is new.
     fn tell_membership(
         &self,
         tenures: Option<SharedMap<IpAddr, Tenure>>,
@@ -363,7 +368,8 @@ impl Driver {
     ) {
         let speakers = match &self.heard {
             Some(Speakers::Alive(heard)) => {
-                Some(Speakers::Alive(heard.iter().chain(self.sightings.nodes()).cloned().collect()))
+                let others = self.sightings.nodes().chain(&*self.tables.upstream);
+                Some(Speakers::Alive(heard.iter().chain(others).cloned().collect()))
             }
             Some(Speakers::EveryNode) => Some(Speakers::EveryNode),
             None => None,
@@ -371,7 +377,7 @@ impl Driver {
         let members = self.members.as_ref();
         self.shared.membership.send_modify(|membership| {
             membership.is_on = members.is_some_and(Members::is_on);
-            membership.all_keep = members.is_some_and(Members::all_keep);
+            membership.all_keep = self.tables.upstream.is_empty() && members.is_some_and(Members::all_keep);
             membership.speakers = speakers.or(membership.speakers.take());
             membership.tenures = tenures.unwrap_or_else(|| std::mem::take(&mut membership.tenures));
             membership.lost = lost.unwrap_or_else(|| std::mem::take(&mut membership.lost));

@@ -32,10 +32,12 @@ pub struct Tables {
     pub nodes: Arc<BTreeMap<IpAddr, NodeName>>,
     /// The interfaces that answer, by index.
     pub stations: Arc<BTreeMap<u32, Station>>,
-    /// The other nodes with a speaker; `None` until the API server has said so.
+    /// The nodes with a speaker that sends heartbeats; `None` until the API server has said so.
     pub peers: Option<Arc<BTreeMap<NodeName, IpAddr>>>,
     /// Those whose speaker is ready, by what the API server says: what counts while there are no heartbeats.
     pub ready: Arc<BTreeSet<NodeName>>,
+    /// The nodes with a ready speaker of upstream's, whose heartbeats are others.
+    pub upstream: Arc<BTreeSet<NodeName>>,
     /// How far the speaker is.
     pub phase: Phase,
 }

@@ -3,11 +3,9 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::CustomResource;
-use metallb_crds::cluster::pod::{Condition, is_ready};
+use metallb_crds::cluster::pod::{Condition, is_ours, is_ready};
 use metallb_crds::{ConfigurationResult, ConfigurationState};
 use serde::{Deserialize, Serialize};
-
-use crate::render::OURS;
 
 /// A pod that speaks to routers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,9 +71,7 @@ impl PodRow {
         let role = match (label("app"), label("component")) {
             (Some("frr-k8s"), _) => Role::FrrK8s,
             (Some("metallb"), Some("speaker")) => {
-                let (key, value) = OURS;
-                let mark = metadata.annotations.as_ref().and_then(|all| all.get(key));
-                let is_ours = mark.is_some_and(|mark| mark == value);
+                let is_ours = is_ours(metadata.annotations.as_ref());
                 Role::Speaker { generation: labels.get(GENERATION_LABEL).cloned(), is_ours }
             }
             (Some(_) | None, _) => return None,
