@@ -29,7 +29,7 @@ STATIC := env RUSTFLAGS="-C target-feature=+crt-static $(PACKED)" cargo build --
 AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo --preserve-env,)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools programs images demo test lint unit scenarios bench soak generate audit clean begin
+.PHONY: help setup tools programs images demo test lint unit scenarios bundle validate bench soak generate audit clean begin
 
 help: ## Show this
 	@echo "make TARGET; a fresh Debian-like machine needs Rust and Go, the rest is installed"
@@ -42,7 +42,7 @@ demo: begin ## A cluster, MetalLB on it, a service reached, a node lost (KEEP=1 
 
 test: begin ## Everything CI runs
 	@$(MAKE) --no-print-directory images
-	@$(MAKE) --no-print-directory lint unit scenarios
+	@$(MAKE) --no-print-directory lint validate unit scenarios
 	@$(MAKE) --no-print-directory summary
 
 begin:
@@ -93,7 +93,16 @@ soak: ## The random tests again, at a hundred times their length; each fuzz targ
 	@METALLB_FUZZ_SECONDS=$(SOAK) cargo test --release --workspace --test fuzz
 	@PROPTEST_CASES=60000 cargo test --release --workspace --exclude metallb-scenarios --exclude metallb-lab --lib
 
-generate: ## Write crds/ and config/manifests/ anew from the types
+bundle: begin ## Write bundle/ and catalog/ anew from the types, and ask the official validators
+	@$(STEP) "bundle and catalog" $(MAKE) --no-print-directory generate
+	@$(MAKE) --no-print-directory programs validate summary
+
+# Both are built from their Go modules the first time (3 minutes), and take a second from then on.
+validate:
+	@$(STEP) "validators of the bundle" $(TOOLS)/lab tool validate-bundle bundle catalog
+	@$(STEP) "opm validate" $(TOOLS)/lab tool opm validate catalog
+
+generate: ## Write crds/, config/manifests/, bundle/ and catalog/ anew from the types
 	@cargo run --quiet --package metallb-operator --bin generate
 
 audit: ## Licences and sources of everything we link (needs cargo-deny)

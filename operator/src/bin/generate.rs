@@ -4,9 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Parser;
-use metallb_operator::generate::{self, Images};
+use metallb_operator::generate::{self, Images, Release};
 
 /// Writes the generated files of the repository.
 #[derive(Parser)]
@@ -24,19 +24,35 @@ struct Arguments {
     #[arg(long, short, conflicts_with = "check")]
     output: Option<PathBuf>,
 
-    /// The operator's image in that manifest.
-    #[arg(long, requires = "output", default_value_t = Images::default().operator)]
+    /// Write a bundle and a catalog for OLM into this directory, and nothing else.
+    #[arg(long, conflicts_with_all = ["check", "output"])]
+    package: Option<PathBuf>,
+
+    /// The operator's image in that manifest or bundle.
+    #[arg(long, default_value_t = Images::default().operator)]
     operator_image: String,
 
-    /// The image of controller and speaker in that manifest.
-    #[arg(long, requires = "output", default_value_t = Images::default().dataplane)]
+    /// The image of controller and speaker in that manifest or bundle.
+    #[arg(long, default_value_t = Images::default().dataplane)]
     dataplane_image: String,
+
+    /// The image that the bundle will be, in that catalog.
+    #[arg(long, requires = "package", default_value_t = Release::default().bundle)]
+    bundle_image: String,
+
+    /// The version of that bundle.
+    #[arg(long, requires = "package", default_value_t = Release::default().version)]
+    version: String,
+
+    /// The version that it comes after; empty if there is none.
+    #[arg(long, requires = "package", default_value_t = Release::default().replaces.unwrap_or_default())]
+    replaces: String,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
-    let Arguments { check, root, output, operator_image, dataplane_image } = Arguments::parse();
-    if let Some(output) = output {
-        let images = Images { operator: operator_image, dataplane: dataplane_image };
+    let arguments = Arguments::parse();
+    let images = Images { operator: arguments.operator_image, dataplane: arguments.dataplane_image };
+    if let Some(output) = arguments.output {
         let manifest = generate::manifest(&images)?.content;
         if output.as_os_str() == "-" {
             print!("{manifest}");
@@ -45,6 +61,19 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
+    if let Some(directory) = arguments.package {
+        let replaces = Some(arguments.replaces).filter(|version| !version.is_empty());
+        let release =
+            Release { version: arguments.version, replaces, images, bundle: arguments.bundle_image };
+        generate::write(&directory, &generate::package(&release)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if images != Images::default() {
+        bail!(
+            "images can be given with --output or --package only: what is committed names those of a checkout"
+        );
+    }
+    let (check, root) = (arguments.check, arguments.root);
     let artifacts = generate::all()?;
     let stale = if check { generate::stale(&root, &artifacts)? } else { generate::write(&root, &artifacts)? };
     for entry in &stale {

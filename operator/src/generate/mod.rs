@@ -13,5 +13,6 @@ mod refusals;
 mod tests;
 mod yaml;
 
+pub use bundle::{Release, package};
 pub use files::{Artifact, Error, HEADER, MARKDOWN_HEADER, Stale, all, stale, write};
 pub use manifest::{EXTERNAL_FRRK8S_NAMESPACE, Images, manifest};

@@ -1,7 +1,7 @@
 //! The programs a cluster is made of: found, or built once and kept.
 //!
 //! In this room: where the Kubernetes binaries come from. They are compiled from upstream's own Go modules (the
-//! recipes are in `kubes/` and `images/`), because that needs neither a container registry nor a download server,
+//! recipes are in `kubes/`, `images/` and `olm/`), because that needs neither a container registry nor a download server,
 //! and gives exactly the version `kubes/go.mod` names.
 //! Not here: starting them.
 //! Start at [`Tools::ensure`]; what the distribution has to bring is in [`packages`].
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
-use recipe::{IMAGES, KUBES};
+use recipe::{ALL, CATALOG, IMAGES, KUBES, MANAGER};
 
 /// Directories holding etcd, kube-apiserver and kubectl and, unless somebody else provided these three, the rest
 /// of Kubernetes, kwok and the test images.
@@ -32,6 +32,20 @@ impl Tools {
     /// Blocks. Several processes may call it at once; one builds, the others wait for it.
     pub fn ensure() -> Result<Self> {
         Self::ensure_in(&cache_directory()?, &[&KUBES, &IMAGES])
+    }
+
+    /// The full set, with the Operator Lifecycle Manager and what catalogs are made with.
+    pub fn with_olm() -> Result<Self> {
+        Self::ensure_in(&cache_directory()?, &[&KUBES, &IMAGES, &CATALOG, &MANAGER])
+    }
+
+    /// One program, built with those it belongs to.
+    pub fn one(name: &str) -> Result<PathBuf> {
+        let Some(recipe) = ALL.into_iter().find(|recipe| recipe.yields.contains(&name)) else {
+            let known: Vec<&str> = ALL.into_iter().flat_map(|recipe| recipe.yields).copied().collect();
+            bail!("there is no program {name}; there are: {}", known.join(", "));
+        };
+        Self::ensure_in(&cache_directory()?, &[recipe])?.program(name)
     }
 
     /// The set for an API server alone: from `KUBEBUILDER_ASSETS` when that is set, as with envtest, else from

@@ -6,10 +6,11 @@ use metallb_crds::schema;
 use serde_json::Value;
 
 use super::csv::cluster_service_version;
+use super::{Release, package};
 use crate::generate::Images;
 
 fn csv() -> Value {
-    cluster_service_version(&Images::default()).unwrap()
+    cluster_service_version(&Release::default()).unwrap()
 }
 
 #[test]
@@ -30,19 +31,65 @@ fn every_version_of_every_kind_is_owned_and_described() {
 }
 
 #[test]
-fn every_example_is_of_an_owned_kind() {
+fn every_version_of_every_kind_has_one_example_and_fields_that_say_what_they_are() {
     let csv = csv();
     let examples = csv["metadata"]["annotations"]["alm-examples"].as_str().unwrap();
     let examples: Vec<Value> = serde_json::from_str(examples).unwrap();
+    let kinds: Vec<(&str, &str)> = examples
+        .iter()
+        .map(|it| (it["kind"].as_str().unwrap(), it["apiVersion"].as_str().unwrap()))
+        .collect();
     let owned = csv["spec"]["customresourcedefinitions"]["owned"].as_array().unwrap();
-    for example in &examples {
-        let version = example["apiVersion"].as_str().unwrap().strip_prefix("metallb.io/").unwrap();
+    for owned in owned {
+        let (kind, version) = (owned["kind"].as_str().unwrap(), owned["version"].as_str().unwrap());
+        let version = format!("metallb.io/{version}");
+        assert_eq!(kinds.iter().filter(|it| **it == (kind, &version)).count(), 1, "{kind} {version}");
+        let parts = ["specDescriptors", "statusDescriptors"].map(|part| owned[part].as_array());
+        let fields: Vec<_> = parts.into_iter().flatten().flatten().collect();
+        assert!(!fields.is_empty(), "{kind}");
+        assert!(fields.iter().all(|field| field["description"].as_str() != Some("")), "{kind}");
+    }
+    assert_eq!(examples.len(), owned.len());
+    let unknown: Vec<_> = examples.iter().flat_map(schema::unknown_fields).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+#[test]
+fn every_image_is_related_and_none_is_of_another_release() {
+    let images = Images { operator: "registry/o@sha256:0".into(), dataplane: "registry/d@sha256:1".into() };
+    let release = Release {
+        version: "1.2.3".into(),
+        replaces: Some("1.2.2".into()),
+        images,
+        bundle: "registry/b@sha256:2".into(),
+    };
+    let csv = cluster_service_version(&release).unwrap();
+    let related = csv["spec"]["relatedImages"].as_array().unwrap();
+    let related: BTreeSet<_> = related.iter().map(|it| it["image"].as_str().unwrap()).collect();
+    assert_eq!(related, ["registry/d@sha256:1", "registry/o@sha256:0"].into());
+    assert_eq!(csv["metadata"]["name"], "metallb-operator.v1.2.3");
+    assert_eq!(csv["spec"]["replaces"], "metallb-operator.v1.2.2");
+    assert_eq!(csv["metadata"]["annotations"]["olm.skipRange"], ">=0.0.1 <1.2.3");
+    for file in package(&release).unwrap() {
+        assert!(!file.content.contains("localhost/"), "{}", file.path.display());
+    }
+}
+
+#[test]
+fn the_first_release_replaces_nothing() {
+    let release = Release { replaces: None, ..Release::default() };
+    let files = package(&release).unwrap();
+    for file in files.iter().filter(|file| !file.path.ends_with("catalog.yaml")) {
         assert!(
-            owned.iter().any(|owned| owned["kind"] == example["kind"] && owned["version"] == version),
-            "{example}"
+            !file.content.contains("replaces:") && !file.content.contains("skipRange"),
+            "{}",
+            file.path.display()
         );
     }
-    assert_eq!(examples.len(), 7);
+    let catalog = files.iter().find(|file| file.path.ends_with("catalog.yaml")).unwrap();
+    let blobs = serde_saphyr::from_multiple::<Value>(&catalog.content).unwrap();
+    let channel = blobs.iter().find(|blob| blob["schema"] == "olm.channel").unwrap();
+    assert_eq!(channel["entries"], serde_json::json!([{ "name": release.name() }]));
 }
 
 #[test]

@@ -14,6 +14,6 @@ mod webhooks;
 pub(super) use file::artifacts;
 pub use file::{Images, manifest};
 pub use operator::EXTERNAL_FRRK8S_NAMESPACE;
-pub(super) use operator::deployment;
+pub(super) use operator::{deployment, disruption_budget};
 pub(super) use rbac::{Accounts, Certificates, accounts};
 pub(super) use webhooks::definitions;

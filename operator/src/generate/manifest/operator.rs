@@ -58,7 +58,7 @@ pub(in crate::generate) fn deployment(images: &Images) -> Deployment {
 }
 
 /// When nodes are emptied, one pod at a time.
-pub(super) fn disruption_budget() -> PodDisruptionBudget {
+pub(in crate::generate) fn disruption_budget() -> PodDisruptionBudget {
     PodDisruptionBudget {
         metadata: named(NAME),
         spec: Some(PodDisruptionBudgetSpec {

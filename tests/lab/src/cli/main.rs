@@ -37,6 +37,7 @@ Examples:
   lab unplug n2; lab plug n2              only its network cable
   lab logs n1-kubelet -f
   lab down
+  lab tool opm validate catalog           a program that the lab builds
   lab api --fake-nodes 2                  only an API server, for any user, until Ctrl-C
 
 Environment:
@@ -47,6 +48,7 @@ Environment:
 #[derive(Subcommand)]
 enum Command {
     Tools(tools::Args),
+    Tool(tools::One),
     Up(cluster::Up),
     Api(cluster::Api),
     Down(cluster::Down),
@@ -90,6 +92,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
     let name = &cli.name;
     match cli.command {
         Command::Tools(args) => args.run(),
+        Command::Tool(args) => args.run(),
         Command::Up(args) => wait_for(args.run(name)),
         Command::Api(args) => wait_for(args.run()),
         Command::Down(args) => wait_for(args.run(name)),

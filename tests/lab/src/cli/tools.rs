@@ -1,8 +1,10 @@
-//! `lab tools`.
+//! `lab tools`, `lab tool`.
 
-use std::process::ExitCode;
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, ExitCode};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use metallb_lab::tools::{Tools, packages};
 use serde_json::json;
 
@@ -57,5 +59,26 @@ impl Args {
             }
         }
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Runs one of the programs that the lab builds, such as opm
+///
+/// It is built first if it is not in the cache, with those it belongs to: 3 minutes for opm, 4 for the Operator
+/// Lifecycle Manager, 6 for Kubernetes, on two cores.
+#[derive(clap::Args)]
+pub(crate) struct One {
+    /// Its name
+    program: String,
+    /// What it is told
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<OsString>,
+}
+
+impl One {
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        let program = Tools::one(&self.program)?;
+        let error = Command::new(&program).args(self.arguments).exec();
+        Err(error).with_context(|| format!("run {}", program.display()))
     }
 }

@@ -65,6 +65,39 @@ pub(super) const IMAGES: Recipe = Recipe {
     ],
 };
 
+/// What makes and checks bundles and catalogs for the Operator Lifecycle Manager.
+pub(super) const CATALOG: Recipe = Recipe {
+    name: "catalog",
+    announce: "opm and the validators of bundles (once; about 3 minutes on two cores)",
+    script: "olm/catalog/build.sh",
+    module: Some("olm/catalog"),
+    yields: &["opm", "grpc_health_probe", "validate-bundle"],
+    sources: &[
+        ("olm/catalog/build.sh", include_str!("../../olm/catalog/build.sh")),
+        ("olm/catalog/go.mod", include_str!("../../olm/catalog/go.mod")),
+        ("olm/catalog/go.sum", include_str!("../../olm/catalog/go.sum")),
+        ("olm/catalog/main.go", include_str!("../../olm/catalog/main.go")),
+    ],
+};
+
+/// The Operator Lifecycle Manager itself.
+pub(super) const MANAGER: Recipe = Recipe {
+    name: "olm",
+    announce: "the Operator Lifecycle Manager (once; about 4 minutes on two cores)",
+    script: "olm/manager/build.sh",
+    module: Some("olm/manager"),
+    yields: &["olm", "catalog", "package-server", "copy-content", "cpb", "cp", "olm-crds.yaml", "olm.yaml"],
+    sources: &[
+        ("olm/manager/build.sh", include_str!("../../olm/manager/build.sh")),
+        ("olm/manager/cp.go", include_str!("../../olm/manager/cp.go")),
+        ("olm/manager/go.mod", include_str!("../../olm/manager/go.mod")),
+        ("olm/manager/go.sum", include_str!("../../olm/manager/go.sum")),
+    ],
+};
+
+/// All of them.
+pub(super) const ALL: [&Recipe; 4] = [&KUBES, &IMAGES, &CATALOG, &MANAGER];
+
 impl Recipe {
     /// The cache directory's name: for people the Kubernetes version, and a hash of everything that goes in.
     pub(super) fn key(&self) -> String {
@@ -109,7 +142,7 @@ mod tests {
     fn every_source_file_is_part_of_a_key() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut found = BTreeSet::new();
-        for directory in ["images", "kubes", "kubes/kwok"] {
+        for directory in ["images", "kubes", "kubes/kwok", "olm/catalog", "olm/manager"] {
             for entry in fs::read_dir(root.join(directory)).unwrap() {
                 let entry = entry.unwrap();
                 if entry.file_type().unwrap().is_file() {
@@ -117,8 +150,14 @@ mod tests {
                 }
             }
         }
-        let known = [KUBES, IMAGES].into_iter().flat_map(|recipe| recipe.sources);
+        let known = ALL.into_iter().flat_map(|recipe| recipe.sources);
         assert_eq!(found, known.map(|(path, _)| (*path).to_owned()).collect());
+    }
+
+    #[test]
+    fn a_program_comes_from_one_recipe() {
+        let mut seen = BTreeSet::new();
+        assert!(ALL.iter().flat_map(|recipe| recipe.yields).all(|name| seen.insert(*name)));
     }
 
     #[test]
