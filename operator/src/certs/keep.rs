@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::issue::Issued;
-use super::material::Material;
+use super::material::{Material, Names};
 use super::plan::{Published, Step, Timing, next};
 use super::publish;
 
@@ -61,8 +61,8 @@ enum Seen {
     Definition(Watched<CustomResourceDefinition>),
 }
 
-/// Keeps the certificate until `shutdown`, and `held` in line with it. `trusted` becomes true when the API server knows
-/// by whom it is signed, for the first time.
+/// Keeps the certificate until `shutdown`, and `held` in line with it. `trusted` becomes true when it is for all our names and the
+/// API server knows by whom it is signed, for the first time.
 pub async fn keep(
     client: Client,
     certificates: Certificates,
@@ -86,7 +86,7 @@ pub async fn keep(
             () = until(wake) => {}
         }
         let acted = keeper.act().await;
-        if keeper.published.is_some() {
+        if keeper.published.is_some() && keeper.serves_all_names {
             trusted.send_replace(true);
         }
         wake = Some(match acted {
@@ -144,6 +144,8 @@ struct Keeper {
     held: HeldCertificate,
     /// What `held` serves.
     serving: Option<Issued>,
+    /// What is served is for all names: upstream's is not.
+    serves_all_names: bool,
     /// What the Secret held when it last served us: to be written again if somebody deletes it.
     last_good: Material,
     secret: Watched<Secret>,
@@ -160,6 +162,7 @@ impl Keeper {
             certificates,
             held,
             serving: None,
+            serves_all_names: false,
             last_good: Material::default(),
             secret: Watched::Unknown,
             configurations: BTreeMap::new(),
@@ -193,8 +196,9 @@ impl Keeper {
         if secret.is_none() && worth.server.is_some() {
             return self.write(None, &material).await;
         }
-        if worth.server.is_some() {
+        if let Some(server) = worth.server {
             self.serve(&material)?;
+            self.serves_all_names = server.names == Names::All;
         }
         let published = self.publish(&material).await?;
         let step = next(&worth, published, now, &timing);

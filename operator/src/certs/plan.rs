@@ -69,12 +69,16 @@ pub fn next(worth: &Worth, published: Published, now: Timestamp, timing: &Timing
         return if authority.is_some() { Step::NewCertificate } else { Step::StartOver };
     };
     let Some(authority) = authority else { return Step::AddAuthority };
-    if server.by == By::Other || server.names == Names::Some || !lasts(server.until) {
+    if server.by == By::Other {
         return match published {
             Published::No => Step::Wait(look),
             Published::For(time) if time < settle => Step::Wait(settle - time),
             Published::For(_) => Step::NewCertificate,
         };
+    }
+    // Whoever accepts the one there is accepts another one by the same authority.
+    if server.names == Names::Some || !lasts(server.until) {
+        return Step::NewCertificate;
     }
     let due = server.until.min(authority).duration_since(now) - ahead;
     if worth.others == 0 {

@@ -205,6 +205,13 @@ impl Installation {
         let patch =
             json!({ "spec": { "template": { "metadata": { "annotations": { "restartedAt": now } } } } });
         api.patch("speaker", &PatchParams::default(), &Patch::Merge(patch)).await?;
+        self.speakers_ready().await;
+        Ok(())
+    }
+
+    /// Waits until the newest speakers run on every node.
+    pub async fn speakers_ready(&self) {
+        let api: Api<DaemonSet> = self.api();
         eventually(ROLLED_OUT, "the speakers are rolled out", async || {
             let found = match api.get("speaker").await {
                 Ok(found) => found,
@@ -218,10 +225,10 @@ impl Installation {
             if done { Verdict::Yes(()) } else { Verdict::NotYet(format!("{status:?}")) }
         })
         .await;
-        Ok(())
     }
 
-    async fn deployment_ready(&self, name: &str) {
+    /// Waits until the newest pods of a Deployment run, and no others.
+    pub async fn deployment_ready(&self, name: &str) {
         let api: Api<Deployment> = self.api();
         eventually(ROLLED_OUT, &format!("Deployment {name} is rolled out"), async || {
             let found = match api.get(name).await {

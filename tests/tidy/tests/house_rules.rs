@@ -27,6 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("metallb-images", &[]),
     ("metallb-lab", &[]),
     ("metallb-scenarios", &["metallb-crds", "metallb-lab"]),
+    ("metallb-takeover", &["metallb-crds", "metallb-images", "metallb-lab", "metallb-scenarios"]),
     ("metallb-tidy", &[]),
 ];
 

@@ -1,0 +1,27 @@
+#!/bin/sh
+# metallb/build.sh OUTDIR: upstream's MetalLB of the version that go.mod names, and its manifest for the native mode.
+set -eu
+cd "$(dirname "$0")"
+mkdir -p "$1"; out=$(cd "$1" && pwd)
+t=$(mktemp -d); trap 'rm -rf "$t"' EXIT
+# It wants the types of a frr-k8s that is no longer to be had, with one field more than go.mod's. Only its frr-k8s mode uses it.
+cp -r "$(go list -m -f '{{.Dir}}' github.com/metallb/frr-k8s)" "$t/frr-k8s"
+chmod -R u+w "$t/frr-k8s"
+types=$t/frr-k8s/api/v1beta1/frrconfiguration_types.go
+field='PrefixesWithAsPathPrepend []AsPathPrependPrefixes `json:"withAsPathPrepend,omitempty"`'
+sed -i "/^type Advertise struct {/a $field" "$types"
+cat >>"$types" <<'END'
+type AsPathPrependPrefixes struct {
+	Prefixes      []string `json:"prefixes,omitempty"`
+	AsPathPrepend uint8    `json:"asPathPrepend,omitempty"`
+}
+END
+cp go.mod go.sum "$t"
+go mod edit -replace "github.com/metallb/frr-k8s=$t/frr-k8s" "$t/go.mod"
+export CGO_ENABLED=0
+for program in controller speaker; do
+	go build -mod=readonly -modfile "$t/go.mod" -trimpath -buildvcs=false -ldflags '-s -w' \
+		-o "$out/upstream-$program" go.universe.tf/metallb/$program
+done
+cp "$(go list -m -f '{{.Dir}}' go.universe.tf/metallb)/config/manifests/metallb-native.yaml" "$out/"
+chmod 644 "$out/metallb-native.yaml"

@@ -1,0 +1,6 @@
+//! A cluster on which upstream's MetalLB runs becomes one of ours while clients go on asking, and is handed back.
+//!
+//! Here is upstream's MetalLB, built from its Go module; `make test-takeover` runs what is in `tests/`. It is no part of
+//! `make test`, as the build takes minutes and needs upstream's modules.
+
+pub mod upstream;
