@@ -4,10 +4,13 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use kube::Api;
+use kube::api::DeleteParams;
+use metallb_crds::BGPPeer;
 use metallb_lab::network::Host;
 use metallb_lab::routers::{Bfd, Config, Family, Make, Neighbour, Path, Remote, Router};
 use metallb_lab::{Cluster, eventually};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::installation::{Installation, NAMESPACE, ROLLED_OUT};
 
@@ -19,6 +22,8 @@ pub const CLUSTER_AS: u32 = 64500;
 pub const ROUTER: &str = "10.77.0.1";
 /// Addresses that nobody on the LAN has: they are reached through the router alone.
 pub const ROUTED: &str = "10.99.0.0/24";
+/// The BGPPeer that is the router.
+const PEER: &str = "router";
 /// What BFD sends and expects, and how many may be missed.
 const INTERVAL: Duration = Duration::from_millis(50);
 const MULTIPLIER: u8 = 3;
@@ -36,36 +41,52 @@ pub async fn router(cluster: &Cluster) -> anyhow::Result<Router> {
 
 /// The router as a BGPPeer of all nodes with a BFDProfile, a pool that is announced to it, and nothing on layer 2.
 pub async fn announce(metallb: &Installation) -> anyhow::Result<()> {
-    let metadata = |name: &str| json!({ "name": name, "namespace": NAMESPACE });
     let millis = INTERVAL.as_millis();
-    for object in [
-        json!({
-            "apiVersion": "metallb.io/v1beta1", "kind": "BFDProfile", "metadata": metadata("fast"),
-            "spec": { "receiveInterval": millis, "transmitInterval": millis, "detectMultiplier": MULTIPLIER },
-        }),
-        json!({
-            "apiVersion": "metallb.io/v1beta2", "kind": "BGPPeer", "metadata": metadata("router"),
-            "spec": {
-                "myASN": CLUSTER_AS, "peerASN": ROUTER_AS, "peerAddress": ROUTER, "bfdProfile": "fast",
-                "enableGracefulRestart": true,
-            },
-        }),
-        json!({
-            "apiVersion": "metallb.io/v1beta1", "kind": "IPAddressPool", "metadata": metadata("routed"),
-            "spec": { "addresses": [ROUTED], "autoAssign": false },
-        }),
-        json!({
-            "apiVersion": "metallb.io/v1beta1", "kind": "BGPAdvertisement", "metadata": metadata("routed"),
-            "spec": { "ipAddressPools": ["routed"], "communities": ["64500:7"] },
-        }),
-    ] {
-        // A node that has just come back may hold one of the pods that validate it, and the API server may not know yet.
-        let applied = async || {
-            metallb.admin.apply_yaml(&object.to_string()).await.map_err(|error| format!("{error:#}"))
-        };
-        eventually(ROLLED_OUT, "the configuration for BGP is taken", applied).await;
-    }
+    let profile =
+        json!({ "receiveInterval": millis, "transmitInterval": millis, "detectMultiplier": MULTIPLIER });
+    apply(metallb, "v1beta1", "BFDProfile", "fast", &profile).await;
+    peer(metallb, Restart::Graceful).await?;
+    let pool = json!({ "addresses": [ROUTED], "autoAssign": false });
+    apply(metallb, "v1beta1", "IPAddressPool", "routed", &pool).await;
+    let advertisement = json!({ "ipAddressPools": ["routed"], "communities": ["64500:7"] });
+    apply(metallb, "v1beta1", "BGPAdvertisement", "routed", &advertisement).await;
     Ok(())
+}
+
+/// What a router does while a speaker is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restart {
+    /// It keeps the routes.
+    Graceful,
+    /// It takes them out, and in again.
+    Plain,
+}
+
+/// The router as a BGPPeer of all nodes, which it is anew.
+pub async fn peer(metallb: &Installation, restart: Restart) -> anyhow::Result<()> {
+    let peers: Api<BGPPeer> = metallb.api();
+    if peers.get_opt(PEER).await?.is_some() {
+        peers.delete(PEER, &DeleteParams::default()).await?; // whether it restarts gracefully cannot be changed
+    }
+    let spec = json!({
+        "myASN": CLUSTER_AS, "peerASN": ROUTER_AS, "peerAddress": ROUTER, "bfdProfile": "fast",
+        "enableGracefulRestart": restart == Restart::Graceful,
+    });
+    apply(metallb, "v1beta2", "BGPPeer", PEER, &spec).await;
+    Ok(())
+}
+
+async fn apply(metallb: &Installation, version: &str, kind: &str, name: &str, spec: &Value) {
+    let object = json!({
+        "apiVersion": format!("metallb.io/{version}"), "kind": kind,
+        "metadata": { "name": name, "namespace": NAMESPACE },
+        "spec": spec,
+    });
+    // A node that has just come back may hold one of the pods that validate it, and the API server may not know yet.
+    eventually(ROLLED_OUT, "the configuration for BGP is taken", async || {
+        metallb.admin.apply_yaml(&object.to_string()).await.map_err(|error| format!("{error:#}"))
+    })
+    .await;
 }
 
 /// Waits until the router watches that many nodes by BFD: before that it finds out by BGP's own timers.
