@@ -23,10 +23,11 @@ const COMPONENT: &str = "metallb-operator";
 /// Installs MetalLB and serves webhooks until `shutdown`. An error is one that a restart may cure.
 pub async fn run(
     args: Args,
-    environment: Environment,
+    mut environment: Environment,
     client: Client,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
+    environment.own_metrics = args.metrics_addr.0.and_then(reachable_port);
     tracing::info!(event = "startup", version = env!("CARGO_PKG_VERSION"), ?environment, "operator");
     if environment.monitors == Monitors::Pod {
         tracing::warn!(
@@ -61,7 +62,11 @@ pub async fn run(
     loop {
         tokio::select! {
             () = shutdown.requested() => break,
-            () = mandate.held() => work(&context, &mandate, &shutdown).await,
+            () = mandate.held() => {
+                context.metrics.leader.set(1);
+                work(&context, &mandate, &shutdown).await;
+                context.metrics.stand_by();
+            }
         }
     }
     if let Some((stop, released)) = lease {
@@ -71,6 +76,15 @@ pub async fn run(
     webhooks.server.stopped().await;
     drop(stop_probes);
     Ok(())
+}
+
+/// The port, where Prometheus can reach it.
+fn reachable_port(on: On) -> Option<u16> {
+    match on {
+        On::Everything(port) => Some(port),
+        On::Address(address) => (!address.ip().is_loopback()).then_some(address.port()),
+        On::Loopback(_) => None,
+    }
 }
 
 /// Serves webhooks until `shutdown`, and does nothing else.
