@@ -5,6 +5,7 @@
 //! begins with [`HEADER`] (Markdown: [`MARKDOWN_HEADER`]; JSON has no comments), which is also how a file that is no longer made is recognised.
 
 mod bundle;
+mod configuration;
 mod crds;
 mod files;
 mod manifest;
