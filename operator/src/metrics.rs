@@ -150,4 +150,52 @@ mod tests {
             ]
         );
     }
+
+    /// What is told of conditions and pods, as it is scraped.
+    fn told(registry: &Registry) -> Vec<String> {
+        let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+        let of_interest = |line: &&str| {
+            line.starts_with("metallb_operator_condition") || line.starts_with("metallb_operator_pods")
+        };
+        text.lines().filter(of_interest).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn conditions_and_pods_are_told_until_the_object_is_gone_or_another_replica_works() {
+        let condition = |type_: &str, status: &str| -> Condition {
+            let time = "2026-01-01T00:00:00Z";
+            let condition = serde_json::json!({
+                "type": type_, "status": status, "reason": "x", "message": "", "lastTransitionTime": time,
+            });
+            serde_json::from_value(condition).unwrap()
+        };
+        let speaker = ComponentStatus {
+            name: "speaker".into(),
+            kind: "DaemonSet".into(),
+            image: None,
+            desired: 3,
+            updated: 2,
+            ready: 1,
+            message: None,
+        };
+        let registry = Registry::new();
+        let metrics = Metrics::register(&registry).unwrap();
+        let conditions = [condition("Available", "False"), condition("Degraded", "True")];
+        metrics.tell("a/metallb", &conditions, std::slice::from_ref(&speaker));
+        let everything = [
+            r#"metallb_operator_condition{metallb="a/metallb",type="Available"} 0"#,
+            r#"metallb_operator_condition{metallb="a/metallb",type="Degraded"} 1"#,
+            r#"metallb_operator_pods{component="speaker",state="desired"} 3"#,
+            r#"metallb_operator_pods{component="speaker",state="ready"} 1"#,
+            r#"metallb_operator_pods{component="speaker",state="updated"} 2"#,
+        ];
+        assert_eq!(told(&registry), everything);
+        metrics.forget("b/metallb");
+        assert_eq!(told(&registry), everything[..2], "components belong to no object in particular");
+        metrics.forget("a/metallb");
+        assert_eq!(told(&registry), [""; 0]);
+        metrics.tell("a/metallb", &conditions, &[speaker]);
+        metrics.stand_by();
+        assert_eq!(told(&registry), [""; 0]);
+    }
 }

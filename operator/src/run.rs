@@ -10,6 +10,7 @@ use metallb_process::shutdown::Shutdown;
 use prometheus::Registry;
 
 use crate::args::Args;
+use crate::certs::Expiry;
 use crate::environment::{Environment, Monitors, WebhookEnvironment};
 use crate::metrics::Metrics;
 use crate::reconcile::{Context, Mandate, work};
@@ -38,6 +39,7 @@ pub async fn run(
     let registry = Registry::new();
     let metrics = Metrics::register(&registry)?;
     let webhooks = webhooks::start(&args, environment.for_webhooks(), client.clone(), &shutdown)?;
+    registry.register(Box::new(Expiry::of(webhooks.certificate.clone())?))?;
     // Answers as long as webhooks are served: that this is about to end is what it has to say.
     let (stop_probes, probes) = Shutdown::by_hand();
     http::serve(On::Everything(args.port), http::probes_about(webhooks.readiness()), probes)?;

@@ -274,7 +274,7 @@ fn sessions() -> [Alert; 4] {
     ]
 }
 
-fn workloads(jobs: &Jobs<'_>) -> [Alert; 7] {
+fn workloads(jobs: &Jobs<'_>) -> [Alert; 8] {
     let [controller, speaker] = [CONTROLLER, SPEAKER].map(|it| jobs.of(it));
     [
         Alert::new(
@@ -327,6 +327,17 @@ fn workloads(jobs: &Jobs<'_>) -> [Alert; 7] {
         .saying(
             "MetalLB {{ $labels.metallb }} has been Progressing for half an hour",
             "Not all pods are new and ready. The message of its condition Progressing says what is waited for.",
+        ),
+        Alert::new(
+            "MetalLBWebhookCertificateExpires",
+            "1h",
+            Severity::Critical,
+            "metallb_operator_webhook_certificate_expiry_seconds - time() < 7 * 86400",
+        )
+        .saying(
+            "the certificate of the webhooks in {{ $labels.pod }} expires in {{ $value | humanizeDuration }}",
+            "It should have been renewed long before. When it has expired, edits of pools, peers and advertisements are \
+             refused.",
         ),
         Alert::new(
             "MetalLBReconcileFails",

@@ -13,7 +13,7 @@ use crate::{environment, promtool};
 /// A minute between samples, an hour of them.
 const INTERVAL: &str = "1m";
 /// When to look: longer than any alert waits.
-const LATE: &str = "45m";
+const LATE: &str = "90m";
 const CONTROLLER_JOB: &str = "job=\"controller-monitor-service\",namespace=\"metallb-system\"";
 
 #[test]
@@ -50,7 +50,7 @@ fn no_alert_fires_for_what_only_comes_near_to_it() -> Result<()> {
 #[test]
 fn who_reads_an_alert_is_told_of_what_and_where_to_read_on() -> Result<()> {
     let series: Series =
-        &[(r#"metallb_bgp_session_up{peer="192.0.2.9:179",vrf="default",pod="speaker-1"}"#, "0x60")];
+        &[(r#"metallb_bgp_session_up{peer="192.0.2.9:179",vrf="default",pod="speaker-1"}"#, "0x120")];
     let alert = json!([{
         "exp_labels": { "peer": "192.0.2.9:179", "vrf": "default", "pod": "speaker-1", "severity": "critical" },
         "exp_annotations": {

@@ -394,3 +394,24 @@ fn the_resource_asks_for_what_runs() {
     let remarks = preflight(&cluster).remarks;
     assert!(remarks[0].fix.contains("spec.bgpBackend native"), "{}", remarks[0].fix);
 }
+
+#[test]
+fn every_code_is_explained_in_the_document_that_tells_to_ask() {
+    let sources = [
+        include_str!("frr.rs"),
+        include_str!("objects.rs"),
+        include_str!("surroundings.rs"),
+        include_str!("workloads.rs"),
+    ];
+    let document = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/migration.md"));
+    let code = regex::Regex::new(r#"Remark::new\(\s*(?:Level::\w+|level),\s*"([a-z0-9-]+)""#).unwrap();
+    let codes: Vec<&str> = sources
+        .iter()
+        .flat_map(|source| code.captures_iter(source))
+        .map(|found| found.get(1).unwrap().as_str())
+        .collect();
+    assert!(codes.len() > 20, "{codes:?}");
+    for code in codes {
+        assert!(document.contains(&format!("`{code}`")), "{code}");
+    }
+}
