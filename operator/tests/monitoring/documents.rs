@@ -29,6 +29,26 @@ fn every_alert_has_a_section_among_the_runbooks_and_every_section_an_alert() -> 
 }
 
 #[test]
+fn codes_that_take_a_second_look_are_codes() -> Result<()> {
+    let text = fs::read_to_string(root().join(RUNBOOKS))?;
+    let refusals = fs::read_to_string(root().join("docs/refusals.md"))?;
+    let section =
+        text.split("\n## ").find(|section| section.starts_with("By code")).context("no such section")?;
+    let quoted = Regex::new("`([^`]+)`")?;
+    let cells =
+        section.lines().filter(|line| line.starts_with("| `")).filter_map(|line| line.split('|').nth(1));
+    let codes: Vec<&str> = cells
+        .flat_map(|cell| quoted.captures_iter(cell).filter_map(|it| it.get(1)))
+        .map(|it| it.as_str())
+        .collect();
+    assert!(codes.len() > 20, "{codes:?}");
+    for code in codes {
+        assert!(refusals.contains(&format!("| `{code}` |")), "{code}");
+    }
+    Ok(())
+}
+
+#[test]
 fn every_metric_that_is_asked_for_is_documented() -> Result<()> {
     let known = documented()?;
     let asked = alerts(&environment()).into_iter().map(|alert| alert.expression).chain(expressions());

@@ -26,8 +26,8 @@ pub(in crate::cli) struct Cluster {
     pub daemon_sets: Vec<DaemonSet>,
     /// Of MetalLB's namespace.
     pub policies: Vec<NetworkPolicy>,
-    /// Of MetalLB's namespace, those whose names mean something, by name.
-    pub config_maps: BTreeMap<String, ConfigMap>,
+    /// Raw configuration for FRR, in MetalLB's namespace.
+    pub bgp_extras: Option<ConfigMap>,
     /// kube-proxy's settings, where a ConfigMap of the usual name holds them.
     pub kube_proxy: Option<ConfigMap>,
     /// Names of the Secrets in MetalLB's namespace; what is in them is not looked at. `None`: may not be looked at.

@@ -24,8 +24,7 @@ pub(super) fn remarks(cluster: &Cluster, installation: Option<&Installation>) ->
 }
 
 fn raw_configuration(cluster: &Cluster, backend: Option<&str>) -> Option<Remark> {
-    let extras = cluster.config_maps.get(bgp_extras::NAME)?;
-    let refusal = bgp_extras::refusal(extras)?;
+    let refusal = bgp_extras::refusal(cluster.bgp_extras.as_ref()?)?;
     // The native implementation never looked at it.
     let level = if backend == Some("native") { Level::Note } else { Level::NoGo };
     let object = format!("ConfigMap {}", bgp_extras::NAME);

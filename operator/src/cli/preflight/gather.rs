@@ -1,11 +1,11 @@
 //! Reading the cluster. Nothing is written.
 
 use anyhow::Context as _;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{ApiResource, DynamicObject, ListParams};
-use kube::{Api, Client, ResourceExt as _};
+use kube::{Api, Client, ResourceExt};
 use metallb_crds::GROUP;
 use metallb_crds::cluster::bgp_extras;
 use metallb_process::cluster::client;
@@ -30,18 +30,14 @@ pub(in crate::cli) async fn cluster(common: &Common) -> anyhow::Result<Cluster> 
         deployments: everywhere(&client, "Deployments").await?,
         daemon_sets: everywhere(&client, "DaemonSets").await?,
         policies: policies(&client, namespace).await?,
+        bgp_extras: config_map(&client, (namespace, bgp_extras::NAME)).await?,
+        services: services(&client).await?,
         kube_proxy: config_map(&client, KUBE_PROXY).await?,
         secrets: secrets(&client, namespace).await,
         webhooks: everywhere(&client, "ValidatingWebhookConfigurations").await?,
         definitions: definitions.into_iter().map(|it| (it.name_any(), it)).collect(),
         ..Cluster::default()
     };
-    if let Some(extras) = config_map(&client, (namespace, bgp_extras::NAME)).await? {
-        cluster.config_maps.insert(bgp_extras::NAME.to_owned(), extras);
-    }
-    let services: Vec<k8s_openapi::api::core::v1::Service> = everywhere(&client, "Services").await?;
-    cluster.services =
-        services.iter().map(|it| (it.namespace().unwrap_or_default(), it.name_any())).collect();
     cluster.frr_configurations =
         keys(&objects(&client, &cluster, "frrconfigurations.frrk8s.metallb.io").await?);
     cluster.address_pools = keys(&objects(&client, &cluster, &format!("addresspools.{GROUP}")).await?);
@@ -71,11 +67,16 @@ async fn config_map(client: &Client, (namespace, name): (&str, &str)) -> anyhow:
     api.get_opt(name).await.with_context(|| format!("cannot read ConfigMap {namespace}/{name}"))
 }
 
+async fn services(client: &Client) -> anyhow::Result<Vec<ObjectKey>> {
+    let found = Api::<Service>::all(client.clone()).list_metadata(&ListParams::default()).await;
+    Ok(keys(&found.context("cannot list Services")?.items))
+}
+
 /// Their names; what is in them never leaves the API server. Few may look at Secrets.
 async fn secrets(client: &Client, namespace: &str) -> Option<Vec<String>> {
     let api: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let found = api.list_metadata(&ListParams::default()).await.ok()?;
-    Some(found.items.iter().map(kube::ResourceExt::name_any).collect())
+    Some(found.items.iter().map(ResourceExt::name_any).collect())
 }
 
 /// All objects of a kind, if the cluster has it.
@@ -97,6 +98,6 @@ async fn objects(client: &Client, cluster: &Cluster, definition: &str) -> anyhow
     Ok(found.with_context(|| format!("cannot list {}", resource.plural))?.items)
 }
 
-fn keys(objects: &[DynamicObject]) -> Vec<ObjectKey> {
+fn keys(objects: &[impl ResourceExt]) -> Vec<ObjectKey> {
     objects.iter().map(|it| (it.namespace().unwrap_or_default(), it.name_any())).collect()
 }

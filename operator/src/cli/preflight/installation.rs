@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::{Container, PodTemplateSpec};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::cluster::{Cluster, belongs_to, containers, flag, label, name, variable};
+use super::cluster::{Cluster, belongs_to, containers, flag, label, variable};
 use crate::render::{self, SPEAKER};
 
 /// What runs already.
@@ -98,7 +98,7 @@ pub(super) fn speakers(cluster: &Cluster) -> impl Iterator<Item = &DaemonSet> {
 }
 
 fn speaker_of(template: Option<&PodTemplateSpec>) -> Option<&Container> {
-    containers(template).iter().find(|container| container.name.ends_with(SPEAKER))
+    containers(template).iter().find(|container| container.name == SPEAKER)
 }
 
 fn installer(set: &DaemonSet) -> Installer {
@@ -128,7 +128,7 @@ fn tag(image: &str) -> Option<&str> {
 }
 
 fn backend(container: &Container, template: Option<&PodTemplateSpec>) -> &'static str {
-    let has_frr = containers(template).iter().any(|container| name_is(container, "frr"));
+    let has_frr = containers(template).iter().any(|container| container.name == "frr");
     match variable(container, "METALLB_BGP_TYPE") {
         Some("frr-k8s-external") => "frr-k8s-external",
         Some("frr-k8s") => "frr-k8s",
@@ -136,13 +136,4 @@ fn backend(container: &Container, template: Option<&PodTemplateSpec>) -> &'stati
         None if has_frr => "frr",
         Some(_) | None => "native",
     }
-}
-
-fn name_is(container: &Container, name: &str) -> bool {
-    container.name == name
-}
-
-/// Is this where our operator would put its own?
-pub(super) fn is_speaker(set: &DaemonSet) -> bool {
-    name(&set.metadata) == SPEAKER
 }

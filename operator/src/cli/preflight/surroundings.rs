@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use metallb_crds::GROUP;
 
-use super::cluster::{Cluster, name};
+use super::cluster::{Cluster, label, name};
 use super::installation::speakers;
 use super::{Level, Remark};
 use crate::render::MEMBERLIST_SECRET;
@@ -126,13 +126,19 @@ fn cuts_off_everybody(policy: &NetworkPolicy) -> bool {
     is_everybody && is_closed
 }
 
+/// What OLM puts on webhooks that it made, and deletes with what they are for.
+const OLM: &str = "olm.owner";
+
 /// Others that are asked about our kinds: whoever answers them may be gone after a take-over.
 fn webhooks(cluster: &Cluster) -> Vec<Remark> {
     let ours = [paths::CONFIGURATION, paths::OPERATOR_CONFIGURATION, paths::DELETION_CONFIGURATION];
     let is_about_us = |groups: &Option<Vec<String>>| groups.iter().flatten().any(|group| group == GROUP);
     let others = cluster.webhooks.iter().filter(|configuration| {
         let mut rules = configuration.webhooks.iter().flatten().flat_map(|it| it.rules.iter().flatten());
-        !ours.contains(&name(&configuration.metadata)) && rules.any(|rule| is_about_us(&rule.api_groups))
+        let is_ours = ours.contains(&name(&configuration.metadata));
+        !is_ours
+            && label(&configuration.metadata, OLM).is_none()
+            && rules.any(|rule| is_about_us(&rule.api_groups))
     });
     let remark = |named: &str| {
         Remark::new(

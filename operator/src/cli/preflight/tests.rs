@@ -193,6 +193,9 @@ fn a_helm_release_is_deleted_by_hand_and_its_webhook_with_it() {
                    clientConfig: {}, rules: [{apiGroups: [metallb.io], apiVersions: ['*'], resources: ['*'], operations: ['*']}]}]}";
     cluster.webhooks = vec![object(webhook)];
     assert_eq!(said(&cluster), [step("helm-release"), step("webhook-of-others")].concat());
+    cluster.webhooks =
+        vec![object(&webhook.replace("name: lab-webhook", "name: x, labels: {olm.owner: csv}"))];
+    assert_eq!(said(&cluster), step("helm-release"), "OLM sees to that one");
     cluster.webhooks = vec![object(&webhook.replace("lab-webhook", "metallb-webhook-configuration"))];
     assert_eq!(said(&cluster), step("helm-release"), "that one becomes ours");
 }
@@ -248,7 +251,7 @@ fn raw_configuration_is_a_reason_against_it_where_an_frr_reads_it() {
     let extras =
         format!("{{metadata: {{name: bgpextras, namespace: {NAMESPACE}}}, data: {{extras: router bgp 1}}}}");
     let with = |containers: &str, backend: &str| Cluster {
-        config_maps: [("bgpextras".to_owned(), object(&extras))].into(),
+        bgp_extras: Some(object(&extras)),
         daemon_sets: vec![object(&speaker("speaker", "", containers))],
         metallbs: vec![metallb(&format!("{{bgpBackend: {backend}}}"))],
         ..manifests()

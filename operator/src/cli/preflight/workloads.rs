@@ -4,7 +4,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::cluster::{Cluster, belongs_to, containers, label, name, place, variable};
-use super::installation::{Installation, Installer, is_speaker, speakers};
+use super::installation::{Installation, Installer, speakers};
 use super::{Level, Remark};
 use crate::render::{CONTROLLER, SPEAKER};
 
@@ -82,7 +82,7 @@ fn selectors(cluster: &Cluster) -> Vec<Remark> {
     let deployments = cluster.own_deployments().filter(|it| name(&it.metadata) == CONTROLLER);
     let deployments =
         deployments.filter_map(|it| Some(("Deployment", CONTROLLER, &it.spec.as_ref()?.selector)));
-    let sets = cluster.own_daemon_sets().filter(|set| is_speaker(set));
+    let sets = cluster.own_daemon_sets().filter(|set| name(&set.metadata) == SPEAKER);
     let sets = sets.filter_map(|it| Some(("DaemonSet", SPEAKER, &it.spec.as_ref()?.selector)));
     let differ =
         deployments.chain(sets).filter(|(_, component, selector)| !is_upstreams(selector, component));
