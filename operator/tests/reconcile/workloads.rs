@@ -266,6 +266,31 @@ async fn what_a_setting_of_the_operator_turns_off_goes() -> Result<()> {
 }
 
 #[tokio::test]
+async fn monitors_and_alerts_are_put_right_too() -> Result<()> {
+    let installation = start().await?;
+    let admin = installation.admin.clone();
+    admin.apply_yaml(MONITORING).await?;
+    let installation = installation.restart_with(&[("DEPLOY_SERVICEMONITORS", "true")])?;
+    installation.ask_for("{}").await?;
+    let monitors: Api<ServiceMonitor> = Api::default_namespaced(admin.client());
+    let rules: Api<PrometheusRule> = Api::default_namespaced(admin.client());
+    let as_it_was = async || -> Result<()> {
+        monitors.get("speaker-monitor").await?;
+        let groups = rules.get("metallb").await?.spec.groups;
+        let alerts = groups.iter().map(|group| group.rules.len()).sum::<usize>();
+        anyhow::ensure!(alerts > 20, "{alerts} alerts");
+        Ok(())
+    };
+    eventually(SOON, "everything is there", as_it_was).await;
+    monitors.delete("speaker-monitor", &DeleteParams::default()).await?;
+    edit(&rules, "metallb", json!({ "spec": { "groups": [] } })).await?;
+    eventually(PROMPTLY, "everything is as it was", as_it_was).await;
+    rules.delete("metallb", &DeleteParams::default()).await?;
+    eventually(PROMPTLY, "and again", as_it_was).await;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_metallb_that_is_being_deleted_is_left_to_the_garbage_collector() -> Result<()> {
     let installation = start().await?;
     installation.ask_for("{}").await?;
