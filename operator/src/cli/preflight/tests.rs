@@ -49,7 +49,7 @@ fn speaker(name: &str, more_metadata: &str, more_containers: &str) -> String {
     format!(
         "{{metadata: {{name: {name}, namespace: {NAMESPACE}, labels: {labels}, {more_metadata}}}, spec: {{selector: \
          {{matchLabels: {labels}}}, template: {{metadata: {{labels: {labels}}}, spec: {{containers: [{{name: speaker, \
-         image: 'quay.io/metallb/speaker:v0.15.2', args: [--port=7472, --lb-class=]}}{more_containers}]}}}}}}}}"
+         image: 'registry.example/speaker:v0.15.2', args: [--port=7472, --lb-class=]}}{more_containers}]}}}}}}}}"
     )
 }
 
