@@ -48,6 +48,7 @@ fn put(sample: &Object, objects: &mut Objects) {
 fn samples() -> Vec<Object> {
     let mut files: Vec<_> =
         fs::read_dir(Path::new(SAMPLES)).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.is_file()); // setups are below, each for itself
     files.sort();
     let read = |path: &std::path::PathBuf| -> Value {
         serde_saphyr::from_str(&fs::read_to_string(path).unwrap()).unwrap()

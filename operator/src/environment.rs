@@ -9,6 +9,8 @@
 
 use metallb_process::serve::tls::TlsFlags;
 
+use crate::render::RUNBOOKS;
+
 /// What the operator is told by its deployment.
 #[derive(Clone, Debug)]
 pub struct Environment {
@@ -24,6 +26,10 @@ pub struct Environment {
     pub ports: Ports,
     /// `DEPLOY_SERVICEMONITORS` and `DEPLOY_PODMONITORS`.
     pub monitors: Monitors,
+    /// The port of the operator's own metrics, if others can reach it: the flag `--metrics-addr`.
+    pub own_metrics: Option<u16>,
+    /// `RUNBOOK_URL`: the page with the runbooks of the alerts.
+    pub runbooks: String,
     /// `DISABLE_NETWORK_POLICIES`.
     pub network_policies: NetworkPolicies,
     /// `FRRK8S_EXTERNAL_NAMESPACE`: the namespace of an frr-k8s run by someone else, unless the `MetalLB` names one.
@@ -128,6 +134,8 @@ impl Environment {
                 probes: port("OPERAND_LIVENESS_PORT", 17472)?,
             },
             monitors,
+            own_metrics: None,
+            runbooks: given("RUNBOOK_URL").unwrap_or_else(|| RUNBOOKS.to_owned()),
             network_policies: if omit_policies { NetworkPolicies::Omit } else { NetworkPolicies::Install },
             external_frrk8s_namespace: given("FRRK8S_EXTERNAL_NAMESPACE"),
             tls: read_tls(&lookup)?,
@@ -200,6 +208,7 @@ mod tests {
         assert_eq!((&*environment.controller_image, &*environment.speaker_image), ("c:1", "s:1"));
         assert_eq!(environment.ports, Ports { memberlist: 7946, metrics: 9120, probes: 17472 });
         assert_eq!(environment.monitors, Monitors::None);
+        assert_eq!(environment.runbooks, "docs/troubleshooting.md");
         assert_eq!(environment.network_policies, NetworkPolicies::Install);
         assert_eq!(environment.external_frrk8s_namespace, None);
         assert_eq!(environment.pod_name, None);
@@ -232,6 +241,7 @@ mod tests {
             ("METRICS_PORT", "2"),
             ("OPERAND_LIVENESS_PORT", "65535"),
             ("DEPLOY_SERVICEMONITORS", "true"),
+            ("RUNBOOK_URL", "https://wiki.example/metallb"),
             ("DISABLE_NETWORK_POLICIES", "true"),
             ("FRRK8S_EXTERNAL_NAMESPACE", "frr-k8s-system"),
             ("TLS_MIN_VERSION", "VersionTLS12"),
@@ -242,6 +252,7 @@ mod tests {
         assert_eq!(environment.pod_name.as_deref(), Some("operator-1"));
         assert_eq!(environment.ports, Ports { memberlist: 1, metrics: 2, probes: 65535 });
         assert_eq!(environment.monitors, Monitors::Service);
+        assert_eq!(environment.runbooks, "https://wiki.example/metallb");
         assert_eq!(environment.network_policies, NetworkPolicies::Omit);
         assert_eq!(environment.external_frrk8s_namespace.as_deref(), Some("frr-k8s-system"));
         assert_eq!(environment.tls.tls_cipher_suites, "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384");

@@ -10,6 +10,7 @@ use metallb_process::shutdown::Shutdown;
 use prometheus::Registry;
 
 use crate::args::Args;
+use crate::certs::Expiry;
 use crate::environment::{Environment, Monitors, WebhookEnvironment};
 use crate::metrics::Metrics;
 use crate::reconcile::{Context, Mandate, work};
@@ -23,10 +24,11 @@ const COMPONENT: &str = "metallb-operator";
 /// Installs MetalLB and serves webhooks until `shutdown`. An error is one that a restart may cure.
 pub async fn run(
     args: Args,
-    environment: Environment,
+    mut environment: Environment,
     client: Client,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
+    environment.own_metrics = args.metrics_addr.0.and_then(reachable_port);
     tracing::info!(event = "startup", version = env!("CARGO_PKG_VERSION"), ?environment, "operator");
     if environment.monitors == Monitors::Pod {
         tracing::warn!(
@@ -37,6 +39,7 @@ pub async fn run(
     let registry = Registry::new();
     let metrics = Metrics::register(&registry)?;
     let webhooks = webhooks::start(&args, environment.for_webhooks(), client.clone(), &shutdown)?;
+    registry.register(Box::new(Expiry::of(webhooks.certificate.clone())?))?;
     // Answers as long as webhooks are served: that this is about to end is what it has to say.
     let (stop_probes, probes) = Shutdown::by_hand();
     http::serve(On::Everything(args.port), http::probes_about(webhooks.readiness()), probes)?;
@@ -61,7 +64,11 @@ pub async fn run(
     loop {
         tokio::select! {
             () = shutdown.requested() => break,
-            () = mandate.held() => work(&context, &mandate, &shutdown).await,
+            () = mandate.held() => {
+                context.metrics.leader.set(1);
+                work(&context, &mandate, &shutdown).await;
+                context.metrics.stand_by();
+            }
         }
     }
     if let Some((stop, released)) = lease {
@@ -71,6 +78,15 @@ pub async fn run(
     webhooks.server.stopped().await;
     drop(stop_probes);
     Ok(())
+}
+
+/// The port, where Prometheus can reach it.
+fn reachable_port(on: On) -> Option<u16> {
+    match on {
+        On::Everything(port) => Some(port),
+        On::Address(address) => (!address.ip().is_loopback()).then_some(address.port()),
+        On::Loopback(_) => None,
+    }
 }
 
 /// Serves webhooks until `shutdown`, and does nothing else.

@@ -18,7 +18,7 @@ use kube::{Resource, ResourceExt as _};
 use metallb_core::refusal::Kind;
 use metallb_lab::{ApiServer, User, eventually};
 use metallb_operator::args::Args;
-use metallb_operator::render::ServiceMonitor;
+use metallb_operator::render::{PrometheusRule, ServiceMonitor};
 use metallb_operator::webhooks::Reviewer;
 use metallb_operator::webhooks::admission::About;
 use metallb_operator::webhooks::metallb::Rules;
@@ -29,7 +29,7 @@ use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinHandle;
 
 use common::{
-    FRR_CONFIGURATIONS, FRR_WEBHOOK, Installation, SERVICE_MONITORS, SOON, ask_for, environment, frr_webhook,
+    FRR_CONFIGURATIONS, FRR_WEBHOOK, Installation, MONITORING, SOON, ask_for, environment, frr_webhook,
     metallbs, until,
 };
 
@@ -54,7 +54,7 @@ async fn the_manifest_gives_every_right_that_an_installation_needs() -> Result<(
     let admin = server.admin().await?.in_namespace(NAMESPACE)?;
     admin.kubectl(["apply", "-f", MANIFEST]).await?.success()?;
     nobody_asks(&admin).await?;
-    admin.apply_yaml(SERVICE_MONITORS).await?;
+    admin.apply_yaml(MONITORING).await?;
     admin.apply_yaml(FRR_CONFIGURATIONS).await?;
     let forbidden = forbidden_requests(&admin).await?;
     let account = server.service_account(NAMESPACE, "manager-account").await?;
@@ -201,6 +201,7 @@ const WITH_MONITORS: &[&str] = &[
     "Service speaker-monitor-service",
     "ServiceMonitor controller-monitor",
     "ServiceMonitor speaker-monitor",
+    "PrometheusRule metallb",
 ];
 
 /// The operator as its binary runs it.
@@ -241,6 +242,7 @@ async fn installed(admin: &User) -> Result<Vec<String>> {
         owned::<NetworkPolicy>(admin).await?,
         owned::<Service>(admin).await?,
         owned::<ServiceMonitor>(admin).await?,
+        owned::<PrometheusRule>(admin).await?,
     ];
     Ok(found.concat())
 }

@@ -84,8 +84,11 @@ async fn the_api_server_refuses_what_it_is_said_to_refuse_and_nothing_else() -> 
 async fn the_api_server_takes_every_sample() -> Result<()> {
     let (_server, user) = start().await?;
     for entry in fs::read_dir(SAMPLES)? {
-        let text = fs::read_to_string(entry?.path())?.replace("metallb-system", user.namespace());
-        user.apply_yaml(&text).await?;
+        let path = entry?.path();
+        if path.is_file() {
+            let text = fs::read_to_string(path)?.replace("metallb-system", user.namespace());
+            user.apply_yaml(&text).await?;
+        }
     }
     Ok(())
 }

@@ -167,7 +167,8 @@ fn der(pem: &str) -> Option<CertificateDer<'static>> {
     CertificateDer::from_pem_slice(pem.as_bytes()).ok()
 }
 
-fn validity(der: &CertificateDer<'_>) -> Option<(Timestamp, Timestamp)> {
+/// From when and until when a certificate is valid.
+pub(super) fn validity(der: &CertificateDer<'_>) -> Option<(Timestamp, Timestamp)> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     let validity = certificate.validity();
     let at = |seconds: i64| Timestamp::from_second(seconds).ok();

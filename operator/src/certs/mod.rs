@@ -7,14 +7,17 @@
 //! | [`issue`] | making authorities and certificates |
 //! | [`plan`] | what is to be done next: pure; start here |
 //! | [`publish`] | the authorities in the webhook configurations and the definition |
+//! | [`expiry`] | until when the certificate is valid, for those who watch |
 //! | [`keep`] | the task that does it, in every replica |
 //!
 //! One Secret is the truth. Every replica follows it, and any may write it: the API server lets one of two writers
 //! win, and the other one follows. A new authority is made known everywhere before anything that it signed is shown,
 //! and an old one stays known until nobody can show what it signed.
 //!
-//! Not here: certificates that others provide (OLM, cert-manager). Those are files, and this whole room is off.
+//! Not here: certificates that others provide (OLM, cert-manager). Those are files, and this whole room is off,
+//! [`expiry`] apart.
 
+pub mod expiry;
 pub mod issue;
 pub mod keep;
 pub mod material;
@@ -23,5 +26,6 @@ pub mod publish;
 #[cfg(test)]
 mod tests;
 
+pub use expiry::{Expiry, Shown};
 pub use keep::{Certificates, keep};
 pub use plan::Timing;

@@ -128,6 +128,22 @@ Examples:
         #[arg(short, long = "filename")]
         filename: Vec<PathBuf>,
     },
+    /// Say whether this cluster can be taken over from another installation of MetalLB, or installed into: go or no-go
+    ///
+    /// Looks at the cluster and writes nothing. Of what runs already it says who installed it (metallb-operator, OLM, manifests,
+    /// Helm), its version and backend; then everything that speaks against a take-over, or is to be done on the way.
+    #[command(after_help = "\
+Levels:
+  no-go   not before that is mended: traffic, addresses or configuration would be lost
+  step    something is to be done on the way; docs/migration.md has the order
+  note    to be known; nothing needs to be done
+
+Exit status: 0 for go, also with steps; 1 for no-go; 2 if the cluster cannot be looked at.
+
+Examples:
+  kubectl metallb preflight                      what runs in metallb-system
+  kubectl metallb preflight -n metallb -o json   in another namespace, for programs")]
+    Preflight,
     /// Tell the whole story of one object
     Explain {
         /// Which object

@@ -22,16 +22,22 @@ use super::inventory::{Inventory, bgp_node_status};
 /// Looks at everything that matters to services, as the user of the kubeconfig.
 pub(super) async fn inventory(kubeconfig: Option<&Path>, namespace: &str) -> anyhow::Result<Inventory> {
     let client = cluster::client(kubeconfig).await?;
-    let mut inventory = configuration(&client, namespace).await?;
-    inventory.services = everywhere(&client, "Services").await?;
-    inventory.slices = everywhere(&client, "EndpointSlices").await?;
-    inventory.namespaces = everywhere(&client, "Namespaces").await?;
-    inventory.services.sort_by_key(|service| {
-        (service.metadata.creation_timestamp.clone(), service.namespace(), service.name_any())
-    });
+    let mut inventory = without_reports(&client, namespace).await?;
     let statuses: Api<ServiceL2Status> = Api::namespaced(client, namespace);
     inventory.l2_statuses =
         statuses.list(&ListParams::default()).await.context("cannot list servicel2statuses")?.items;
+    Ok(inventory)
+}
+
+/// The same without what speakers report: not every version has the kind.
+pub(super) async fn without_reports(client: &Client, namespace: &str) -> anyhow::Result<Inventory> {
+    let mut inventory = configuration(client, namespace).await?;
+    inventory.services = everywhere(client, "Services").await?;
+    inventory.slices = everywhere(client, "EndpointSlices").await?;
+    inventory.namespaces = everywhere(client, "Namespaces").await?;
+    inventory.services.sort_by_key(|service| {
+        (service.metadata.creation_timestamp.clone(), service.namespace(), service.name_any())
+    });
     Ok(inventory)
 }
 
@@ -87,7 +93,7 @@ async fn configuration(client: &Client, namespace: &str) -> anyhow::Result<Inven
     Ok(inventory)
 }
 
-async fn everywhere<K>(client: &Client, what: &str) -> anyhow::Result<Vec<K>>
+pub(super) async fn everywhere<K>(client: &Client, what: &str) -> anyhow::Result<Vec<K>>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug,
 {

@@ -9,7 +9,7 @@
 //! | [`validate`] | what admission would refuse |
 //! | [`allocation`] | who holds which address, once all is settled |
 //! | [`announcement`] | which node announces an address, and why the others do not |
-//! | [`plan`], [`explain`], [`owners`], [`peers`] | the answers, for people and for programs |
+//! | [`plan`], [`explain`], [`owners`], [`peers`], [`preflight`] | the answers, for people and for programs |
 //!
 //! Not here: rules. Every verdict comes from `metallb-crds` and `metallb-core`.
 
@@ -24,6 +24,7 @@ mod output;
 mod owners;
 mod peers;
 mod plan;
+mod preflight;
 mod run;
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use super::args::{Cli, Command, Common, Explain};
 use super::documents;
 use super::inventory::Inventory;
 use super::output::{Answer, render};
-use super::{explain, live, owners, peers, plan, validate};
+use super::{explain, live, owners, peers, plan, preflight, validate};
 
 /// Does what `cli` asks for, and prints the answer.
 pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
@@ -46,6 +46,12 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             let mut owners = owners::owners(&inventory, address, &class, Timestamp::now())?;
             owners.check = check;
             answer(&owners, &common)
+        }
+        Command::Preflight => {
+            let cluster = preflight::gather::cluster(&common).await.context(
+                "cannot look at the cluster; name one with --kubeconfig or $KUBECONFIG, as somebody who may read all of it",
+            )?;
+            answer(&preflight::preflight(&cluster), &common)
         }
         Command::Explain { what: Explain::Service { service, filename } } => {
             let inventory = inventory(&filename, filename.is_empty(), &common).await?;

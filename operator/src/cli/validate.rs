@@ -137,7 +137,8 @@ fn raw_configuration(extras: &ConfigMap, source: &str, namespace: &str) -> Optio
     Some(Finding::of(format!("ConfigMap {}", bgp_extras::NAME), source, false, &refusal))
 }
 
-fn metallb(object: &Value, external_frrk8s_namespace: Option<&str>) -> Vec<SpecRefusal> {
+/// Why a `MetalLB` cannot be acted on.
+pub(super) fn metallb(object: &Value, external_frrk8s_namespace: Option<&str>) -> Vec<SpecRefusal> {
     match metallb_crds::read::<MetalLB>(object) {
         Ok(object) => Wanted::check(&object.spec, external_frrk8s_namespace).err().unwrap_or_default(),
         Err(malformed) => vec![SpecRefusal::Unreadable { error: malformed.to_string() }],

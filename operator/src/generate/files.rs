@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
 
-use super::{bundle, crds, manifest, refusals, yaml};
+use super::{bundle, configuration, crds, manifest, monitoring, refusals, yaml};
 
 /// The first line of every generated file.
 pub const HEADER: &str =
@@ -57,8 +57,10 @@ pub enum Error {
 
 /// Every generated file.
 pub fn all() -> Result<Vec<Artifact>, Error> {
-    let refusals = vec![refusals::artifact()];
-    Ok([crds::artifacts()?, manifest::artifacts()?, bundle::artifacts()?, refusals].concat())
+    let documents = vec![configuration::artifact(), refusals::artifact()];
+    let generated =
+        [crds::artifacts()?, manifest::artifacts()?, bundle::artifacts()?, monitoring::artifacts()?];
+    Ok([generated.concat(), documents].concat())
 }
 
 /// What in the checkout at `root` is not as it would be generated.

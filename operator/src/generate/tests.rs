@@ -29,7 +29,8 @@ fn a_definition_survives_being_written() {
 
 #[test]
 fn every_file_says_where_it_comes_from_and_ends_its_last_line() {
-    for Artifact { path, content } in all().unwrap() {
+    let has_comments = |file: &Artifact| file.path.extension().is_none_or(|it| it != "json");
+    for Artifact { path, content } in all().unwrap().into_iter().filter(has_comments) {
         let header = if path.extension().is_some_and(|it| it == "md") { MARKDOWN_HEADER } else { HEADER };
         assert!(content.starts_with(header), "{}", path.display());
         assert!(content.ends_with('\n') && !content.ends_with("\n\n"), "{}", path.display());

@@ -17,7 +17,7 @@ use super::gather::{Installed, Live};
 use super::steps::Superfluous;
 use super::takeover::adopt::{OtherSelector, Preparation, preparations};
 use super::takeover::leftovers::{FRR_WEBHOOK, is_answered_in};
-use crate::render::{Kind, Object, ObjectId, ServiceMonitor};
+use crate::render::{Kind, Object, ObjectId, PrometheusRule, ServiceMonitor};
 
 /// Why something could not be done. It is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -95,6 +95,7 @@ pub async fn apply(client: Client, namespace: &str, object: &Object) -> Result<L
         Object::DaemonSet(object) => send(client, namespace, &**object).await,
         Object::Deployment(object) => send(client, namespace, &**object).await,
         Object::ServiceMonitor(object) => send(client, namespace, &**object).await,
+        Object::PrometheusRule(object) => send(client, namespace, &**object).await,
     }?;
     tracing::info!(event = "applied", object = %id, "as the MetalLB asks");
     live.filter(|live| live.owner.is_some()).ok_or(Failure::Disowned(id))
@@ -110,6 +111,7 @@ pub async fn delete(client: Client, namespace: &str, superfluous: &Superfluous) 
         Kind::DaemonSet => remove::<DaemonSet>(client, namespace, id, uid).await,
         Kind::Deployment => remove::<Deployment>(client, namespace, id, uid).await,
         Kind::ServiceMonitor => remove::<ServiceMonitor>(client, namespace, id, uid).await,
+        Kind::PrometheusRule => remove::<PrometheusRule>(client, namespace, id, uid).await,
     }?;
     tracing::info!(event = "deleted", object = %id, "the MetalLB does not ask for it any more");
     Ok(())

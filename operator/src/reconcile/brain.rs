@@ -7,7 +7,7 @@
 mod install;
 mod report;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -136,6 +136,8 @@ struct Memory {
     settled: BTreeMap<ObjectId, Settled>,
     /// Statuses as written, by the uid of the `MetalLB`.
     written: BTreeMap<String, Written>,
+    /// The `MetalLB`s that metrics tell of.
+    told: BTreeSet<String>,
     /// Since when a `MetalLB` in another namespace has been seen, by its uid, with nobody looking after it.
     alone_since: BTreeMap<String, Instant>,
 }
@@ -155,6 +157,7 @@ impl Brain<'_> {
         self.memory.written.retain(|uid, _| rows.values().any(|row| row.uid == *uid));
         self.memory.alone_since.retain(|uid, _| rows.values().any(|row| row.uid == *uid));
         self.patience_ends = None;
+        self.forget_all_but(rows.keys());
         let mut failures = self.remove_rivals().await;
         for (key, row) in rows {
             // What is being deleted is left to the garbage collector; making it anew would only delay that.

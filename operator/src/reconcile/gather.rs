@@ -8,7 +8,7 @@ mod neighbours;
 mod rows;
 mod watches;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use metallb_core::table::{Event, Table};
 use metallb_process::watch::ObjectKey;
@@ -18,7 +18,7 @@ pub use rows::{Installed, Live, Row};
 pub use watches::start_watches;
 
 use super::rollout::Rollout;
-use crate::render::{Kind, ObjectId, ServiceMonitors};
+use crate::render::{Kind, ObjectId, Served};
 
 /// A change of the world.
 #[derive(Clone, Debug)]
@@ -27,8 +27,8 @@ pub enum Input {
     MetalLB(Event<ObjectKey, Row>),
     /// Of something installed.
     Installed(Kind, Event<String, Live>),
-    /// The API server said whether it knows ServiceMonitors.
-    ServiceMonitors(ServiceMonitors),
+    /// The API server said whether it knows that kind of the Prometheus operator.
+    Served(Kind, Served),
     /// Of a pod that speaks to routers: a speaker, or one of frr-k8s.
     Pod(Event<String, PodRow>),
     /// The API server does not know FRRConfigurations.
@@ -42,11 +42,12 @@ pub enum Input {
 }
 
 /// Everything that is watched.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct World {
     metallbs: Table<ObjectKey, Row>,
     installed: BTreeMap<Kind, Table<String, Live>>,
-    service_monitors: ServiceMonitors,
+    /// The kinds of the Prometheus operator that the API server knows.
+    served: BTreeSet<Kind>,
     pods: Table<String, PodRow>,
     /// Is it known that there is no such kind?
     no_frr_configurations: bool,
@@ -59,31 +60,14 @@ pub struct World {
 const COMMON: [Kind; 5] =
     [Kind::NetworkPolicy, Kind::ConfigMap, Kind::Service, Kind::DaemonSet, Kind::Deployment];
 
-impl Default for World {
-    fn default() -> Self {
-        Self {
-            metallbs: Table::default(),
-            installed: BTreeMap::new(),
-            service_monitors: ServiceMonitors::Unknown,
-            pods: Table::default(),
-            no_frr_configurations: false,
-            frr_configurations: Table::default(),
-            frr_daemons: Table::default(),
-            judgements: Table::default(),
-        }
-    }
-}
-
 impl World {
     /// Takes in a change. True when something is now different.
     pub fn apply(&mut self, input: Input) -> bool {
         match input {
             Input::MetalLB(event) => reduce(&mut self.metallbs, event),
             Input::Installed(kind, event) => reduce(self.installed.entry(kind).or_default(), event),
-            Input::ServiceMonitors(answer) => {
-                let before = std::mem::replace(&mut self.service_monitors, answer);
-                before != answer
-            }
+            Input::Served(kind, Served::Yes) => self.served.insert(kind),
+            Input::Served(kind, Served::No) => self.served.remove(&kind),
             Input::Pod(event) => reduce(&mut self.pods, event),
             Input::NoFrrConfigurations => !std::mem::replace(&mut self.no_frr_configurations, true),
             Input::FrrConfiguration(event) => reduce(&mut self.frr_configurations, event),
@@ -92,7 +76,7 @@ impl World {
         }
     }
 
-    /// Is everything known that a decision needs? ServiceMonitors and FRRConfigurations are not waited for: who may not
+    /// Is everything known that a decision needs? Kinds of the Prometheus operator and FRRConfigurations are not waited for: who may not
     /// look at those shall have the rest.
     pub fn is_listed(&self) -> bool {
         let is_listed = |kind| self.installed.get(kind).is_some_and(Table::is_listed);
@@ -122,9 +106,9 @@ impl World {
         live.and_then(|live| live.rollout.clone()).unwrap_or_default()
     }
 
-    /// Does the API server know ServiceMonitors?
-    pub fn service_monitors(&self) -> ServiceMonitors {
-        self.service_monitors
+    /// Does the API server know that kind of the Prometheus operator?
+    pub fn served(&self, kind: Kind) -> Served {
+        if self.served.contains(&kind) { Served::Yes } else { Served::No }
     }
 
     /// Pods that speak to routers, by name.

@@ -24,6 +24,7 @@ pub mod takeover;
 
 pub use brain::{Context, work};
 pub use mandate::Mandate;
+pub use report::CONDITIONS;
 
 /// The one name a `MetalLB` may have.
 pub const METALLB: &str = "metallb";

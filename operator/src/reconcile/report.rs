@@ -23,6 +23,8 @@ const AVAILABLE: &str = "Available";
 const UPGRADEABLE: &str = "Upgradeable";
 const PROGRESSING: &str = "Progressing";
 const DEGRADED: &str = "Degraded";
+/// The conditions that every `MetalLB` has.
+pub const CONDITIONS: [&str; 4] = [AVAILABLE, UPGRADEABLE, PROGRESSING, DEGRADED];
 
 /// What is in force beside a spec that cannot be acted on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 //! Two lists, as they are done at different times: what is to be applied goes out at once; what is superfluous goes when
 //! its [replacement](is_replaced) is up, for old pods may still need it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -16,6 +16,8 @@ use crate::render::{Object, ObjectId};
 pub struct Steps {
     /// To be applied, in this order.
     pub apply: Vec<Object>,
+    /// Of these, what was there as it should be, and is missing or another now.
+    pub spoiled: BTreeSet<ObjectId>,
     /// Not asked for any more.
     pub superfluous: Vec<Superfluous>,
 }
@@ -54,15 +56,17 @@ pub fn steps<'w>(
     for object in rendered {
         let id = object.id();
         let live = installed.remove(&id);
-        let is_settled = match (settled.get(&id), live) {
-            (Some(Settled { sent, became }), Some(live)) => {
-                *became == live.object && *sent == object.to_value()?
-            }
-            (None, _) | (_, None) => false,
+        let sent_before = match settled.get(&id) {
+            Some(Settled { sent, became }) if *sent == object.to_value()? => Some(became),
+            Some(_) | None => None,
         };
-        if !is_settled {
-            steps.apply.push(object.clone());
+        if sent_before.is_some() && sent_before == live.map(|live| &live.object) {
+            continue;
         }
+        if sent_before.is_some() {
+            steps.spoiled.insert(id);
+        }
+        steps.apply.push(object.clone());
     }
     let ours =
         installed.into_iter().filter(|(_, live)| live.owner.as_deref() == Some(owner) && !live.is_deleting());
@@ -121,7 +125,7 @@ mod tests {
         settled: &BTreeMap<ObjectId, Settled>,
     ) -> Outline {
         let installed = installed.iter().map(|(name, live)| (id(name), *live));
-        let Steps { apply, superfluous } = steps(rendered, installed, settled, ME).unwrap();
+        let Steps { apply, spoiled: _, superfluous } = steps(rendered, installed, settled, ME).unwrap();
         (apply, superfluous.into_iter().map(|Superfluous { id, uid }| (id, uid)).collect())
     }
 
@@ -152,6 +156,21 @@ mod tests {
         let settled = settled(&before, &left);
         assert_eq!(diff(from_ref(&after), &[("a", &left)], &settled), applied(&[&after]));
         assert_eq!(diff(from_ref(&before), &[("a", &edited)], &settled), applied(&[&before]));
+    }
+
+    #[test]
+    fn only_what_was_there_as_it_should_be_can_be_spoiled() {
+        let (before, after) = (object("a", "1"), object("a", "2"));
+        let (left, edited) = (live("1", ME), live("edited", ME));
+        let settled = settled(&before, &left);
+        let spoiled = |rendered: &Object, live: Option<&Live>, settled: &BTreeMap<ObjectId, Settled>| {
+            let installed = live.map(|live| (id("a"), live)).into_iter();
+            !steps(from_ref(rendered), installed, settled, ME).unwrap().spoiled.is_empty()
+        };
+        assert!(spoiled(&before, Some(&edited), &settled) && spoiled(&before, None, &settled));
+        assert!(!spoiled(&before, Some(&left), &settled), "as it was left");
+        assert!(!spoiled(&after, Some(&left), &settled), "wanted otherwise");
+        assert!(!spoiled(&before, Some(&edited), &BTreeMap::new()), "of an unknown past");
     }
 
     #[test]

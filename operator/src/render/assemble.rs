@@ -5,18 +5,18 @@ use metallb_crds::MetalLBSpec;
 
 use super::scene::Scene;
 use super::{
-    CONTROLLER, Object, SPEAKER, controller, excluded_interfaces, in_force, monitors, network_policy, speaker,
+    Object, controller, excluded_interfaces, in_force, monitors, network_policy, prometheus_rule, speaker,
 };
 use crate::environment::{Environment, Monitors, NetworkPolicies};
 use crate::wanted::Wanted;
 
-/// Does the API server know ServiceMonitors?
+/// Does the API server know a kind of the Prometheus operator?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ServiceMonitors {
+pub enum Served {
     /// It does.
-    Served,
+    Yes,
     /// It does not: the Prometheus operator is not installed.
-    Unknown,
+    No,
 }
 
 /// How pods of the controller are replaced.
@@ -41,7 +41,9 @@ pub enum SpeakerUpdate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Circumstances {
     /// Does the API server know ServiceMonitors?
-    pub service_monitors: ServiceMonitors,
+    pub service_monitors: Served,
+    /// Does the API server know PrometheusRules?
+    pub prometheus_rules: Served,
     /// How pods of the controller are to be replaced now.
     pub controller: ControllerUpdate,
     /// How pods of the speakers are to be replaced now.
@@ -58,8 +60,12 @@ pub fn render(
     circumstances: Circumstances,
 ) -> Vec<Object> {
     let scene = Scene { environment, owner };
-    let Circumstances { service_monitors, controller: controller_update, speaker: speaker_update } =
-        circumstances;
+    let Circumstances {
+        service_monitors,
+        prometheus_rules,
+        controller: controller_update,
+        speaker: speaker_update,
+    } = circumstances;
     let mut objects = vec![
         Object::ConfigMap(Box::new(in_force::config_map(&scene, spec))),
         Object::ConfigMap(Box::new(excluded_interfaces::config_map(&scene, wanted))),
@@ -75,12 +81,15 @@ pub fn render(
     match environment.monitors {
         Monitors::None | Monitors::Pod => {}
         Monitors::Service => {
-            for component in [CONTROLLER, SPEAKER] {
-                objects.push(Object::Service(Box::new(monitors::service(&scene, component))));
-                if service_monitors == ServiceMonitors::Served {
-                    let monitor = monitors::service_monitor(&scene, component);
+            for target in monitors::targets(environment) {
+                objects.push(Object::Service(Box::new(monitors::service(&scene, &target))));
+                if service_monitors == Served::Yes {
+                    let monitor = monitors::service_monitor(&scene, &target);
                     objects.push(Object::ServiceMonitor(Box::new(monitor)));
                 }
+            }
+            if prometheus_rules == Served::Yes {
+                objects.push(Object::PrometheusRule(Box::new(prometheus_rule::prometheus_rule(&scene))));
             }
         }
     }

@@ -17,6 +17,7 @@
 //! * The NetworkPolicy lets the controller reach the API server on port 443 too.
 //! * Both pods are [marked](OURS) as ours, and a ConfigMap holds the spec that all of it comes from.
 
+mod alerts;
 mod assemble;
 mod controller;
 mod excluded_interfaces;
@@ -25,20 +26,27 @@ mod monitors;
 mod network_policy;
 mod objects;
 mod pod;
+mod prometheus_rule;
 mod scene;
 mod speaker;
 #[cfg(test)]
 mod tests;
 
-pub use assemble::{Circumstances, ControllerUpdate, ServiceMonitors, SpeakerUpdate, render};
+pub use alerts::{Alert, RUNBOOKS, Severity, alerts};
+pub use assemble::{Circumstances, ControllerUpdate, Served, SpeakerUpdate, render};
 pub use in_force::{IN_FORCE, spec_in_force};
 pub use monitors::{ServiceMonitor, ServiceMonitorSpec};
 pub use objects::{Kind, Object, ObjectId};
 pub use pod::{OURS, is_ours};
+pub use prometheus_rule::{Group, PrometheusRule, PrometheusRuleSpec, Rule};
 
 /// Name of the controller's Deployment, ServiceAccount and container.
 pub const CONTROLLER: &str = "controller";
 /// Name of the speakers' DaemonSet, ServiceAccount and container.
 pub const SPEAKER: &str = "speaker";
+/// What the operator itself is called among those whose metrics are looked at.
+pub const OPERATOR: &str = "operator";
+/// The label of the operator's own pods, upstream's.
+pub const OPERATOR_PODS: (&str, &str) = ("control-plane", "controller-manager");
 /// The Secret that speakers share, which the controller makes.
 pub const MEMBERLIST_SECRET: &str = "metallb-memberlist";

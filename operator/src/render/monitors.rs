@@ -1,5 +1,7 @@
 //! Services and ServiceMonitors, by which Prometheus finds the metrics of controller and speakers.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -8,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::pod::label_selector;
 use super::scene::{Scene, map, selector};
+use super::{CONTROLLER, OPERATOR, OPERATOR_PODS, SPEAKER};
+use crate::environment::Environment;
 
-/// The port with the metrics, by name.
-const PORT: &str = "metricshttps";
 const PROMETHEUS_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
 /// The parts of a ServiceMonitor that are set here.
@@ -77,22 +79,60 @@ pub struct TlsConfig {
     pub insecure_skip_verify: Option<bool>,
 }
 
-fn service_name(component: &str) -> String {
+/// Whose metrics there are.
+pub(super) struct Target {
+    component: &'static str,
+    /// The labels of its pods.
+    pods: BTreeMap<String, String>,
+    port: u16,
+    access: Access,
+}
+
+/// How the metrics are asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// By HTTPS, with the token that Prometheus has.
+    Token,
+    /// By plain HTTP.
+    Open,
+}
+
+/// Controller and speakers, and the operator itself where it serves its metrics.
+pub(super) fn targets(environment: &Environment) -> Vec<Target> {
+    let workload = |component| Target {
+        component,
+        pods: selector(component),
+        port: environment.ports.metrics,
+        access: Access::Token,
+    };
+    let operator = environment.own_metrics.map(|port| Target {
+        component: OPERATOR,
+        pods: map([OPERATOR_PODS]),
+        port,
+        access: Access::Open,
+    });
+    [CONTROLLER, SPEAKER].map(workload).into_iter().chain(operator).collect()
+}
+
+/// The Service, and by that the job, under which Prometheus knows a component.
+pub(super) fn service_name(component: &str) -> String {
     format!("{component}-monitor-service")
 }
 
-pub(super) fn service(scene: &Scene<'_>, component: &str) -> Service {
+pub(super) fn service(scene: &Scene<'_>, target: &Target) -> Service {
+    let Target { component, pods, port, access } = target;
     let name = service_name(component);
-    let port = i32::from(scene.environment.ports.metrics);
+    let port = i32::from(*port);
     let mut metadata = scene.metadata(&name, &[("name", &name)]);
-    metadata.annotations = Some(map([("prometheus.io/scrape", "true"), ("prometheus.io/scheme", "https")]));
+    metadata.annotations =
+        Some(map([("prometheus.io/scrape", "true"), ("prometheus.io/scheme", access.scheme())]));
     Service {
         metadata,
         spec: Some(ServiceSpec {
             cluster_ip: Some("None".to_owned()),
-            selector: Some(selector(component)),
+            selector: Some(pods.clone()),
             ports: Some(vec![ServicePort {
-                name: Some(PORT.to_owned()),
+                name: Some(access.port().to_owned()),
                 port,
                 target_port: Some(IntOrString::Int(port)),
                 protocol: Some("TCP".to_owned()),
@@ -104,14 +144,16 @@ pub(super) fn service(scene: &Scene<'_>, component: &str) -> Service {
     }
 }
 
-pub(super) fn service_monitor(scene: &Scene<'_>, component: &str) -> ServiceMonitor {
+pub(super) fn service_monitor(scene: &Scene<'_>, target: &Target) -> ServiceMonitor {
+    let Target { component, pods: _, port: _, access } = target;
+    let by_token = *access == Access::Token;
     let endpoint = Endpoint {
-        port: Some(PORT.to_owned()),
-        scheme: Some("https".to_owned()),
+        port: Some(access.port().to_owned()),
+        scheme: Some(access.scheme().to_owned()),
         honor_labels: Some(true),
-        bearer_token_file: Some(PROMETHEUS_TOKEN.to_owned()),
+        bearer_token_file: by_token.then(|| PROMETHEUS_TOKEN.to_owned()),
         // Controller and speakers sign their certificates themselves.
-        tls_config: Some(TlsConfig { insecure_skip_verify: Some(true) }),
+        tls_config: by_token.then_some(TlsConfig { insecure_skip_verify: Some(true) }),
     };
     ServiceMonitor {
         metadata: scene.metadata(&format!("{component}-monitor"), &[]),
@@ -121,5 +163,22 @@ pub(super) fn service_monitor(scene: &Scene<'_>, component: &str) -> ServiceMoni
             selector: label_selector(map([("name", service_name(component).as_str())])),
             endpoints: vec![endpoint],
         },
+    }
+}
+
+impl Access {
+    const fn scheme(self) -> &'static str {
+        match self {
+            Self::Token => "https",
+            Self::Open => "http",
+        }
+    }
+
+    /// The name of the port with the metrics.
+    const fn port(self) -> &'static str {
+        match self {
+            Self::Token => "metricshttps",
+            Self::Open => "metrics",
+        }
     }
 }

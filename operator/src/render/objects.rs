@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use serde_json::Value;
 
-use super::ServiceMonitor;
+use super::{PrometheusRule, ServiceMonitor};
 
 /// The kinds that are rendered, in the order in which they are applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,6 +24,8 @@ pub enum Kind {
     Deployment,
     /// monitoring.coreos.com/v1
     ServiceMonitor,
+    /// monitoring.coreos.com/v1
+    PrometheusRule,
 }
 
 impl fmt::Display for Kind {
@@ -35,6 +37,7 @@ impl fmt::Display for Kind {
             Self::DaemonSet => "DaemonSet",
             Self::Deployment => "Deployment",
             Self::ServiceMonitor => "ServiceMonitor",
+            Self::PrometheusRule => "PrometheusRule",
         })
     }
 }
@@ -76,6 +79,8 @@ pub enum Object {
     Deployment(Box<Deployment>),
     /// Tells Prometheus of the metrics of one component.
     ServiceMonitor(Box<ServiceMonitor>),
+    /// What Prometheus wakes people for.
+    PrometheusRule(Box<PrometheusRule>),
 }
 
 impl Object {
@@ -88,6 +93,7 @@ impl Object {
             Self::DaemonSet(object) => (Kind::DaemonSet, &object.metadata),
             Self::Deployment(object) => (Kind::Deployment, &object.metadata),
             Self::ServiceMonitor(object) => (Kind::ServiceMonitor, &object.metadata),
+            Self::PrometheusRule(object) => (Kind::PrometheusRule, &object.metadata),
         };
         ObjectId { kind, name: metadata.name.clone().unwrap_or_default() }
     }
@@ -101,6 +107,7 @@ impl Object {
             Self::DaemonSet(object) => serde_json::to_value(object),
             Self::Deployment(object) => serde_json::to_value(object),
             Self::ServiceMonitor(object) => serde_json::to_value(object),
+            Self::PrometheusRule(object) => serde_json::to_value(object),
         }
     }
 }

@@ -134,12 +134,35 @@ fn every_setting_of_the_operator_reaches_the_workloads() {
 }
 
 #[test]
-fn monitors_are_services_and_where_the_kind_is_known_service_monitors() {
+fn monitors_are_services_and_where_the_kinds_are_known_service_monitors_and_rules() {
     let monitors = [("DEPLOY_SERVICEMONITORS", "true")];
     insta::assert_snapshot!(different(&rendered("{}", &monitors)));
-    let unknown = render_as("{}", &monitors, ServiceMonitors::Unknown);
-    let kinds: Vec<Kind> = unknown.iter().map(|object| object.id().kind).collect();
-    assert!(kinds.contains(&Kind::Service) && !kinds.contains(&Kind::ServiceMonitor), "{kinds:?}");
+    let kinds = |service_monitors, prometheus_rules| -> Vec<Kind> {
+        let (controller, speaker) = (ControllerUpdate::Rolling, SpeakerUpdate::Rolling);
+        let circumstances = Circumstances { service_monitors, prometheus_rules, controller, speaker };
+        let objects = render_in("{}", &monitors, circumstances);
+        objects.iter().map(|object| object.id().kind).filter(|kind| *kind >= Kind::ServiceMonitor).collect()
+    };
+    let [monitor, rule] = [Kind::ServiceMonitor, Kind::PrometheusRule];
+    assert!(rendered("{}", &monitors).iter().any(|object| object.id().kind == Kind::Service));
+    assert_eq!(kinds(Served::No, Served::No), []);
+    assert_eq!(kinds(Served::Yes, Served::No), [monitor, monitor]);
+    assert_eq!(kinds(Served::No, Served::Yes), [rule]);
+}
+
+#[test]
+fn without_monitors_there_are_no_alerts_as_there_would_be_no_series() {
+    let is_alert = |object: &Object| object.id().kind == Kind::PrometheusRule;
+    assert!(!rendered("{}", &[]).iter().any(is_alert));
+}
+
+#[test]
+fn an_operator_that_others_can_ask_is_monitored_too() {
+    let environment = environment(&[("DEPLOY_SERVICEMONITORS", "true")]);
+    let environment = Environment { own_metrics: Some(8081), ..environment };
+    let objects = render_within(&environment, "{}", circumstances(Served::Yes));
+    let is_its = |object: &&Object| object.id().name.starts_with("operator-");
+    insta::assert_snapshot!(documents(&objects.iter().filter(is_its).cloned().collect::<Vec<_>>()));
 }
 
 #[test]
@@ -257,7 +280,8 @@ fn the_spec_that_everything_comes_from_is_installed_with_it_and_reads_back() {
 #[test]
 fn during_a_take_over_the_strategies_are_others_and_the_pods_the_same() {
     let circumstances = Circumstances {
-        service_monitors: ServiceMonitors::Served,
+        service_monitors: Served::Yes,
+        prometheus_rules: Served::Yes,
         controller: ControllerUpdate::Recreate,
         speaker: SpeakerUpdate::OnDelete,
     };
@@ -317,27 +341,33 @@ fn owner() -> OwnerReference {
 }
 
 fn rendered(spec: &str, variables: &[(&str, &str)]) -> Vec<Object> {
-    render_as(spec, variables, ServiceMonitors::Served)
+    render_in(spec, variables, circumstances(Served::Yes))
 }
 
-fn render_as(spec: &str, variables: &[(&str, &str)], service_monitors: ServiceMonitors) -> Vec<Object> {
+fn circumstances(monitoring: Served) -> Circumstances {
     let (controller, speaker) = (ControllerUpdate::Rolling, SpeakerUpdate::Rolling);
-    render_in(spec, variables, Circumstances { service_monitors, controller, speaker })
+    Circumstances { service_monitors: monitoring, prometheus_rules: monitoring, controller, speaker }
 }
 
 fn render_in(spec: &str, variables: &[(&str, &str)], circumstances: Circumstances) -> Vec<Object> {
+    render_within(&environment(variables), spec, circumstances)
+}
+
+fn render_within(environment: &Environment, spec: &str, circumstances: Circumstances) -> Vec<Object> {
     let spec: serde_json::Value = serde_saphyr::from_str(spec).unwrap();
     let metallb: MetalLB = metallb_crds::read(&json!({ "metadata": {}, "spec": spec })).unwrap();
+    let wanted = Wanted::check(&metallb.spec, environment.external_frrk8s_namespace.as_deref()).unwrap();
+    render(&metallb.spec, &wanted, environment, &owner(), circumstances)
+}
+
+fn environment(variables: &[(&str, &str)]) -> Environment {
     let images = [("CONTROLLER_IMAGE", "controller:test"), ("SPEAKER_IMAGE", "speaker:test")];
     let variables: BTreeMap<&str, &str> = [("OPERATOR_NAMESPACE", "metallb-system")]
         .into_iter()
         .chain(images)
         .chain(variables.iter().copied())
         .collect();
-    let environment =
-        Environment::read(|variable| variables.get(variable).map(|value| (*value).to_owned())).unwrap();
-    let wanted = Wanted::check(&metallb.spec, environment.external_frrk8s_namespace.as_deref()).unwrap();
-    render(&metallb.spec, &wanted, &environment, &owner(), circumstances)
+    Environment::read(|variable| variables.get(variable).map(|value| (*value).to_owned())).unwrap()
 }
 
 fn pod(objects: &[Object], component: &str) -> PodSpec {

@@ -11,13 +11,15 @@ use tokio::sync::watch;
 use super::metallb::Rules;
 use super::{Reviewer, Server, paths, serve};
 use crate::args::Args;
-use crate::certs::{self, Certificates, Timing};
+use crate::certs::{self, Certificates, Shown, Timing};
 use crate::environment::WebhookEnvironment;
 
 /// Webhooks at work.
 pub struct Webhooks {
     /// The server.
     pub server: Server,
+    /// The certificate that it shows.
+    pub certificate: Shown,
     /// Our own certificate is trusted; `None`: others provide one.
     trusted: Option<watch::Receiver<bool>>,
     shutdown: Shutdown,
@@ -34,22 +36,22 @@ pub fn start(
     let options = tls.options()?;
     let options = if args.webhook_http2 { options } else { options.without_http2() };
     let mut trusted = None;
-    let source = if args.disable_cert_rotation {
-        CertificateSource::Directory(args.cert_dir.clone())
+    let (source, shown) = if args.disable_cert_rotation {
+        (CertificateSource::Directory(args.cert_dir.clone()), Shown::Directory(args.cert_dir.clone()))
     } else {
         let certificate = HeldCertificate::default();
         let (tell, told) = watch::channel(false);
         trusted = Some(told);
         let kept = certificates(args, &namespace);
         tokio::spawn(certs::keep(client.clone(), kept, certificate.clone(), tell, shutdown.clone()));
-        CertificateSource::Held(certificate)
+        (CertificateSource::Held(certificate.clone()), Shown::Held(certificate))
     };
     let reviewer = Reviewer { client, rules: Rules { namespace, external_frrk8s_namespace } };
     let drain = Duration::from_secs(args.webhook_drain_seconds.into());
     let server =
         serve(On::Everything(args.webhook_port), source, &options, reviewer, shutdown.clone(), drain)?;
     tracing::info!(event = "webhooks", address = %server.address, rotation = !args.disable_cert_rotation, "listening");
-    Ok(Webhooks { server, trusted, shutdown: shutdown.clone() })
+    Ok(Webhooks { server, certificate: shown, trusted, shutdown: shutdown.clone() })
 }
 
 fn certificates(args: &Args, namespace: &str) -> Certificates {

@@ -112,7 +112,11 @@ async fn probes_and_metrics_are_answered_where_the_flags_say() -> Result<()> {
     let [probes_flag, metrics_flag] =
         [format!("--port={probes}"), format!("--metrics-addr=localhost:{metrics}")];
     let args = Args::parse_from(flags(&[&probes_flag, &metrics_flag]));
-    let environment = environment(&installation.admin.create_namespace().await?, &[])?;
+    let namespace = installation.admin.create_namespace().await?;
+    let environment = environment(&namespace, &[])?;
+    ask_for(&installation.admin.in_namespace(&namespace)?, "metallb", "{}").await?;
+    let condition =
+        format!("metallb_operator_condition{{metallb=\"{namespace}/metallb\",type=\"Progressing\"}} 1");
     let (_stop, shutdown) = Shutdown::by_hand();
     tokio::spawn(metallb_operator::run(args, environment, installation.admin.client(), shutdown));
     for (port, path, expected) in [
@@ -123,6 +127,7 @@ async fn probes_and_metrics_are_answered_where_the_flags_say() -> Result<()> {
             "/metrics",
             "controller_runtime_reconcile_total{controller=\"metallb\",result=\"error\"} 0",
         ),
+        (metrics, "/metrics", &condition),
     ] {
         eventually(SOON, &format!("{path} is answered"), async || {
             let answer = get(port, path).await?;

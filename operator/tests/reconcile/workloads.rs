@@ -6,12 +6,11 @@ use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::{Api, DeleteParams, ListParams};
 use metallb_lab::eventually;
-use metallb_operator::render::ServiceMonitor;
+use metallb_operator::render::{PrometheusRule, ServiceMonitor};
 use serde_json::json;
 
 use crate::common::{
-    Installation, PROMPTLY, SERVICE_MONITORS, SOON, args, ask_for, conditions, edit, env, metallbs, owner,
-    until,
+    Installation, MONITORING, PROMPTLY, SOON, args, ask_for, conditions, edit, env, metallbs, owner, until,
 };
 use crate::start;
 
@@ -128,6 +127,14 @@ async fn what_somebody_deletes_or_edits_is_put_right() -> Result<()> {
         Ok(())
     })
     .await;
+    eventually(SOON, "and it is counted", async || {
+        for kind in ["DaemonSet", "NetworkPolicy", "ConfigMap", "Deployment"] {
+            let repaired = installation.metrics.repaired.with_label_values(&[kind]).get();
+            anyhow::ensure!(repaired == 1, "{repaired} times {kind}");
+        }
+        Ok(())
+    })
+    .await;
     Ok(())
 }
 
@@ -226,33 +233,60 @@ where
 async fn what_a_setting_of_the_operator_turns_off_goes() -> Result<()> {
     let installation = start().await?;
     let admin = installation.admin.clone();
-    admin.apply_yaml(SERVICE_MONITORS).await?;
+    admin.apply_yaml(MONITORING).await?;
     let installation = installation.restart_with(&[("DEPLOY_SERVICEMONITORS", "true")])?;
     installation.ask_for("{}").await?;
     let monitors: Api<ServiceMonitor> = Api::default_namespaced(admin.client());
     let services: Api<Service> = Api::default_namespaced(admin.client());
     let policies: Api<NetworkPolicy> = Api::default_namespaced(admin.client());
-    let counts = async || -> Result<[usize; 3]> {
+    let rules: Api<PrometheusRule> = Api::default_namespaced(admin.client());
+    let counts = async || -> Result<[usize; 4]> {
         let all = ListParams::default();
         let counts = [
+            rules.list(&all).await?.items.len(),
             monitors.list(&all).await?.items.len(),
             services.list(&all).await?.items.len(),
             policies.list(&all).await?.items.len(),
         ];
         Ok(counts)
     };
-    eventually(SOON, "monitors, their services and a policy are there", async || {
+    eventually(SOON, "alerts, monitors, their services and a policy are there", async || {
         let counts = counts().await?;
-        (counts == [2, 2, 1]).then_some(()).context(format!("{counts:?}"))
+        (counts == [1, 2, 2, 1]).then_some(()).context(format!("{counts:?}"))
     })
     .await;
     installation.set_ready().await?;
     let _installation = installation.restart_with(&[("DISABLE_NETWORK_POLICIES", "true")])?;
     eventually(SOON, "they are gone", async || {
         let counts = counts().await?;
-        (counts == [0, 0, 0]).then_some(()).context(format!("{counts:?}"))
+        (counts == [0, 0, 0, 0]).then_some(()).context(format!("{counts:?}"))
     })
     .await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn monitors_and_alerts_are_put_right_too() -> Result<()> {
+    let installation = start().await?;
+    let admin = installation.admin.clone();
+    admin.apply_yaml(MONITORING).await?;
+    let installation = installation.restart_with(&[("DEPLOY_SERVICEMONITORS", "true")])?;
+    installation.ask_for("{}").await?;
+    let monitors: Api<ServiceMonitor> = Api::default_namespaced(admin.client());
+    let rules: Api<PrometheusRule> = Api::default_namespaced(admin.client());
+    let as_it_was = async || -> Result<()> {
+        monitors.get("speaker-monitor").await?;
+        let groups = rules.get("metallb").await?.spec.groups;
+        let alerts = groups.iter().map(|group| group.rules.len()).sum::<usize>();
+        anyhow::ensure!(alerts > 20, "{alerts} alerts");
+        Ok(())
+    };
+    eventually(SOON, "everything is there", as_it_was).await;
+    monitors.delete("speaker-monitor", &DeleteParams::default()).await?;
+    edit(&rules, "metallb", json!({ "spec": { "groups": [] } })).await?;
+    eventually(PROMPTLY, "everything is as it was", as_it_was).await;
+    rules.delete("metallb", &DeleteParams::default()).await?;
+    eventually(PROMPTLY, "and again", as_it_was).await;
     Ok(())
 }
 

@@ -153,6 +153,11 @@ impl HeldCertificate {
         Ok(())
     }
 
+    /// The certificate itself, without those of its authorities.
+    pub fn leaf(&self) -> Option<CertificateDer<'static>> {
+        self.0.0.load().as_ref()?.cert.first().cloned()
+    }
+
     /// Is there one?
     pub fn is_there(&self) -> bool {
         self.0.0.load().is_some()

@@ -12,7 +12,7 @@ use super::{operator, rbac, webhooks};
 use crate::generate::{Artifact, Error, yaml};
 
 /// Where everything is installed.
-pub(super) const NAMESPACE: &str = "metallb-system";
+pub(in crate::generate) const NAMESPACE: &str = "metallb-system";
 
 /// The images of the pods.
 #[derive(Clone, Debug, PartialEq, Eq)]

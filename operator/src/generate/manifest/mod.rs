@@ -11,9 +11,11 @@ mod rbac;
 mod tests;
 mod webhooks;
 
+pub(super) use file::NAMESPACE;
 pub(super) use file::artifacts;
 pub use file::{Images, manifest};
 pub use operator::EXTERNAL_FRRK8S_NAMESPACE;
+pub(super) use operator::METRICS;
 pub(super) use operator::{deployment, disruption_budget};
 pub(super) use rbac::{Accounts, Certificates, accounts};
 pub(super) use webhooks::definitions;

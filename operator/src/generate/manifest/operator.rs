@@ -16,17 +16,21 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::file::named;
 use super::{Images, rbac, webhooks};
+use crate::render::OPERATOR_PODS;
 
 const NAME: &str = "metallb-operator-controller-manager";
 /// Where an frr-k8s is that somebody else runs, as its own manifests install it.
 pub const EXTERNAL_FRRK8S_NAMESPACE: &str = "frr-k8s-system";
 const NOBODY: i64 = 65534;
+/// Where the operator's own metrics are.
+pub(in crate::generate) const METRICS: u16 = 8081;
 /// One of them installs, all of them serve webhooks.
 const REPLICAS: i32 = 2;
 
 /// The labels of its pods, upstream's.
 pub(super) fn labels() -> BTreeMap<String, String> {
-    [("control-plane".to_owned(), "controller-manager".to_owned())].into()
+    let (key, value) = OPERATOR_PODS;
+    [(key.to_owned(), value.to_owned())].into()
 }
 
 fn selector() -> LabelSelector {
@@ -117,7 +121,7 @@ fn container(images: &Images) -> Container {
         name: "manager".to_owned(),
         image: Some(images.operator.clone()),
         command: Some(vec!["/manager".to_owned()]),
-        args: Some(vec!["--enable-leader-election".to_owned()]),
+        args: Some(vec!["--enable-leader-election".to_owned(), format!("--metrics-addr=:{METRICS}")]),
         env: Some(vec![
             field("OPERATOR_NAMESPACE", "metadata.namespace"),
             field("POD_NAME", "metadata.name"),
@@ -125,7 +129,11 @@ fn container(images: &Images) -> Container {
             variable("SPEAKER_IMAGE", &images.dataplane),
             variable("FRRK8S_EXTERNAL_NAMESPACE", EXTERNAL_FRRK8S_NAMESPACE),
         ]),
-        ports: Some(vec![port("probes", 8080), port("webhook-server", webhooks::PORT)]),
+        ports: Some(vec![
+            port("probes", 8080),
+            port("metrics", i32::from(METRICS)),
+            port("webhook-server", webhooks::PORT),
+        ]),
         readiness_probe: Some(Probe {
             initial_delay_seconds: Some(1),
             period_seconds: Some(5),

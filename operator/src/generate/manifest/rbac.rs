@@ -120,7 +120,7 @@ fn operators(certificates: Certificates) -> Grant {
                 rule(CORE, &["configmaps", "services"], &KEEP),
                 rule("apps", &["daemonsets", "deployments"], &KEEP),
                 rule("networking.k8s.io", &["networkpolicies"], &KEEP),
-                rule("monitoring.coreos.com", &["servicemonitors"], &KEEP),
+                rule("monitoring.coreos.com", &["prometheusrules", "servicemonitors"], &KEEP),
                 rule(METALLB, &CONFIGURATION, &["list"]),
                 // What controller and speakers make of it, for the status.
                 rule(METALLB, &["configurationstates"], &["list", "watch"]),

@@ -32,6 +32,15 @@ struct Done {
     notes: Vec<String>,
 }
 
+/// What applying an object has changed of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    /// Nothing: what others had done to it is theirs.
+    None,
+    /// It is another than it was.
+    Made,
+}
+
 impl Brain<'_> {
     /// Check, build, apply; and what to say about it.
     pub(super) async fn install(&mut self, row: &Row) -> (Outlook, Vec<Failure>) {
@@ -103,7 +112,8 @@ impl Brain<'_> {
     async fn bring_about(&mut self, row: &Row, asked: &Asked, frr: &frr_k8s::Standing) -> Done {
         let controller = self.world.installed(&ObjectId::new(Kind::Deployment, CONTROLLER));
         let circumstances = Circumstances {
-            service_monitors: self.world.service_monitors(),
+            service_monitors: self.world.served(Kind::ServiceMonitor),
+            prometheus_rules: self.world.served(Kind::PrometheusRule),
             controller: allocators::update(controller),
             speaker: frr.speaker_update(),
         };
@@ -111,7 +121,7 @@ impl Brain<'_> {
         let environment = &self.context.environment;
         let objects = render(&asked.spec, &asked.wanted, environment, &owner, circumstances);
         let planned = steps(&objects, self.world.all_installed(), &self.memory.settled, &row.uid);
-        let Steps { apply, superfluous } = match planned {
+        let Steps { apply, spoiled, superfluous } = match planned {
             Ok(steps) => steps,
             Err(error) => {
                 let source = kube::Error::SerdeError(error);
@@ -122,7 +132,15 @@ impl Brain<'_> {
         let held = frr.holds_speakers(&self.world).then(|| ObjectId::new(Kind::DaemonSet, SPEAKER));
         let mut done = Done::default();
         for object in apply.iter().filter(|object| Some(object.id()) != held) {
-            done.failures.extend(self.apply(object).await.err());
+            let is_spoiled = spoiled.contains(&object.id());
+            match self.apply(object).await {
+                Ok(Change::Made) if is_spoiled => {
+                    let kind = object.id().kind.to_string();
+                    self.context.metrics.repaired.with_label_values(&[&kind]).inc();
+                }
+                Ok(Change::Made | Change::None) => {}
+                Err(failure) => done.failures.push(failure),
+            }
         }
         if done.failures.is_empty() {
             self.clear_away(row, frr, superfluous, &mut done).await;
@@ -130,7 +148,7 @@ impl Brain<'_> {
         done
     }
 
-    async fn apply(&mut self, object: &Object) -> Result<(), Failure> {
+    async fn apply(&mut self, object: &Object) -> Result<Change, Failure> {
         self.ensure_mandate()?;
         let context = self.context;
         let live = apply(context.client.clone(), &context.environment.namespace, object).await?;
@@ -140,8 +158,10 @@ impl Brain<'_> {
             let became = live.object.clone();
             self.memory.settled.insert(id.clone(), Settled { sent, became });
         }
+        let before = self.world.installed(&id).map(|before| &before.object);
+        let change = if before == Some(&live.object) { Change::None } else { Change::Made };
         self.world.apply(Input::Installed(id.kind, Event::Applied(id.name, live)));
-        Ok(())
+        Ok(change)
     }
 
     /// Deletes what is not asked for any more, when what replaces it is up.

@@ -29,7 +29,21 @@ impl From<Standing> for Outlook {
     }
 }
 
+/// What metrics call it.
+fn told_as((namespace, name): &ObjectKey) -> String {
+    format!("{namespace}/{name}")
+}
+
 impl Brain<'_> {
+    /// Metrics tell no more of those that are gone.
+    pub(super) fn forget_all_but<'k>(&mut self, keys: impl Iterator<Item = &'k ObjectKey>) {
+        let there = keys.map(told_as).collect();
+        for gone in self.memory.told.difference(&there) {
+            self.context.metrics.forget(gone);
+        }
+        self.memory.told.retain(|name| there.contains(name));
+    }
+
     /// Writes the status, unless it says so already, and an event when things have changed.
     pub(super) async fn report(
         &mut self,
@@ -38,6 +52,7 @@ impl Brain<'_> {
         outlook: Outlook,
     ) -> Result<(), Failure> {
         let Outlook { standing, bgp_backend, components, configuration } = outlook;
+        let context = self.context;
         let new = || Written { latest: row.status.clone(), earlier: Vec::new() };
         let written = self.memory.written.entry(row.uid.clone()).or_insert_with(new);
         if written.latest == row.status {
@@ -51,13 +66,15 @@ impl Brain<'_> {
             components,
             configuration,
         };
+        let name = told_as(key);
+        context.metrics.tell(&name, &status.conditions, &status.components);
+        self.memory.told.insert(name);
         let is_on_its_way = written.latest == status && written.earlier.contains(&row.status);
         if row.status == status || is_on_its_way {
             return Ok(());
         }
         let event = standing.event(&written.latest.conditions);
         self.ensure_mandate()?;
-        let context = self.context;
         let (namespace, name) = key;
         let patch = json!({
             "apiVersion": MetalLB::api_version(&()),

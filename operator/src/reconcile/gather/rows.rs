@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::reconcile::rollout::Rollout;
-use crate::render::{Kind, ServiceMonitor};
+use crate::render::{Kind, PrometheusRule, ServiceMonitor};
 
 /// A `MetalLB`, as far as it matters.
 #[derive(Clone, Debug, PartialEq)]
@@ -184,5 +184,10 @@ impl Installed for Deployment {
 
 impl Installed for ServiceMonitor {
     const KIND: Kind = Kind::ServiceMonitor;
+    const STRANGERS: bool = false;
+}
+
+impl Installed for PrometheusRule {
+    const KIND: Kind = Kind::PrometheusRule;
     const STRANGERS: bool = false;
 }

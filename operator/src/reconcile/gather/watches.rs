@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use super::neighbours::{self, Daemon, FRRConfiguration, Judgement, POD_LABELS, PodRow};
 use super::{Input, Installed, Live, Row};
 use crate::environment::Monitors;
-use crate::render::{ServiceMonitor, ServiceMonitors};
+use crate::render::{PrometheusRule, Served, ServiceMonitor};
 
 /// How long until the API server is asked again whether it knows a kind.
 const ASK_AGAIN: Duration = Duration::from_secs(30);
@@ -59,7 +59,9 @@ pub fn start_watches(
     watches.spawn(watch_installed::<DaemonSet>(client.clone(), namespace.clone(), sender.clone()));
     watches.spawn(watch_installed::<Deployment>(client.clone(), namespace.clone(), sender.clone()));
     watches.spawn(watch_frr_configurations(client.clone(), sender.clone()));
-    watches.spawn(watch_service_monitors(client, namespace, monitors, sender.clone()));
+    let (another_client, same) = (client.clone(), namespace.clone());
+    watches.spawn(watch_if_served::<ServiceMonitor>(another_client, same, monitors, sender.clone()));
+    watches.spawn(watch_if_served::<PrometheusRule>(client, namespace, monitors, sender.clone()));
 }
 
 fn by_name<V>(event: Event<ObjectKey, V>) -> Event<String, V> {
@@ -75,14 +77,14 @@ async fn watch_installed<K: Installed>(client: Client, namespace: String, sender
 
 /// The Prometheus operator may be installed later than we are. When no monitors are wanted one look is enough: there
 /// may be some from before that are to go.
-async fn watch_service_monitors(
+async fn watch_if_served<K: Installed>(
     client: Client,
     namespace: String,
     monitors: Monitors,
     sender: mpsc::Sender<Input>,
 ) {
-    while !is_served::<ServiceMonitor>(&client).await {
-        if sender.send(Input::ServiceMonitors(ServiceMonitors::Unknown)).await.is_err() {
+    while !is_served::<K>(&client).await {
+        if sender.send(Input::Served(K::KIND, Served::No)).await.is_err() {
             return;
         }
         if monitors != Monitors::Service {
@@ -90,8 +92,8 @@ async fn watch_service_monitors(
         }
         tokio::time::sleep(ASK_AGAIN).await;
     }
-    if sender.send(Input::ServiceMonitors(ServiceMonitors::Served)).await.is_ok() {
-        watch_installed::<ServiceMonitor>(client, namespace, sender).await;
+    if sender.send(Input::Served(K::KIND, Served::Yes)).await.is_ok() {
+        watch_installed::<K>(client, namespace, sender).await;
     }
 }
 

@@ -75,7 +75,12 @@ pub enum Move {
 /// The FRRConfigurations that no speaker wrote. `None`: not known yet.
 pub fn of_others(world: &World) -> Option<Vec<ObjectKey>> {
     let all = world.frr_configurations()?.into_iter();
-    Some(all.filter(|(_, name)| !name.starts_with(WRITTEN_BY_SPEAKERS)).cloned().collect())
+    Some(all.filter(|(_, name)| !is_written_by_speakers(name)).cloned().collect())
+}
+
+/// Is this the name of an FRRConfiguration that a speaker writes?
+pub fn is_written_by_speakers(name: &str) -> bool {
+    name.starts_with(WRITTEN_BY_SPEAKERS)
 }
 
 /// The FRRConfigurations of others, if nobody is there to read them. Empty as long as that is not certain.

@@ -59,7 +59,11 @@ pub fn remains(world: &World) -> Vec<Superfluous> {
             container.is_some_and(|name| FRR_HELPERS.contains(&name))
         }
         Kind::Service => id.name == FRR_WEBHOOK_SERVICE,
-        Kind::NetworkPolicy | Kind::ConfigMap | Kind::DaemonSet | Kind::ServiceMonitor => false,
+        Kind::NetworkPolicy
+        | Kind::ConfigMap
+        | Kind::DaemonSet
+        | Kind::ServiceMonitor
+        | Kind::PrometheusRule => false,
     });
     remains.extend(policies);
     remains

@@ -49,11 +49,17 @@ const NEEDED: &[Needed] = &[
     Needed { program: "birdc", package: "bird2" },
     Needed { program: "gobgp", package: "gobgpd" },
     Needed { program: "gobgpd", package: "gobgpd" },
+    // For the tests of the alerts: promtool is in the package of the server.
+    Needed { program: "promtool", package: "prometheus" },
 ];
 
 /// Packages that would start a service on this machine, and that service. The lab runs its program in namespaces only.
-const SERVICES: &[(&str, &str)] =
-    &[("bird2", "bird.service"), ("frr", "frr.service"), ("gobgpd", "gobgpd.service")];
+const SERVICES: &[(&str, &str)] = &[
+    ("bird2", "bird.service"),
+    ("frr", "frr.service"),
+    ("gobgpd", "gobgpd.service"),
+    ("prometheus", "prometheus.service"),
+];
 
 /// The programs this machine lacks.
 pub fn missing() -> Vec<Needed> {
@@ -142,6 +148,7 @@ const ONLY_SCENARIOS: &[&str] = &[
     "birdc",
     "gobgp",
     "gobgpd",
+    "promtool",
 ];
 
 fn present(program: &str) -> bool {
