@@ -15,7 +15,8 @@ use metallb_core::names::NodeName;
 
 use crate::ethernet::Mac;
 
-/// How long a node may take to answer: a switched link away it takes less than a millisecond.
+/// How long a node may take to answer, from the first question that it has not answered: a switched link away it takes less than a
+/// millisecond. It is not counted from the last answer, as this process may stand still and ask nothing.
 pub const PATIENCE: Duration = Duration::from_millis(100);
 /// Between two questions to a node. One lost question or answer must not matter.
 pub const INTERVAL: Duration = Duration::from_millis(30);
@@ -72,19 +73,17 @@ struct Node {
     address: IpAddr,
     since: Instant,
     next_question: Instant,
+    /// The first question since it was last heard.
+    unanswered: Option<Instant>,
     /// By interface, and when that was last said.
-    stations: BTreeMap<u32, (Mac, Instant)>,
+    stations: BTreeMap<u32, Mac>,
 }
 
 impl Node {
-    fn last_heard(&self) -> Option<Instant> {
-        self.stations.values().map(|(_, heard)| *heard).max()
-    }
-
     /// When its addresses move, if it is not heard of before.
     fn deadline(&self, grace: Duration) -> Instant {
-        let silence = self.last_heard().unwrap_or(self.since) + PATIENCE;
-        silence.min(self.since + grace)
+        let end = self.since + grace;
+        self.unanswered.map_or(end, |asked| end.min(asked + PATIENCE))
     }
 }
 
@@ -105,12 +104,13 @@ impl StandIns {
     /// Takes in what happened. Drain [`Self::poll_output`] afterwards.
     pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
         match input {
-            Input::Tick => {}
+            Input::Tick => self.give_up(now),
             Input::Silent { node, address } => {
                 if self.grace.is_zero() {
                     self.outputs.push_back(Output::TakeOver(node.clone()));
                 } else {
-                    let begun = Node { address, since: now, next_question: now, stations: BTreeMap::new() };
+                    let stations = BTreeMap::new();
+                    let begun = Node { address, since: now, next_question: now, unanswered: None, stations };
                     self.nodes.entry(node.clone()).or_insert(begun);
                 }
             }
@@ -121,20 +121,26 @@ impl StandIns {
                     if node.stations.is_empty() {
                         self.outputs.push_back(Output::Lives(name.clone()));
                     }
-                    node.stations.insert(interface, (station, now));
+                    node.stations.insert(interface, station);
+                    node.unanswered = None;
                 }
             }
         }
-        self.pass_time(now);
+        self.ask(now);
     }
 
-    fn pass_time(&mut self, now: Instant) {
+    /// Only when time passes, and not whenever something happens: answers that have come are taken in before that.
+    fn give_up(&mut self, now: Instant) {
         let grace = self.grace;
         for (name, _) in self.nodes.extract_if(.., |_, node| node.deadline(grace) <= now) {
             self.outputs.push_back(Output::TakeOver(name));
         }
+    }
+
+    fn ask(&mut self, now: Instant) {
         for node in self.nodes.values_mut().filter(|node| node.next_question <= now) {
             node.next_question = now + INTERVAL;
+            node.unanswered.get_or_insert(now);
             self.outputs.push_back(Output::Ask(node.address));
         }
     }
@@ -163,7 +169,7 @@ impl StandIns {
     pub fn name(&self, node: &NodeName, interface: u32) -> Name {
         let Some(node) = self.nodes.get(node) else { return Name::Own };
         match node.stations.get(&interface) {
-            Some((station, _)) => Name::Of(*station),
+            Some(station) => Name::Of(*station),
             // It lives, and is not on this link, or has another address there: nobody can answer in its name.
             None if !node.stations.is_empty() => Name::Own,
             None => Name::Undecided,
@@ -271,6 +277,22 @@ mod tests {
         let (at, output) = outputs.last().unwrap();
         assert_eq!(*output, Output::TakeOver("old".into()));
         assert!((600..=700).contains(at), "{at}");
+    }
+
+    #[test]
+    fn who_stood_still_and_asked_nothing_asks_again_before_anything_moves() {
+        let mut scene = Scene::new(GRACE).falls_silent();
+        scene.run(Duration::from_millis(50), &[1], ALWAYS);
+        scene.now += Duration::from_millis(500);
+        scene.stand_ins.handle_input(scene.now, Input::Tick);
+        assert_eq!(scene.stand_ins.poll_output(), Some(Output::Ask(Scene::address())));
+        assert_eq!(scene.stand_ins.poll_output(), None);
+        scene.now += Duration::from_millis(500); // and again, with the answer waiting to be read
+        let silent = Input::Silent { node: &"another".into(), address: "192.0.2.2".parse().unwrap() };
+        scene.stand_ins.handle_input(scene.now, silent);
+        scene.hears(1);
+        scene.stand_ins.handle_input(scene.now, Input::Tick);
+        assert!(scene.stand_ins.is_for(&scene.node));
     }
 
     #[test]
