@@ -29,11 +29,11 @@ STATIC := env RUSTFLAGS="-C target-feature=+crt-static $(PACKED)" cargo build --
 AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo --preserve-env,)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools programs images demo test lint unit scenarios bundle validate bench soak generate audit clean begin
+.PHONY: help setup tools programs images demo test lint unit scenarios bundle validate test-olm bench soak generate audit clean begin
 
 help: ## Show this
 	@echo "make TARGET; a fresh Debian-like machine needs Rust and Go, the rest is installed"
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
 
 demo: begin ## A cluster, MetalLB on it, a service reached, a node lost (KEEP=1 leaves it up)
 	@$(MAKE) --no-print-directory images
@@ -73,11 +73,17 @@ lint: ## Formatting, and clippy with warnings as errors
 # No more at once than there are cores: many of them start an API server each, some a whole cluster.
 unit: ## Unit, property and simulation tests, and those against an API server
 	@$(STEP) "unit, property, simulation and API server tests" $(AS_ROOT) env PATH="$$PATH" \
-		cargo test --quiet --workspace --exclude metallb-scenarios --no-fail-fast
+		cargo test --quiet --workspace --exclude metallb-scenarios --exclude metallb-olm --no-fail-fast
 
 scenarios: ## What users live through, on a whole cluster
 	@$(STEP) "scenarios on a whole cluster" $(AS_ROOT) env PATH="$$PATH" \
 		cargo test --quiet --package metallb-scenarios
+
+test-olm: begin ## The bundle through the Operator Lifecycle Manager on a cluster: installed, used, upgraded (3 minutes)
+	@$(MAKE) --no-print-directory images validate
+	@$(STEP) "installed and upgraded by OLM" $(AS_ROOT) env PATH="$$PATH" \
+		cargo test --quiet --package metallb-olm -- --nocapture
+	@$(MAKE) --no-print-directory summary
 
 bench: begin ## Allocation, BGP, BFD, faults and memory, of a release build (MINUTES=10 of load, RUNS=20 of each fault)
 	@$(MAKE) --no-print-directory images PROFILE=release
@@ -91,7 +97,7 @@ bench: begin ## Allocation, BGP, BFD, faults and memory, of a release build (MIN
 
 soak: ## The random tests again, at a hundred times their length; each fuzz target for SOAK seconds (60)
 	@METALLB_FUZZ_SECONDS=$(SOAK) cargo test --release --workspace --test fuzz
-	@PROPTEST_CASES=60000 cargo test --release --workspace --exclude metallb-scenarios --exclude metallb-lab --lib
+	@PROPTEST_CASES=60000 cargo test --release --workspace --exclude metallb-scenarios --exclude metallb-lab --exclude metallb-olm --lib
 
 bundle: begin ## Write bundle/ and catalog/ anew from the types, and ask the official validators
 	@$(STEP) "bundle and catalog" $(MAKE) --no-print-directory generate

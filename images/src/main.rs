@@ -37,6 +37,7 @@ fn main() -> anyhow::Result<()> {
     let image = Image {
         name: args.name,
         programs: args.programs.iter().map(program).collect::<anyhow::Result<_>>()?,
+        files: Vec::new(),
         user: args.user,
         labels: vec![("org.opencontainers.image.licenses".to_owned(), env!("CARGO_PKG_LICENSE").to_owned())],
     };
