@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use metallb_images::Image;
 use metallb_lab::tools::Tools;
 use metallb_operator::generate::{self, Images, Release};
@@ -25,7 +26,8 @@ pub struct Packed {
     pub previous: Packaged,
     /// The one that a checkout builds.
     pub current: Packaged,
-    directory: TempDir,
+    /// Where the archives are, until this is dropped.
+    pub directory: TempDir,
 }
 
 /// A release, and the catalog that offers it and no other.
@@ -56,11 +58,6 @@ impl Packed {
         let Packing { directory, archives } = packing;
         Ok(Self { archives, opm, manager, previous, current, directory })
     }
-
-    /// Where the archives are until this is dropped.
-    pub fn directory(&self) -> &Path {
-        self.directory.path()
-    }
 }
 
 struct Packing {
@@ -87,6 +84,7 @@ impl Packing {
             ],
         )?;
         self.generate(&release)?;
+        validate(&bundle, &catalog)?;
         let files = vec![(catalog, "/configs".to_owned())];
         let catalog = self.files("metallb-operator-catalog", &version, files)?;
         Ok(Packaged { release, catalog })
@@ -136,4 +134,17 @@ impl Packing {
         self.archives.push(archive);
         Ok(name)
     }
+}
+
+/// Whether the official validators take a bundle, and a catalog with it.
+pub fn validate(bundle: &Path, catalog: &Path) -> anyhow::Result<()> {
+    run("validate-bundle", &[bundle, catalog])?;
+    run("opm", &[Path::new("validate"), catalog])
+}
+
+fn run(program: &str, arguments: &[&Path]) -> anyhow::Result<()> {
+    let output = Command::new(Tools::one(program)?).args(arguments).output()?;
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    ensure!(output.status.success(), "{program} {arguments:?}: {}\n{out}{err}", output.status);
+    Ok(())
 }

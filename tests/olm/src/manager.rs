@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::Api;
-use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
 use metallb_lab::tools::Tools;
 use metallb_lab::{User, Verdict, eventually};
 use metallb_operator::generate::Release;
@@ -176,6 +176,21 @@ impl Manager {
             }
         })
         .await;
+    }
+
+    /// Removes the operator as `docs/olm.md` says, and waits until it is gone.
+    pub async fn remove(&self, release: &Release) -> anyhow::Result<()> {
+        let delete = DeleteParams::foreground();
+        self.api("Subscription", NAMESPACE).delete(PACKAGE, &delete).await?;
+        let name = format!("{PACKAGE}.v{}", release.version);
+        self.api("ClusterServiceVersion", NAMESPACE).delete(&name, &delete).await?;
+        let pods: Api<Pod> = Api::namespaced(self.admin.client(), NAMESPACE);
+        let operators = ListParams::default().labels("control-plane=controller-manager");
+        eventually(PATIENCE, "the operator is gone", async || {
+            pods.list(&operators).await.is_ok_and(|pods| pods.items.is_empty())
+        })
+        .await;
+        Ok(())
     }
 
     /// Objects of a kind of the manager.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{Secret, Service};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt as _};
@@ -37,6 +37,7 @@ async fn a_subscription_leads_to_a_load_balancer_and_an_upgrade_loses_no_address
     scenario.admission_works_with_the_certificates_of_the_manager().await;
     scenario.an_upgrade_loses_no_address(&images.current, address).await;
     scenario.admission_works_with_the_certificates_of_the_manager().await;
+    scenario.the_way_back_loses_no_address(&images.current, &images.previous, address).await;
 }
 
 struct Scenario<'a> {
@@ -114,21 +115,39 @@ impl Scenario<'_> {
     }
 
     async fn an_upgrade_loses_no_address(&self, package: &Packaged, address: IpAddr) {
-        let load = Load { rate: 100, long_lived: 2 };
-        let watch = Watch::with(&self.client(), address, load);
-        watch.goes_on(200).await;
+        let watch = self.ask(address).await;
         self.manager.publish(&package.catalog).await.unwrap();
         self.manager.installed(&package.release).await;
+        self.nothing_was_lost(package, watch, address).await;
+    }
+
+    /// The operator is removed, what it installed stays, and the older one looks after it.
+    async fn the_way_back_loses_no_address(&self, from: &Packaged, to: &Packaged, address: IpAddr) {
+        let watch = self.ask(address).await;
+        self.manager.remove(&from.release).await.unwrap();
+        watch.goes_on(200).await;
+        self.manager.publish(&to.catalog).await.unwrap();
+        self.manager.subscribe().await.unwrap();
+        self.manager.installed(&to.release).await;
+        self.nothing_was_lost(to, watch, address).await;
+    }
+
+    async fn ask(&self, address: IpAddr) -> Watch {
+        let watch = Watch::with(&self.client(), address, Load { rate: 100, long_lived: 2 });
+        watch.goes_on(200).await;
+        watch
+    }
+
+    async fn nothing_was_lost(&self, package: &Packaged, watch: Watch, address: IpAddr) {
         self.images_are_those_of(package).await;
         self.metallb.available().await;
         watch.goes_on(200).await;
         let noticed = watch.finish().unwrap();
-        println!("upgrade: {noticed:?}");
+        println!("to version {}: {noticed:?}", package.release.version);
         // One in a hundred may be late for want of processors.
         assert!(noticed.failed <= noticed.answered / 100, "{noticed:?}");
         assert_eq!((noticed.kept, noticed.broken), (2, 0), "{noticed:?}");
-        let services: Api<k8s_openapi::api::core::v1::Service> =
-            Api::default_namespaced(self.metallb.user.client());
+        let services: Api<Service> = Api::default_namespaced(self.metallb.user.client());
         let service = services.get("web").await.unwrap();
         assert_eq!(self.metallb.address(&service).await, address);
     }
