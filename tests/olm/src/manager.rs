@@ -3,13 +3,13 @@
 use std::fs;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Pod, Service};
-use kube::Api;
+use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
+use kube::{Api, ResourceExt as _};
 use metallb_lab::tools::Tools;
-use metallb_lab::{User, Verdict, eventually};
+use metallb_lab::{User, eventually};
 use metallb_operator::generate::Release;
 use metallb_scenarios::installation::NAMESPACE;
 use serde_json::{Value, json};
@@ -22,6 +22,7 @@ pub const OLM: &str = "olm";
 const PATIENCE: Duration = Duration::from_mins(5);
 const CATALOG: &str = "metallb";
 const PACKAGE: &str = "metallb-operator";
+const OPERATOR: &str = "metallb-operator-controller-manager";
 /// What version 0.38 of its chart comes to with its own values, and one server of packages.
 const MANIFEST: &str = include_str!("olm.yaml");
 
@@ -65,14 +66,7 @@ impl Manager {
         });
         self.admin.apply_yaml(&catalog.to_string()).await?;
         // A first call before it is served would time out, and that failure be remembered for a quarter of an hour.
-        let pods: Api<Pod> = Api::namespaced(self.admin.client(), OLM);
-        let of_catalog = ListParams::default().labels(&format!("olm.catalogSource={CATALOG}"));
-        eventually(PATIENCE, "the catalog is served", async || {
-            let pods = pods.list(&of_catalog).await.ok()?.items;
-            let conditions = pods.into_iter().filter_map(|pod| pod.status?.conditions).flatten();
-            conditions.into_iter().find(|it| it.type_ == "Ready" && it.status == "True").map(|_| ())
-        })
-        .await;
+        self.served(image).await;
         let services: Api<Service> = Api::namespaced(self.admin.client(), OLM);
         let catalogs = self.api("CatalogSource", OLM);
         let mut written = None;
@@ -101,11 +95,29 @@ impl Manager {
         Ok(())
     }
 
-    /// Another image of the catalog: what a registry does by itself when a catalog is published anew.
+    /// Another image of the catalog, and waits until it is the one that is served: what a registry that is polled brings about
+    /// when a catalog is published anew.
     pub async fn publish(&self, image: &str) -> anyhow::Result<()> {
-        let patch = json!({ "spec": { "image": image } });
-        self.api("CatalogSource", OLM).patch(CATALOG, &PatchParams::default(), &Patch::Merge(patch)).await?;
+        let patch = Patch::Merge(json!({ "spec": { "image": image } }));
+        self.api("CatalogSource", OLM).patch(CATALOG, &PatchParams::default(), &patch).await?;
+        self.served(image).await;
         Ok(())
+    }
+
+    /// Waits until one pod serves the catalog, and has it from this image.
+    async fn served(&self, image: &str) {
+        let pods: Api<Pod> = Api::namespaced(self.admin.client(), OLM);
+        let of_catalog = ListParams::default().labels(&format!("olm.catalogSource={CATALOG}"));
+        eventually(PATIENCE, "the catalog is served", async || {
+            let pods = pods.list(&of_catalog).await.ok()?.items;
+            let [pod] = pods.as_slice() else { return None };
+            let mut sources = pod.spec.iter().flat_map(|spec| spec.init_containers.iter().flatten());
+            let is_source = sources.any(|container| container.image.as_deref() == Some(image));
+            let mut conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+            let is_ready = conditions.any(|it| it.type_ == "Ready" && it.status == "True");
+            (is_source && is_ready).then_some(())
+        })
+        .await;
     }
 
     /// Subscribes to our operator as `docs/olm.md` says.
@@ -144,38 +156,31 @@ impl Manager {
         Ok(())
     }
 
-    /// Waits until a release is installed, and any before it gone.
+    /// Waits until a release is installed, and nothing is left of any before it: what of the webhooks belongs to the one
+    /// before goes with that, and is made anew, well after the manager has called the new one a success.
     pub async fn installed(&self, release: &Release) {
         let name = format!("{PACKAGE}.v{}", release.version);
-        let versions = self.api("ClusterServiceVersion", NAMESPACE);
-        let subscriptions = self.api("Subscription", NAMESPACE);
-        eventually(PATIENCE, &format!("{name} is installed"), async || {
-            let subscription = subscriptions.get(PACKAGE).await;
-            let subscription = subscription.map(|it| it.data["status"].clone()).unwrap_or_default();
-            let found = match versions.list(&ListParams::default()).await {
-                Ok(found) => found.items,
-                Err(error) => return Verdict::NotYet(error.to_string()),
+        let secrets: Api<Secret> = Api::namespaced(self.admin.client(), NAMESPACE);
+        let deployments: Api<Deployment> = Api::namespaced(self.admin.client(), NAMESPACE);
+        let everything = async || -> anyhow::Result<()> {
+            let versions =
+                self.api("ClusterServiceVersion", NAMESPACE).list(&ListParams::default()).await?.items;
+            let [version] = versions.as_slice() else {
+                let subscription = self.api("Subscription", NAMESPACE).get(PACKAGE).await?;
+                bail!("{} versions; {}", versions.len(), subscription.data["status"]["conditions"]);
             };
-            let told: Vec<_> = found
-                .iter()
-                .map(|it| {
-                    let status = &it.data["status"];
-                    (
-                        it.metadata.name.clone().unwrap_or_default(),
-                        status["phase"].clone(),
-                        status["message"].clone(),
-                    )
-                })
-                .collect();
-            match told.as_slice() {
-                [(one, phase, _)] if *one == name && phase == "Succeeded" => Verdict::Yes(()),
-                _ => Verdict::NotYet(format!(
-                    "{told:?}; subscription: {} {}",
-                    subscription["state"], subscription["conditions"]
-                )),
-            }
-        })
-        .await;
+            let status = &version.data["status"];
+            let is_the_one = version.metadata.name.as_ref() == Some(&name) && status["phase"] == "Succeeded";
+            ensure!(is_the_one, "{:?}: {} {}", version.metadata.name, status["phase"], status["message"]);
+            let certificate = secrets.get(&format!("{OPERATOR}-service-cert")).await?;
+            let is_owned =
+                certificate.owner_references().iter().any(|it| Some(&it.uid) == version.uid().as_ref());
+            ensure!(is_owned, "the certificate is not its own");
+            let operator = deployments.get(OPERATOR).await?;
+            ensure!(is_rolled_out(&operator), "{:?}", operator.status);
+            Ok(())
+        };
+        eventually(PATIENCE, &format!("{name} is installed"), everything).await;
     }
 
     /// Removes the operator as `docs/olm.md` says, and waits until it is gone.
@@ -201,20 +206,21 @@ impl Manager {
 
     async fn rolled_out(&self, name: &str) {
         let deployments: Api<Deployment> = Api::namespaced(self.admin.client(), OLM);
-        eventually(PATIENCE, &format!("Deployment {name} is rolled out"), async || {
-            let found = match deployments.get(name).await {
-                Ok(found) => found,
-                Err(error) => return Verdict::NotYet(error.to_string()),
-            };
-            let status = found.status.unwrap_or_default();
-            let done = status.observed_generation >= found.metadata.generation
-                && status.updated_replicas == Some(1)
-                && status.ready_replicas == Some(1)
-                && status.replicas == Some(1);
-            if done { Verdict::Yes(()) } else { Verdict::NotYet(format!("{status:?}")) }
-        })
-        .await;
+        let done = async || -> anyhow::Result<()> {
+            let found = deployments.get(name).await?;
+            ensure!(is_rolled_out(&found), "{:?}", found.status);
+            Ok(())
+        };
+        eventually(PATIENCE, &format!("Deployment {name} is rolled out"), done).await;
     }
+}
+
+fn is_rolled_out(deployment: &Deployment) -> bool {
+    let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    deployment.status.as_ref().is_some_and(|status| {
+        status.observed_generation >= deployment.metadata.generation
+            && [status.updated_replicas, status.ready_replicas, status.replicas] == [Some(wanted); 3]
+    })
 }
 
 /// The image of the first container of a Deployment or DaemonSet.
