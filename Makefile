@@ -79,7 +79,7 @@ scenarios: ## What users live through, on a whole cluster
 	@$(STEP) "scenarios on a whole cluster" $(AS_ROOT) env PATH="$$PATH" \
 		cargo test --quiet --package metallb-scenarios
 
-test-olm: begin ## The bundle through the Operator Lifecycle Manager on a cluster: installed, used, upgraded (3 minutes)
+test-olm: begin ## The bundle through the Operator Lifecycle Manager on a cluster: installed, used, upgraded, and back (4 minutes)
 	@$(MAKE) --no-print-directory images validate
 	@$(STEP) "installed and upgraded by OLM" $(AS_ROOT) env PATH="$$PATH" \
 		cargo test --quiet --package metallb-olm -- --nocapture
