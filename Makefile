@@ -28,8 +28,11 @@ STATIC := env RUSTFLAGS="-C target-feature=+crt-static $(PACKED)" cargo build --
 # The lab makes network namespaces.
 AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo --preserve-env,)
 
+# What needs a whole cluster, or several.
+CLUSTERS := --exclude metallb-scenarios --exclude metallb-olm --exclude metallb-takeover
+
 .DEFAULT_GOAL := help
-.PHONY: help setup tools programs images demo test test-takeover lint unit scenarios bundle validate bench soak generate audit clean begin
+.PHONY: help setup tools programs images demo test test-takeover lint unit scenarios bundle validate test-olm bench soak generate audit clean begin
 
 help: ## Show this
 	@echo "make TARGET; a fresh Debian-like machine needs Rust and Go, the rest is installed"
@@ -73,7 +76,7 @@ lint: ## Formatting, and clippy with warnings as errors
 # No more at once than there are cores: many of them start an API server each, some a whole cluster.
 unit: ## Unit, property and simulation tests, and those against an API server
 	@$(STEP) "unit, property, simulation and API server tests" $(AS_ROOT) env PATH="$$PATH" \
-		cargo test --quiet --workspace --exclude metallb-scenarios --exclude metallb-takeover --no-fail-fast
+		cargo test --quiet --workspace $(CLUSTERS) --no-fail-fast
 
 scenarios: ## What users live through, on a whole cluster
 	@$(STEP) "scenarios on a whole cluster" $(AS_ROOT) env PATH="$$PATH" \
@@ -83,6 +86,12 @@ test-takeover: begin ## A cluster of upstream's MetalLB is taken over and handed
 	@$(MAKE) --no-print-directory images
 	@$(STEP) "take-over from upstream's MetalLB" $(AS_ROOT) env PATH="$$PATH" \
 		cargo test --quiet --package metallb-takeover -- --nocapture
+	@$(MAKE) --no-print-directory summary
+
+test-olm: begin ## The bundle through the Operator Lifecycle Manager on a cluster: installed, used, upgraded, and back (4 minutes)
+	@$(MAKE) --no-print-directory images validate
+	@$(STEP) "installed and upgraded by OLM" $(AS_ROOT) env PATH="$$PATH" \
+		cargo test --quiet --package metallb-olm -- --nocapture
 	@$(MAKE) --no-print-directory summary
 
 bench: begin ## Allocation, BGP, BFD, faults and memory, of a release build (MINUTES=10 of load, RUNS=20 of each fault)
@@ -97,7 +106,7 @@ bench: begin ## Allocation, BGP, BFD, faults and memory, of a release build (MIN
 
 soak: ## The random tests again, at a hundred times their length; each fuzz target for SOAK seconds (60)
 	@METALLB_FUZZ_SECONDS=$(SOAK) cargo test --release --workspace --test fuzz
-	@PROPTEST_CASES=60000 cargo test --release --workspace --exclude metallb-scenarios --exclude metallb-lab --exclude metallb-takeover --lib
+	@PROPTEST_CASES=60000 cargo test --release --workspace --exclude metallb-lab $(CLUSTERS) --lib
 
 bundle: begin ## Write bundle/ and catalog/ anew from the types, and ask the official validators
 	@$(STEP) "bundle and catalog" $(MAKE) --no-print-directory generate
@@ -108,7 +117,7 @@ validate:
 	@$(STEP) "validators of the bundle" $(TOOLS)/lab tool validate-bundle bundle catalog
 	@$(STEP) "opm validate" $(TOOLS)/lab tool opm validate catalog
 
-generate: ## Write crds/, config/manifests/, bundle/ and catalog/ anew from the types
+generate: ## Write anew what follows from the types: crds/, config/, bundle/, catalog/, and pages of docs/
 	@cargo run --quiet --package metallb-operator --bin generate
 
 audit: ## Licences and sources of everything we link (needs cargo-deny)

@@ -13,8 +13,10 @@ use sha2::{Digest as _, Sha256};
 pub struct Image {
     /// Its full name, such as `localhost/metallb-dataplane:dev`.
     pub name: String,
-    /// Its programs: where each lies, and its path in the image (`/speaker`).
+    /// Its programs: where each lies, and its path in the image (`/speaker`). The first is the entry point.
     pub programs: Vec<(PathBuf, String)>,
+    /// What else is in it, file or directory: where it lies, and its path in the image (`/manifests`).
+    pub files: Vec<(PathBuf, String)>,
     /// `uid:gid` that it runs as unless the pod says otherwise.
     pub user: String,
     /// Labels, such as `org.opencontainers.image.source`.
@@ -47,17 +49,35 @@ impl Blob {
 impl Image {
     /// Writes the archive to `path`, whole or not at all.
     pub fn pack(&self, path: &Path) -> anyhow::Result<()> {
-        if !self.name.rsplit('/').next().is_some_and(|last| last.contains(':')) {
-            bail!("the image name {:?} has no tag; write {}:dev, say", self.name, self.name);
+        self.repository()?;
+        self.write(path, |_| self.name.clone())?;
+        Ok(())
+    }
+
+    /// The same, but whoever loads the archive knows the image by its digest, and not by its tag. The answer is that
+    /// name, such as `localhost/metallb-dataplane@sha256:…`.
+    pub fn pack_by_digest(&self, path: &Path) -> anyhow::Result<String> {
+        let repository = self.repository()?;
+        self.write(path, |digest| format!("{repository}@sha256:{digest}"))
+    }
+
+    /// The name without the tag.
+    fn repository(&self) -> anyhow::Result<&str> {
+        match self.name.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')) {
+            Some((repository, _)) => Ok(repository),
+            None => bail!("the image name {:?} has no tag; write {}:dev, say", self.name, self.name),
         }
+    }
+
+    fn write(&self, path: &Path, name: impl FnOnce(&str) -> String) -> anyhow::Result<String> {
         let layer = Blob::new(self.layer()?);
-        let entry_point =
-            self.programs.first().map(|(_, inside)| inside).context("an image needs a program")?;
+        // Of an image that only holds files, nothing can be started.
+        let entry_point: Vec<_> = self.programs.first().map(|(_, inside)| inside).into_iter().collect();
         let config = Blob::json(&json!({
             "architecture": architecture(),
             "os": "linux",
             "config": {
-                "Entrypoint": [entry_point],
+                "Entrypoint": entry_point,
                 "User": self.user,
                 "Labels": self.labels.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
             },
@@ -69,13 +89,14 @@ impl Image {
             "config": config.descriptor("application/vnd.oci.image.config.v1+json"),
             "layers": [layer.descriptor("application/vnd.oci.image.layer.v1.tar")],
         }));
+        let name = name(&manifest.digest);
         let mut entry = manifest.descriptor("application/vnd.oci.image.manifest.v1+json");
         entry["annotations"] = json!({
-            "io.containerd.image.name": self.name,
-            "org.opencontainers.image.ref.name": self.name,
+            "io.containerd.image.name": name,
+            "org.opencontainers.image.ref.name": name,
         });
         let index = json!({ "schemaVersion": 2, "manifests": [entry] });
-        let docker = json!([{ "Config": config.path(), "RepoTags": [self.name], "Layers": [layer.path()] }]);
+        let docker = json!([{ "Config": config.path(), "RepoTags": [name], "Layers": [layer.path()] }]);
 
         let unfinished = path.with_extension("unfinished");
         let file = fs::File::create(&unfinished)
@@ -88,7 +109,8 @@ impl Image {
             append(&mut archive, &blob.path(), &blob.bytes, 0o644)?;
         }
         archive.into_inner()?.flush()?;
-        fs::rename(&unfinished, path).with_context(|| format!("cannot write {}", path.display()))
+        fs::rename(&unfinished, path).with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(name)
     }
 
     fn layer(&self) -> anyhow::Result<Vec<u8>> {
@@ -101,8 +123,26 @@ impl Image {
             }
             append(&mut layer, inside.trim_start_matches('/'), &program, 0o755)?;
         }
+        for (path, inside) in &self.files {
+            append_tree(&mut layer, inside.trim_start_matches('/'), path)?;
+        }
         Ok(layer.into_inner()?)
     }
+}
+
+fn append_tree(archive: &mut tar::Builder<Vec<u8>>, inside: &str, path: &Path) -> anyhow::Result<()> {
+    if !path.is_dir() {
+        let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        return append(archive, inside, &bytes, 0o644);
+    }
+    let entries = fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut entries = entries.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()?;
+    entries.sort();
+    for name in entries {
+        let below = format!("{inside}/{}", name.to_string_lossy());
+        append_tree(archive, &below, &path.join(&name))?;
+    }
+    Ok(())
 }
 
 fn append(archive: &mut tar::Builder<impl Write>, path: &str, bytes: &[u8], mode: u32) -> anyhow::Result<()> {
@@ -157,17 +197,23 @@ mod tests {
     }
 
     fn packed(directory: &Path) -> BTreeMap<String, Vec<u8>> {
+        let archive = directory.join("image.tar");
+        image(directory).pack(&archive).unwrap();
+        files(&fs::read(archive).unwrap())
+    }
+
+    fn image(directory: &Path) -> Image {
         let program = directory.join("program");
         fs::write(&program, static_program()).unwrap();
-        let image = Image {
+        fs::create_dir_all(directory.join("more/below")).unwrap();
+        fs::write(directory.join("more/below/file"), "text").unwrap();
+        Image {
             name: "localhost/test:dev".into(),
             programs: vec![(program, "/program".into())],
+            files: vec![(directory.join("more"), "/more".into())],
             user: "65534:65534".into(),
             labels: vec![("a".into(), "b".into())],
-        };
-        let archive = directory.join("image.tar");
-        image.pack(&archive).unwrap();
-        files(&fs::read(archive).unwrap())
+        }
     }
 
     fn files(archive: &[u8]) -> BTreeMap<String, Vec<u8>> {
@@ -204,6 +250,30 @@ mod tests {
         assert_eq!(config["rootfs"]["diff_ids"][0], manifest["layers"][0]["digest"]);
         let layer = self::files(&blob(&manifest["layers"][0]));
         assert_eq!(layer["program"], static_program());
+        assert_eq!(layer["more/below/file"], b"text");
+    }
+
+    #[test]
+    fn an_image_can_go_by_its_digest() {
+        let directory = tempfile::tempdir().unwrap();
+        let archive = directory.path().join("image.tar");
+        let name = image(directory.path()).pack_by_digest(&archive).unwrap();
+        let index = json(&files(&fs::read(&archive).unwrap()), "index.json");
+        let entry = &index["manifests"][0];
+        assert_eq!(name, format!("localhost/test@{}", entry["digest"].as_str().unwrap()));
+        assert_eq!(entry["annotations"]["io.containerd.image.name"], name);
+    }
+
+    #[test]
+    fn what_was_packed_can_be_packed_anew_under_another_label() {
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let archive = from.path().join("image.tar");
+        let before = image(from.path()).pack_by_digest(&archive).unwrap();
+        let mut read = Image::unpack(&archive, to.path()).unwrap();
+        read.name = "localhost/test:dev".into();
+        assert_eq!(read.pack_by_digest(&archive).unwrap(), before, "nothing was lost");
+        read.labels.push(("version".into(), "2".into()));
+        assert_ne!(read.pack_by_digest(&archive).unwrap(), before);
     }
 
     #[test]
@@ -230,6 +300,7 @@ mod tests {
         let image = Image {
             name: "localhost:5000/test".into(),
             programs: vec![],
+            files: vec![],
             user: String::new(),
             labels: vec![],
         };

@@ -6,6 +6,7 @@
 //!
 //! Not here: building the programs, and pushing the archive anywhere.
 
+mod archive;
 mod image;
 
 pub use image::Image;

@@ -22,7 +22,7 @@ struct Args {
     /// User that the image runs as, unless the pod says otherwise
     #[arg(long, default_value = "65534:65534")]
     user: String,
-    /// FILE=/PATH-IN-IMAGE; the first is the entry point
+    /// FILE=/PATH-IN-IMAGE; the first is the entry point. A directory is packed with all that is in it, and started never
     #[arg(required = true)]
     programs: Vec<String>,
 }
@@ -34,9 +34,12 @@ fn main() -> anyhow::Result<()> {
             text.split_once('=').with_context(|| format!("{text:?} is not FILE=/PATH-IN-IMAGE"))?;
         Ok((PathBuf::from(file), inside.to_owned()))
     };
+    let all = args.programs.iter().map(program).collect::<anyhow::Result<Vec<_>>>()?;
+    let (files, programs) = all.into_iter().partition(|(path, _)| path.is_dir());
     let image = Image {
         name: args.name,
-        programs: args.programs.iter().map(program).collect::<anyhow::Result<_>>()?,
+        programs,
+        files,
         user: args.user,
         labels: vec![("org.opencontainers.image.licenses".to_owned(), env!("CARGO_PKG_LICENSE").to_owned())],
     };

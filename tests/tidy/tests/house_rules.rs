@@ -26,6 +26,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("metallb-fuzz", &[]),
     ("metallb-images", &[]),
     ("metallb-lab", &[]),
+    ("metallb-olm", &["metallb-images", "metallb-lab", "metallb-operator", "metallb-scenarios"]),
     ("metallb-scenarios", &["metallb-crds", "metallb-lab"]),
     ("metallb-takeover", &["metallb-crds", "metallb-images", "metallb-lab", "metallb-scenarios"]),
     ("metallb-tidy", &[]),

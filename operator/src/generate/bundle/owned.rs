@@ -9,7 +9,7 @@ use metallb_crds::schema;
 use serde_json::{Value, json};
 
 /// What the operator makes for a `MetalLB`, as a console lists it below.
-const MADE: [(&str, &str); 7] = [
+const MADE: [(&str, &str); 8] = [
     ("Deployment", "apps/v1"),
     ("DaemonSet", "apps/v1"),
     ("Pod", "v1"),
@@ -17,6 +17,7 @@ const MADE: [(&str, &str); 7] = [
     ("ConfigMap", "v1"),
     ("NetworkPolicy", "networking.k8s.io/v1"),
     ("ServiceMonitor", "monitoring.coreos.com/v1"),
+    ("PrometheusRule", "monitoring.coreos.com/v1"),
 ];
 const WIDGET: &str = "urn:alm:descriptor:com.tectonic.ui";
 

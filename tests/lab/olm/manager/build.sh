@@ -1,5 +1,5 @@
 #!/bin/sh
-# olm/manager/build.sh OUTDIR: the programs of the Operator Lifecycle Manager, and the manifests it is installed by. All
+# olm/manager/build.sh OUTDIR: the programs of the Operator Lifecycle Manager, and its definitions. All
 # static. Their image is to have /bin/cp too, which here is cp.go.
 set -eu
 cd "$(dirname "$0")"
@@ -10,7 +10,5 @@ build() { go build -mod=readonly -trimpath -buildvcs=false -tags containers_imag
 for program in olm catalog package-server copy-content; do build $program $olm/cmd/$program; done
 build cpb $olm/util/cpb
 build cp cp.go
-manifests=$(go list -m -f '{{.Dir}}' $olm)/deploy/upstream/quickstart
-cp "$manifests/crds.yaml" "$out/olm-crds.yaml"
-cp "$manifests/olm.yaml" "$out/olm.yaml"
-chmod u+w "$out"/*.yaml
+definitions=$(go list -m -f '{{.Dir}}' $olm)/deploy/chart/crds
+for f in "$definitions"/*.yaml; do cat "$f"; echo ---; done >"$out/olm-crds.yaml"

@@ -86,7 +86,7 @@ pub(super) const MANAGER: Recipe = Recipe {
     announce: "the Operator Lifecycle Manager (once; about 4 minutes on two cores)",
     script: "olm/manager/build.sh",
     module: Some("olm/manager"),
-    yields: &["olm", "catalog", "package-server", "copy-content", "cpb", "cp", "olm-crds.yaml", "olm.yaml"],
+    yields: &["olm", "catalog", "package-server", "copy-content", "cpb", "cp", "olm-crds.yaml"],
     sources: &[
         ("olm/manager/build.sh", include_str!("../../olm/manager/build.sh")),
         ("olm/manager/cp.go", include_str!("../../olm/manager/cp.go")),
