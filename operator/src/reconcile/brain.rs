@@ -187,7 +187,7 @@ impl Brain<'_> {
         } else if name != METALLB {
             (Standing::misnamed(own, name).into(), Vec::new())
         } else {
-            self.install(row).await
+            self.install(key, row).await
         };
         failures.extend(self.report(key, row, outlook).await.err());
         failures

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::apps::v1::DaemonSet;
-use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::{Api, DeleteParams, ListParams};
 use metallb_lab::eventually;
@@ -132,6 +132,19 @@ async fn what_somebody_deletes_or_edits_is_put_right() -> Result<()> {
             let repaired = installation.metrics.repaired.with_label_values(&[kind]).get();
             anyhow::ensure!(repaired == 1, "{repaired} times {kind}");
         }
+        Ok(())
+    })
+    .await;
+    let events: Api<Event> = Api::default_namespaced(installation.admin.client());
+    eventually(SOON, "and told", async || {
+        let told = events.list(&ListParams::default().fields("reason=Repaired")).await?.items;
+        let of =
+            |what: &str| told.iter().any(|it| it.message.as_deref().is_some_and(|it| it.starts_with(what)));
+        anyhow::ensure!(of("DaemonSet speaker was edited or deleted"), "{told:?}");
+        anyhow::ensure!(
+            told.iter().all(|it| it.involved_object.name.as_deref() == Some("metallb")),
+            "{told:?}"
+        );
         Ok(())
     })
     .await;

@@ -33,7 +33,13 @@ impl Upstream {
                 .find(|name| name.contains(inside))
                 .with_context(|| format!("the manifest has no image of {inside}"))?;
             let programs = vec![(Tools::one(program)?, inside.to_owned())];
-            let image = Image { name: name.to_owned(), programs, user: USER.to_owned(), labels: Vec::new() };
+            let image = Image {
+                name: name.to_owned(),
+                programs,
+                user: USER.to_owned(),
+                labels: Vec::new(),
+                files: Vec::new(),
+            };
             let archive = directory.path().join(format!("{program}.tar"));
             image.pack(&archive)?;
             archives.push(archive);

@@ -2,6 +2,8 @@
 
 use metallb_core::table::Event;
 use metallb_crds::MetalLBSpec;
+use metallb_process::events::{Happening, Severity};
+use metallb_process::watch::ObjectKey;
 
 use super::super::METALLB;
 use super::super::apply::{Failure, apply, delete_frr_webhook, delete_pod, let_go};
@@ -43,14 +45,14 @@ enum Change {
 
 impl Brain<'_> {
     /// Check, build, apply; and what to say about it.
-    pub(super) async fn install(&mut self, row: &Row) -> (Outlook, Vec<Failure>) {
+    pub(super) async fn install(&mut self, key: &ObjectKey, row: &Row) -> (Outlook, Vec<Failure>) {
         let (asked, refusals) = self.in_force(row);
         let Some(asked) = asked else {
             return (Standing::invalid(&refusals, Keeps::Nothing).into(), Vec::new());
         };
         let namespace = &self.context.environment.namespace;
         let frr = frr_k8s::standing(&self.world, namespace, &row.uid, &asked.wanted.bgp);
-        let Done { failures, notes } = self.bring_about(row, &asked, &frr).await;
+        let Done { failures, notes } = self.bring_about(key, row, &asked, &frr).await;
         let standing = if !refusals.is_empty() {
             Standing::invalid(&refusals, Keeps::LastGood)
         } else if !failures.is_empty() {
@@ -109,7 +111,13 @@ impl Brain<'_> {
 
     /// Applies what is asked for. One object that fails does not keep the others from being applied, but nothing is
     /// deleted after it.
-    async fn bring_about(&mut self, row: &Row, asked: &Asked, frr: &frr_k8s::Standing) -> Done {
+    async fn bring_about(
+        &mut self,
+        key: &ObjectKey,
+        row: &Row,
+        asked: &Asked,
+        frr: &frr_k8s::Standing,
+    ) -> Done {
         let controller = self.world.installed(&ObjectId::new(Kind::Deployment, CONTROLLER));
         let circumstances = Circumstances {
             service_monitors: self.world.served(Kind::ServiceMonitor),
@@ -134,10 +142,7 @@ impl Brain<'_> {
         for object in apply.iter().filter(|object| Some(object.id()) != held) {
             let is_spoiled = spoiled.contains(&object.id());
             match self.apply(object).await {
-                Ok(Change::Made) if is_spoiled => {
-                    let kind = object.id().kind.to_string();
-                    self.context.metrics.repaired.with_label_values(&[&kind]).inc();
-                }
+                Ok(Change::Made) if is_spoiled => self.tell_repaired(key, row, &object.id()),
                 Ok(Change::Made | Change::None) => {}
                 Err(failure) => done.failures.push(failure),
             }
@@ -146,6 +151,18 @@ impl Brain<'_> {
             self.clear_away(row, frr, superfluous, &mut done).await;
         }
         done
+    }
+
+    fn tell_repaired(&self, key: &ObjectKey, row: &Row, id: &ObjectId) {
+        self.context.metrics.repaired.with_label_values(&[&id.kind.to_string()]).inc();
+        let message = format!("{id} was edited or deleted, and is again as this resource asks for");
+        tracing::info!(event = "repaired", object = %id, "somebody else had edited or deleted it");
+        self.context.recorder.record(Happening {
+            regarding: row.reference(key),
+            severity: Severity::Normal,
+            reason: "Repaired",
+            message,
+        });
     }
 
     async fn apply(&mut self, object: &Object) -> Result<Change, Failure> {
