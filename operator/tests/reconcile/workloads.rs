@@ -242,13 +242,19 @@ where
     Ok(objects.iter().filter_map(|object| object.meta().name.clone()).collect())
 }
 
-#[tokio::test]
-async fn what_a_setting_of_the_operator_turns_off_goes() -> Result<()> {
+/// An operator that is to install monitors, where the kinds for them are.
+async fn with_monitors() -> Result<Installation> {
     let installation = start().await?;
-    let admin = installation.admin.clone();
-    admin.apply_yaml(MONITORING).await?;
+    installation.admin.apply_yaml(MONITORING).await?;
     let installation = installation.restart_with(&[("DEPLOY_SERVICEMONITORS", "true")])?;
     installation.ask_for("{}").await?;
+    Ok(installation)
+}
+
+#[tokio::test]
+async fn what_a_setting_of_the_operator_turns_off_goes() -> Result<()> {
+    let installation = with_monitors().await?;
+    let admin = installation.admin.clone();
     let monitors: Api<ServiceMonitor> = Api::default_namespaced(admin.client());
     let services: Api<Service> = Api::default_namespaced(admin.client());
     let policies: Api<NetworkPolicy> = Api::default_namespaced(admin.client());
@@ -280,11 +286,8 @@ async fn what_a_setting_of_the_operator_turns_off_goes() -> Result<()> {
 
 #[tokio::test]
 async fn monitors_and_alerts_are_put_right_too() -> Result<()> {
-    let installation = start().await?;
+    let installation = with_monitors().await?;
     let admin = installation.admin.clone();
-    admin.apply_yaml(MONITORING).await?;
-    let installation = installation.restart_with(&[("DEPLOY_SERVICEMONITORS", "true")])?;
-    installation.ask_for("{}").await?;
     let monitors: Api<ServiceMonitor> = Api::default_namespaced(admin.client());
     let rules: Api<PrometheusRule> = Api::default_namespaced(admin.client());
     let as_it_was = async || -> Result<()> {

@@ -45,6 +45,15 @@ pub fn first_address(service: &Service) -> Option<IpAddr> {
     ingress_addresses(service).ok()?.first().copied()
 }
 
+/// Do the newest pods of a Deployment run, and no others?
+pub fn is_rolled_out(deployment: &Deployment) -> bool {
+    let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    deployment.status.as_ref().is_some_and(|status| {
+        status.observed_generation >= deployment.metadata.generation
+            && [status.updated_replicas, status.ready_replicas, status.replicas] == [Some(wanted); 3]
+    })
+}
+
 /// MetalLB on a cluster, and the user who works with it.
 pub struct Installation {
     /// An administrator, working in MetalLB's namespace.
@@ -235,13 +244,11 @@ impl Installation {
                 Ok(found) => found,
                 Err(error) => return Verdict::NotYet(error.to_string()),
             };
-            let wanted = found.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
-            let status = found.status.clone().unwrap_or_default();
-            let done = status.observed_generation >= found.metadata.generation
-                && status.updated_replicas == Some(wanted)
-                && status.ready_replicas == Some(wanted)
-                && status.replicas == Some(wanted);
-            if done { Verdict::Yes(()) } else { Verdict::NotYet(format!("{status:?}")) }
+            if is_rolled_out(&found) {
+                Verdict::Yes(())
+            } else {
+                Verdict::NotYet(format!("{:?}", found.status))
+            }
         })
         .await;
     }

@@ -11,7 +11,7 @@ use kube::{Api, ResourceExt as _};
 use metallb_lab::tools::Tools;
 use metallb_lab::{User, eventually};
 use metallb_operator::generate::Release;
-use metallb_scenarios::installation::NAMESPACE;
+use metallb_scenarios::installation::{NAMESPACE, is_rolled_out};
 use serde_json::{Value, json};
 
 use crate::images::Packed;
@@ -213,14 +213,6 @@ impl Manager {
         };
         eventually(PATIENCE, &format!("Deployment {name} is rolled out"), done).await;
     }
-}
-
-fn is_rolled_out(deployment: &Deployment) -> bool {
-    let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
-    deployment.status.as_ref().is_some_and(|status| {
-        status.observed_generation >= deployment.metadata.generation
-            && [status.updated_replicas, status.ready_replicas, status.replicas] == [Some(wanted); 3]
-    })
 }
 
 /// The image of the first container of a Deployment or DaemonSet.

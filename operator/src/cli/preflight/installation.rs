@@ -2,11 +2,11 @@
 
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::api::core::v1::{Container, PodTemplateSpec};
+use metallb_crds::cluster::pod::is_ours;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::cluster::{Cluster, belongs_to, containers, flag, label, variable};
-use crate::render::{self, SPEAKER};
+use crate::render::SPEAKER;
 
 /// What runs already.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -103,7 +103,8 @@ fn speaker_of(template: Option<&PodTemplateSpec>) -> Option<&Container> {
 
 fn installer(set: &DaemonSet) -> Installer {
     let metadata = &set.metadata;
-    if serde_json::to_value(set).is_ok_and(|set: Value| render::is_ours(&set)) {
+    let pods = set.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref());
+    if is_ours(pods.and_then(|pods| pods.annotations.as_ref())) {
         return Installer::Ourselves;
     }
     if belongs_to(metadata, "MetalLB") {
