@@ -395,10 +395,12 @@ impl Driver {
         for heard in self.responders.receive(view, buffer) {
             self.sight(now, &heard);
             match heard {
-                Heard::Contested { address, .. } if self.end.is_some() || !self.has(address) => {} // it is theirs
                 Heard::Contested { interface, address, by, .. } => {
-                    self.announcer.contested(now, address);
-                    self.conflicts.handle_input(now, conflict::Input::Claimed { interface, address, by });
+                    self.succession.claimed(now, interface, address);
+                    if self.has(address) && self.end.is_none() {
+                        self.announcer.contested(now, address);
+                        self.conflicts.handle_input(now, conflict::Input::Claimed { interface, address, by });
+                    }
                 }
                 Heard::Answered { interface, address, station } => {
                     self.succession.heard(now, interface, address, station);

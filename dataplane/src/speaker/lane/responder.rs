@@ -165,7 +165,7 @@ struct Seen<'l> {
 impl Host for Seen<'_> {
     fn announces(&self, address: IpAddr) -> bool {
         let View { tables, succession, conflicts, .. } = self.view;
-        succession.answers(tables, address, self.name) && !conflicts.is_held(address)
+        succession.answers(tables, address, self.index, self.name) && !conflicts.is_held(address)
     }
 
     fn told(&self, address: IpAddr, own: Mac) -> Option<Mac> {

@@ -22,17 +22,23 @@ pub(super) struct Succession {
     stand_ins: StandIns,
     /// Where they were announced, and until when they are answered for.
     lingering: BTreeMap<IpAddr, (Interfaces, Instant)>,
+    /// When another station was heard to have an address of this node's, and on which interface, by index.
+    claimed: BTreeMap<(IpAddr, u32), Instant>,
 }
 
 impl Succession {
     /// A silent speaker has `grace` to come back.
     pub(super) const fn new(grace: Duration) -> Self {
-        Self { stand_ins: StandIns::new(grace), lingering: BTreeMap::new() }
+        Self { stand_ins: StandIns::new(grace), lingering: BTreeMap::new(), claimed: BTreeMap::new() }
     }
 
     /// Takes note of what is in `new` and was not in `old`, and the other way round.
     pub(super) fn change(&mut self, now: Instant, old: &Tables, new: &Tables) {
         self.lingering.retain(|address, _| new.moved.contains(address));
+        // The next owner may have been the first to know that it is.
+        self.claimed.retain(|(address, _), at| {
+            now < *at + LINGER || (old.is_given_up(*address) && new.is_given_up(*address))
+        });
         for address in new.moved.difference(&old.moved) {
             let Some(interfaces) = old.announced.get(address) else { continue };
             // What was answered for in the other's name needs no transition.
@@ -48,6 +54,13 @@ impl Succession {
         for Predecessor { node, address } in after.difference(&before) {
             self.stand_ins.handle_input(now, Input::Silent { node, address: *address });
         }
+    }
+
+    /// Another station says that it has an address that is this node's. If this one gives it up, that is the next owner, and
+    /// neighbours hear of the address from that one only: two answers would have them go to and fro, and break what is open
+    /// each time.
+    pub(super) fn claimed(&mut self, now: Instant, interface: u32, address: IpAddr) {
+        self.claimed.insert((address, interface), now);
     }
 
     /// A station says that it has an address that was asked for.
@@ -83,10 +96,11 @@ impl Succession {
         predecessor.is_some_and(|predecessor| self.stand_ins.is_for(&predecessor.node))
     }
 
-    /// Is the address answered for on that interface?
-    pub(super) fn answers(&self, tables: &Tables, address: IpAddr, interface: &InterfaceName) -> bool {
+    /// Is the address answered for on that interface, which has this index and name?
+    pub(super) fn answers(&self, tables: &Tables, address: IpAddr, index: u32, name: &InterfaceName) -> bool {
         let lingering = || self.lingering.get(&address).map(|(interfaces, _)| interfaces);
-        tables.announced.get(&address).or_else(lingering).is_some_and(|on| on.contains(interface))
+        let is_here = tables.announced.get(&address).or_else(lingering).is_some_and(|on| on.contains(name));
+        is_here && !(tables.is_given_up(address) && self.claimed.contains_key(&(address, index)))
     }
 
     /// What is answered for beside what is announced.
@@ -129,6 +143,7 @@ impl Succession {
 mod tests {
     use std::sync::Arc;
 
+    use super::super::tables::Phase;
     use super::*;
 
     const OWN: Mac = Mac([2, 0, 0, 0, 0, 1]);
@@ -156,7 +171,7 @@ mod tests {
     }
 
     fn answers(succession: &Succession, tables: &Tables) -> bool {
-        succession.answers(tables, vip(), &"eth0".into())
+        succession.answers(tables, vip(), 1, &"eth0".into())
     }
 
     #[test]
@@ -169,6 +184,45 @@ mod tests {
         assert_eq!(succession.pass_time(now + LINGER), [vip()]);
         assert!(!answers(&succession, &moved()));
         assert_eq!(succession.poll_timeout(), None);
+    }
+
+    #[test]
+    fn who_is_heard_to_have_an_address_now_is_the_only_one_that_answers_for_it() {
+        let (mut succession, now) = begin(3);
+        succession.change(now, &announcing(), &moved());
+        succession.claimed(now, 2, vip());
+        assert!(answers(&succession, &moved()), "the first interface may lead to another network");
+        succession.claimed(now, 1, vip());
+        assert!(!answers(&succession, &moved()));
+        succession.change(now, &moved(), &announcing());
+        assert!(answers(&succession, &announcing()), "it came back");
+    }
+
+    #[test]
+    fn it_may_have_said_so_a_moment_before_this_node_knew() {
+        let (mut succession, now) = begin(3);
+        succession.claimed(now, 1, vip());
+        assert!(answers(&succession, &announcing()), "the address is here");
+        succession.change(now + LINGER / 2, &announcing(), &moved());
+        assert!(!answers(&succession, &moved()));
+    }
+
+    #[test]
+    fn what_was_claimed_long_before_the_address_moved_was_another_matter() {
+        let (mut succession, now) = begin(3);
+        succession.claimed(now, 1, vip());
+        succession.change(now + LINGER, &announcing(), &moved());
+        assert!(answers(&succession, &moved()));
+    }
+
+    #[test]
+    fn who_leaves_answers_until_another_one_is_heard_to_have_the_address() {
+        let (mut succession, now) = begin(3);
+        let leaving = Tables { phase: Phase::Leaving, ..announcing() };
+        succession.change(now, &announcing(), &leaving);
+        assert!(answers(&succession, &leaving));
+        succession.claimed(now, 1, vip());
+        assert!(!answers(&succession, &leaving));
     }
 
     #[test]

@@ -43,6 +43,11 @@ pub struct Tables {
 }
 
 impl Tables {
+    /// Is the address on its way from this node to another one?
+    pub fn is_given_up(&self, address: IpAddr) -> bool {
+        self.phase == Phase::Leaving || self.moved.contains(&address)
+    }
+
     /// What was that node's.
     pub fn inherited_from(&self, node: &NodeName) -> Vec<IpAddr> {
         let its = self.inherited.iter().filter(|(_, predecessor)| predecessor.node == *node);
