@@ -20,6 +20,8 @@ use crate::ethernet::Mac;
 pub const INTERVAL: Duration = Duration::from_millis(200);
 /// A speaker that has not answered for so long is seen no more: five questions are lost.
 pub const PATIENCE: Duration = Duration::from_secs(1);
+/// Where a network heals, speakers are seen before their heartbeats are heard. Who is seen only for so long is not heard at all.
+pub const LASTING: Duration = Duration::from_secs(2);
 
 /// What happens.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +63,7 @@ pub enum Output {
 struct Sight {
     address: IpAddr,
     station: Mac,
+    since: Instant,
     last: Instant,
     next_question: Instant,
 }
@@ -81,7 +84,8 @@ impl Sightings {
                 if let Some(sight) = self.seen.get_mut(node) {
                     sight.last = now;
                 } else {
-                    let sight = Sight { address, station, last: now, next_question: now + INTERVAL };
+                    let sight =
+                        Sight { address, station, since: now, last: now, next_question: now + INTERVAL };
                     self.seen.insert(node.clone(), sight);
                     self.outputs.push_back(Output::Appeared(node.clone()));
                 }
@@ -116,6 +120,11 @@ impl Sightings {
     /// The nodes that count.
     pub fn nodes(&self) -> impl Iterator<Item = &NodeName> {
         self.seen.keys()
+    }
+
+    /// Has that node been seen, and not heard, for [`LASTING`]?
+    pub fn is_lasting(&self, now: Instant, node: &NodeName) -> bool {
+        self.seen.get(node).is_some_and(|sight| sight.since + LASTING <= now)
     }
 
     /// Is somebody asked for this address?
@@ -169,6 +178,18 @@ mod tests {
         let outputs = run(&mut sightings, now + Duration::from_secs(62), None);
         assert_eq!(outputs.last(), Some(&Output::Vanished(node)));
         assert_eq!((sightings.poll_timeout(), sightings.asks_for(vip())), (None, false));
+    }
+
+    #[test]
+    fn one_that_is_not_heard_soon_after_it_was_seen_is_not_heard_at_all() {
+        let (mut sightings, now, node) = seen();
+        let soon = now + LASTING / 2;
+        run(&mut sightings, soon, Some(THEIRS));
+        assert!(!sightings.is_lasting(soon, &node));
+        run(&mut sightings, now + LASTING, Some(THEIRS));
+        assert!(sightings.is_lasting(now + LASTING, &node));
+        sightings.handle_input(now + LASTING, Input::Heard(&node));
+        assert!(!sightings.is_lasting(now + LASTING, &node));
     }
 
     #[test]

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use metallb_core::config::Interfaces;
+use metallb_core::election::{Preference, winner};
 use metallb_core::names::NodeName;
 use metallb_core::plan::Speakers;
 use metallb_dataplane::speaker::lane::{Heartbeats, Lane, Pace, Phase, Policy, Predecessor, Tables};
 use metallb_dataplane::speaker::metrics::Metrics;
 use metallb_lab::eventually;
 use metallb_lab::network::{Hook, Host};
-use metallb_protocols::liveness::{Key, Timing};
+use metallb_protocols::liveness::{Key, NodeId, Tenure, Timing};
 use metallb_protocols::sighting::PATIENCE;
 use prometheus::Registry;
 
@@ -32,6 +33,15 @@ struct Speaker {
 impl Speaker {
     /// On one of the nodes, with this Secret, if any. The API server knows both, and calls `ready` ready.
     fn start(host: &Host, number: usize, secret: Option<&str>, ready: &[&str]) -> Self {
+        Self::with(host, number, secret, ready, false)
+    }
+
+    /// The same, where a node that has an address keeps it.
+    fn sticky(host: &Host, number: usize) -> Self {
+        Self::with(host, number, Some("one"), &[], true)
+    }
+
+    fn with(host: &Host, number: usize, secret: Option<&str>, ready: &[&str], keeps: bool) -> Self {
         let metrics = Metrics::register(&Registry::new(), "node".into()).unwrap();
         let (name, address) = NODES[number];
         let heartbeats = Heartbeats {
@@ -39,7 +49,7 @@ impl Speaker {
             port: PORT,
             seed: u64::try_from(number).unwrap(),
             timing: Timing::LAN,
-            keeps: false,
+            keeps,
         };
         let pace = Pace { refresh: None, restart_grace: GRACE, policy: Policy::Announce };
         let start = || Lane::start(name.into(), Some(heartbeats), pace, metrics.clone()).unwrap();
@@ -144,6 +154,31 @@ async fn who_is_not_heard_and_answers_for_its_addresses_counts_for_as_long_as_it
         second.lane.leave(); // nobody hears its goodbye
         first.counts_on(&["first"]).await;
         drop(cut);
+    }
+}
+
+#[tokio::test]
+async fn of_two_that_do_not_hear_each_other_and_have_one_address_the_rule_chooses_one() {
+    let address: IpAddr = "192.0.2.200".parse().unwrap();
+    let nodes = NODES.map(|(name, _)| (NodeName::from(name), Preference::default()));
+    let chosen = winner(address, &nodes.into()).unwrap().clone();
+    let site = Site::new();
+    let _cut = [Hook::Input, Hook::Output].map(|hook| site.second.rule(hook, "udp dport 7946 drop").unwrap());
+    let mut speakers = [Speaker::sticky(&site.first, 0), Speaker::sticky(&site.second, 1)];
+    for (number, (speaker, host)) in speakers.iter_mut().zip([&site.first, &site.second]).enumerate() {
+        let (own, other) = (NODES[number].0, NODES[1 - number]);
+        let claim = Tenure::following(None, NodeId::from(&own.into()));
+        speaker.tables.stations = Arc::new(stations(host));
+        speaker.tables.nodes = Arc::new([(other.1.parse().unwrap(), other.0.into())].into());
+        speaker.tables.claims = Arc::new([(address, claim)].into());
+        speaker.announce(Some((address, false)));
+    }
+    for (speaker, (name, _)) in speakers.iter().zip(NODES) {
+        eventually(SOON, &format!("{name} has {chosen} have the address"), async || {
+            let membership = speaker.lane.membership.borrow();
+            membership.tenures.get(&address).is_some_and(|tenure| tenure.owner == NodeId::from(&chosen))
+        })
+        .await;
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub mod heap;
 pub mod packet;
+pub mod program;
 pub mod tcp;
 
 use std::io;

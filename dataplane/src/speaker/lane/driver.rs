@@ -1,16 +1,15 @@
 //! The loop of the lane: wait for packets, tables or time; then do what the protocols say.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod seen;
+
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
-use ipnet::IpNet;
-use metallb_core::names::NodeName;
 use metallb_core::plan::Speakers;
-use metallb_core::shared::SharedMap;
 use metallb_protocols::announcer::Announcer;
 use metallb_protocols::conflict::{self, Conflicts};
 use metallb_protocols::liveness::{Claim, Tenure};
@@ -306,82 +305,6 @@ impl Driver {
                 }
             }
         }
-    }
-
-    /// A node that this one stands in for is asked at that address: does its speaker answer for one that it had?
-    fn look_for_its_speaker(&self, asked_at: IpAddr) {
-        let had = self.tables.inherited.iter().find(|(_, predecessor)| predecessor.address == asked_at);
-        if let Some((address, _)) = had {
-            self.responders.probe(&self.tables, *address);
-        }
-    }
-
-    /// Whether it shows the speaker of a node of which no heartbeat is heard.
-    fn sight(&mut self, now: Instant, heard: &Heard) {
-        let input = match heard {
-            Heard::Answered { address, station, .. } => {
-                sighting::Input::Answered { address: *address, station: *station }
-            }
-            Heard::Contested { interface, address, by, from } if by == from => {
-                let stood_in_for = self.succession.predecessor(&self.tables, *address, *interface, *by);
-                let Some(node) = stood_in_for.or_else(|| self.conflicts.node_of(*by)) else { return };
-                if !matches!(&self.heard, Some(Speakers::Alive(nodes)) if !nodes.contains(node))
-                    || self.tables.upstream.contains(node)
-                {
-                    return;
-                }
-                sighting::Input::Seen { node, address: *address, station: *by }
-            }
-            Heard::Contested { .. } => return, // somebody speaks in another's name
-        };
-        self.sightings.handle_input(now, input);
-    }
-
-    fn settle_sightings(&mut self) {
-        let mut changed = false;
-        while let Some(output) = self.sightings.poll_output() {
-            match output {
-                sighting::Output::Ask(address) => self.responders.ask(address),
-                sighting::Output::Appeared(node) => {
-                    tracing::warn!(
-                        event = "speakerSeen", %node,
-                        "no heartbeat of it is heard, and it answers for its addresses: they stay there; is UDP between the nodes blocked?"
-                    );
-                    changed = true;
-                }
-                sighting::Output::Vanished(node) => {
-                    tracing::info!(event = "speakerVanished", %node, "it does not answer either any more");
-                    changed = true;
-                }
-            }
-        }
-        if changed {
-            self.tell_membership(None, None);
-        }
-    }
-
-    /// Who is heard, who is seen, and who is upstream's; and what else is new.
-    fn tell_membership(
-        &self,
-        tenures: Option<SharedMap<IpAddr, Tenure>>,
-        lost: Option<BTreeMap<NodeName, BTreeSet<IpNet>>>,
-    ) {
-        let speakers = match &self.heard {
-            Some(Speakers::Alive(heard)) => {
-                let others = self.sightings.nodes().chain(&*self.tables.upstream);
-                Some(Speakers::Alive(heard.iter().chain(others).cloned().collect()))
-            }
-            Some(Speakers::EveryNode) => Some(Speakers::EveryNode),
-            None => None,
-        };
-        let members = self.members.as_ref();
-        self.shared.membership.send_modify(|membership| {
-            membership.is_on = members.is_some_and(Members::is_on);
-            membership.all_keep = self.tables.upstream.is_empty() && members.is_some_and(Members::all_keep);
-            membership.speakers = speakers.or(membership.speakers.take());
-            membership.tenures = tenures.unwrap_or_else(|| std::mem::take(&mut membership.tenures));
-            membership.lost = lost.unwrap_or_else(|| std::mem::take(&mut membership.lost));
-        });
     }
 
     fn receive_frames(&mut self, buffer: &mut [u8]) {

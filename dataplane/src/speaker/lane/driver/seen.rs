@@ -1,0 +1,117 @@
+//! Speakers that are seen and not heard: what is made of it, and who counts as alive because of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Instant;
+
+use ipnet::IpNet;
+use metallb_core::election::rank_of;
+use metallb_core::names::NodeName;
+use metallb_core::plan::Speakers;
+use metallb_core::shared::SharedMap;
+use metallb_protocols::liveness::{NodeId, Tenure};
+use metallb_protocols::sighting;
+
+use super::super::members::Members;
+use super::super::responder::Heard;
+use super::Driver;
+
+impl Driver {
+    /// A node that this one stands in for is asked at that address: does its speaker answer for one that it had?
+    pub(super) fn look_for_its_speaker(&self, asked_at: IpAddr) {
+        let had = self.tables.inherited.iter().find(|(_, predecessor)| predecessor.address == asked_at);
+        if let Some((address, _)) = had {
+            self.responders.probe(&self.tables, *address);
+        }
+    }
+
+    /// Whether it shows the speaker of a node of which no heartbeat is heard.
+    pub(super) fn sight(&mut self, now: Instant, heard: &Heard) {
+        let input = match heard {
+            Heard::Answered { address, station, .. } => {
+                sighting::Input::Answered { address: *address, station: *station }
+            }
+            Heard::Contested { interface, address, by, from } if by == from => {
+                let stood_in_for = self.succession.predecessor(&self.tables, *address, *interface, *by);
+                let Some(node) = stood_in_for.or_else(|| self.conflicts.node_of(*by)) else { return };
+                if !matches!(&self.heard, Some(Speakers::Alive(nodes)) if !nodes.contains(node))
+                    || self.tables.upstream.contains(node)
+                {
+                    return;
+                }
+                let node = node.clone();
+                self.sightings.handle_input(
+                    now,
+                    sighting::Input::Seen { node: &node, address: *address, station: *by },
+                );
+                self.settle_dispute(now, *address, &node);
+                return;
+            }
+            Heard::Contested { .. } => return, // somebody speaks in another's name
+        };
+        self.sightings.handle_input(now, input);
+    }
+
+    /// A node that is seen and not heard announces an address of this one too. Where ownership is sticky neither learns that the other
+    /// claims it, so both decide by the rule that gives an address to one of those who do not have it.
+    fn settle_dispute(&mut self, now: Instant, address: IpAddr, node: &NodeName) {
+        let Some(members) = self.members.as_ref().filter(|members| members.all_keep()) else { return };
+        if !self.has(address) || !self.sightings.is_lasting(now, node) {
+            return;
+        }
+        let (held, theirs) = (members.tenure(address), NodeId::from(node));
+        if held.is_some_and(|held| held.owner != theirs)
+            && rank_of(address, node) < rank_of(address, members.node())
+        {
+            tracing::info!(event = "disputeSettled", %address, %node, "it has the address too, and comes first");
+            self.claims.insert(address, Tenure::following(held, theirs));
+        }
+    }
+
+    pub(super) fn settle_sightings(&mut self) {
+        let mut changed = false;
+        while let Some(output) = self.sightings.poll_output() {
+            match output {
+                sighting::Output::Ask(address) => self.responders.ask(address),
+                sighting::Output::Appeared(node) => {
+                    tracing::warn!(
+                        event = "speakerSeen", %node,
+                        "no heartbeat of it is heard, and it answers for its addresses: they stay there; is UDP between the nodes blocked?"
+                    );
+                    changed = true;
+                }
+                sighting::Output::Vanished(node) => {
+                    tracing::info!(event = "speakerVanished", %node, "it does not answer either any more");
+                    changed = true;
+                }
+            }
+        }
+        if changed {
+            self.tell_membership(None, None);
+        }
+    }
+
+    /// Who is heard, who is seen, and who is upstream's; and what else is new.
+    pub(super) fn tell_membership(
+        &self,
+        tenures: Option<SharedMap<IpAddr, Tenure>>,
+        lost: Option<BTreeMap<NodeName, BTreeSet<IpNet>>>,
+    ) {
+        let speakers = match &self.heard {
+            Some(Speakers::Alive(heard)) => {
+                let others = self.sightings.nodes().chain(&*self.tables.upstream);
+                Some(Speakers::Alive(heard.iter().chain(others).cloned().collect()))
+            }
+            Some(Speakers::EveryNode) => Some(Speakers::EveryNode),
+            None => None,
+        };
+        let members = self.members.as_ref();
+        self.shared.membership.send_modify(|membership| {
+            membership.is_on = members.is_some_and(Members::is_on);
+            membership.all_keep = self.tables.upstream.is_empty() && members.is_some_and(Members::all_keep);
+            membership.speakers = speakers.or(membership.speakers.take());
+            membership.tenures = tenures.unwrap_or_else(|| std::mem::take(&mut membership.tenures));
+            membership.lost = lost.unwrap_or_else(|| std::mem::take(&mut membership.lost));
+        });
+    }
+}
