@@ -80,7 +80,7 @@ impl Kind {
         );
         let user = User::connect(&kubeconfig, kubectl).await?;
         let ask = async |args: &[&str]| {
-            let words = [docker.as_os_str()].into_iter().chain(args.iter().map(|arg| arg.as_ref()));
+            let words = [docker.as_os_str()].into_iter().chain(args.iter().map(AsRef::as_ref));
             run(words).await?.success()
         };
         let addresses = Addresses::of_docker(&ask(&["network", "inspect", &network]).await?)
