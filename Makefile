@@ -32,7 +32,7 @@ AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo --preserve-env,)
 CLUSTERS := --exclude metallb-scenarios --exclude metallb-olm --exclude metallb-takeover
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools programs images demo test test-takeover lint unit scenarios bundle validate test-olm bench soak generate audit clean begin
+.PHONY: help setup tools programs pack images demo test test-takeover lint unit scenarios test-kind bundle validate test-olm bench soak generate audit clean begin
 
 help: ## Show this
 	@echo "make TARGET; a fresh Debian-like machine needs Rust and Go, the rest is installed"
@@ -62,7 +62,9 @@ ifneq ($(PROFILE),quick-release)
 		--bin metallb-operator --bin metallb-controller --bin metallb-speaker --bin kubectl-metallb
 endif
 
-images: programs tools ## The two images, as OCI archives in target/images
+images: tools pack ## The two images, as OCI archives in target/images; and the tools of the lab
+
+pack: programs ## The two images, and nothing else
 	@mkdir -p $(IMAGES)
 	@$(STEP) "image of the operator" $(TOOLS)/pack-image --name $(OPERATOR_IMAGE) --output $(IMAGES)/operator.tar \
 		$(BIN)/metallb-operator=/manager
@@ -81,6 +83,11 @@ unit: ## Unit, property and simulation tests, and those against an API server
 scenarios: ## What users live through, on a whole cluster
 	@$(STEP) "scenarios on a whole cluster" $(AS_ROOT) env PATH="$$PATH" \
 		cargo test --quiet --package metallb-scenarios
+
+test-kind: begin ## Layer 2, admission and faults on a cluster of kind; needs Docker, kind and kubectl (KEEP=1 leaves it up)
+	@$(MAKE) --no-print-directory pack
+	@$(STEP) "scenarios on a cluster of kind" tests/kind/run-on-kind
+	@$(MAKE) --no-print-directory summary
 
 test-takeover: begin ## A cluster of upstream's MetalLB is taken over and handed back (builds that one: 4 minutes the first time)
 	@$(MAKE) --no-print-directory images

@@ -108,8 +108,7 @@ impl Lane {
         let speakers = heartbeats.is_none().then_some(Speakers::EveryNode);
         let (sender, membership) = watch::channel(Membership { speakers, ..Membership::default() });
         let keys = Arc::new(ArcSwapOption::empty());
-        let open =
-            |heartbeats| Members::open(node, heartbeats, keys.clone(), metrics.heartbeats_dropped.clone());
+        let open = |heartbeats| Members::open(node, heartbeats, keys.clone(), metrics.clone());
         let members = heartbeats.map(open).transpose()?;
         let tables = Arc::new(ArcSwap::from_pointee(Tables::default()));
         let wake = Arc::new(EventFd::from_flags(EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?);

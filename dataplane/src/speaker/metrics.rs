@@ -28,6 +28,8 @@ pub struct Metrics {
     pub contested: Contested,
     /// Datagrams on the port of the heartbeats that counted for nothing.
     pub heartbeats_dropped: IntCounterVec,
+    /// The speakers of other nodes: those that are ready, and those of them that are heard.
+    pub peers: Peers,
 }
 
 impl Metrics {
@@ -62,6 +64,7 @@ impl Metrics {
                 "Datagrams on the port of the heartbeats that counted for nothing; foreign: upstream's memberlist",
                 "reason",
             )?,
+            peers: Peers::register(registry)?,
         })
     }
 
@@ -94,6 +97,41 @@ impl Contested {
         self.0.reset();
         for address in addresses {
             self.0.with_label_values(&[&address.to_string()]).set(1);
+        }
+    }
+}
+
+/// `metallb_speaker_peers_ready` and `metallb_speaker_peers_heard`. There are no samples before heartbeats are exchanged.
+#[derive(Clone)]
+pub struct Peers {
+    /// Without labels; vectors, as those can be empty.
+    ready: IntGaugeVec,
+    heard: IntGaugeVec,
+}
+
+impl Peers {
+    fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let gauge = |name: &str, help: &str| {
+            let gauge = IntGaugeVec::new(Opts::new(name, help), &[])?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok::<_, prometheus::Error>(gauge)
+        };
+        Ok(Self {
+            ready: gauge(
+                "metallb_speaker_peers_ready",
+                "Speakers of other nodes that the API server calls ready, while heartbeats are exchanged",
+            )?,
+            heard: gauge(
+                "metallb_speaker_peers_heard",
+                "Those of them that live by what the heartbeats say; fewer than are ready: is UDP between the nodes blocked?",
+            )?,
+        })
+    }
+
+    /// That many, from now on.
+    pub fn set(&self, ready: usize, heard: usize) {
+        for (gauge, count) in [(&self.ready, ready), (&self.heard, heard)] {
+            gauge.with_label_values::<&str>(&[]).set(i64::try_from(count).unwrap_or(i64::MAX));
         }
     }
 }

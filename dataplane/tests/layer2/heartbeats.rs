@@ -26,6 +26,7 @@ const NODES: [(&str, &str); 2] = [("first", "192.0.2.1"), ("second", "192.0.2.2"
 
 struct Speaker {
     lane: Lane,
+    registry: Registry,
     metrics: Metrics,
     tables: Tables,
 }
@@ -42,7 +43,8 @@ impl Speaker {
     }
 
     fn with(host: &Host, number: usize, secret: Option<&str>, ready: &[&str], keeps: bool) -> Self {
-        let metrics = Metrics::register(&Registry::new(), "node".into()).unwrap();
+        let registry = Registry::new();
+        let metrics = Metrics::register(&registry, "node".into()).unwrap();
         let (name, address) = NODES[number];
         let heartbeats = Heartbeats {
             address: address.parse().unwrap(),
@@ -61,7 +63,7 @@ impl Speaker {
             phase: Phase::Serving,
             ..Tables::default()
         };
-        let speaker = Self { lane, metrics, tables };
+        let speaker = Self { lane, registry, metrics, tables };
         if let Some(secret) = secret {
             speaker.take(secret);
         }
@@ -99,10 +101,28 @@ impl Speaker {
         .await;
     }
 
+    /// So many others are shown as ready, and as heard.
+    async fn shows(&self, peers: [Option<f64>; 2]) {
+        eventually(SOON, &format!("{peers:?} are shown"), async || {
+            let shown = shown(&self.registry);
+            if shown == peers { Ok(()) } else { Err(format!("{shown:?}")) }
+        })
+        .await;
+    }
+
     async fn drops(&self, reason: &str) {
         let counter = self.metrics.heartbeats_dropped.with_label_values(&[reason]);
         eventually(SOON, &format!("some are dropped as {reason}"), async || counter.get() > 0).await;
     }
+}
+
+/// What the two gauges say, `None` where one has no sample.
+fn shown(registry: &Registry) -> [Option<f64>; 2] {
+    ["metallb_speaker_peers_ready", "metallb_speaker_peers_heard"].map(|name| {
+        let families = registry.gather();
+        let family = families.iter().find(|family| family.name() == name)?;
+        Some(family.get_metric().first()?.get_gauge().get_value())
+    })
 }
 
 fn names(names: &[&str]) -> BTreeSet<NodeName> {
@@ -127,6 +147,25 @@ async fn who_shares_the_secret_is_heard_and_so_is_its_goodbye_and_its_silence() 
     first.counts_on(&["first", "second"]).await;
     site.second.run(&["ip", "link", "set", LINK, "down"]).await.unwrap().success().unwrap();
     first.counts_on(&["first"]).await;
+}
+
+#[tokio::test]
+async fn a_ready_speaker_that_is_not_heard_is_missing_in_the_gauges() {
+    let site = Site::new();
+    let mut first = Speaker::start(&site.first, 0, None, &["first", "second"]);
+    first.counts_on(&["first", "second"]).await;
+    assert_eq!(shown(&first.registry), [None, None], "there are no heartbeats yet");
+    first.take("one");
+    let _second = Speaker::start(&site.second, 1, Some("one"), &["first", "second"]);
+    first.shows([Some(1.0), Some(1.0)]).await;
+    let cut = [Hook::Input, Hook::Output].map(|hook| site.second.rule(hook, "udp dport 7946 drop").unwrap());
+    first.shows([Some(1.0), Some(0.0)]).await;
+    // Its pod is gone, too: nothing is wrong with the heartbeats.
+    first.hear_of(&["first"]);
+    first.shows([Some(0.0), Some(0.0)]).await;
+    first.hear_of(&["first", "second"]);
+    drop(cut);
+    first.shows([Some(1.0), Some(1.0)]).await;
 }
 
 #[tokio::test]

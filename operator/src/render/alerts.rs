@@ -183,7 +183,7 @@ fn pools() -> Vec<Alert> {
     alerts
 }
 
-fn announcements() -> [Alert; 5] {
+fn announcements() -> [Alert; 6] {
     [
         Alert::new("MetalLBAddressConflict", "30s", Severity::Critical, "metallb_layer2_address_conflict == 1")
             .saying(
@@ -212,6 +212,17 @@ fn announcements() -> [Alert; 5] {
             "{{ $value }} addresses of services are announced by no node",
             "Nobody can reach them: no advertisement applies, no eligible node has a ready endpoint, or no session is \
              there. `kubectl metallb explain service` says which, for each service.",
+        ),
+        Alert::new(
+            "MetalLBSpeakersUnheard",
+            "5m",
+            Severity::Warning,
+            "metallb_speaker_peers_ready - metallb_speaker_peers_heard > 0",
+        )
+        .saying(
+            "{{ $labels.pod }} does not hear {{ $value }} of the other speakers that are ready",
+            "Heartbeats (UDP, port 7946) between these nodes do not arrive, so each takes the other for lost: a dead node is \
+             noticed late, and more than one may answer for an address.",
         ),
         Alert::new(
             "MetalLBHeartbeatsUnproven",

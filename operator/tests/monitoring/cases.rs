@@ -187,6 +187,19 @@ pub const CASES: &[Case] = &[
         is_quiet: &[(r#"metallb_allocator_addresses_in_use_total{pool="lab"}"#, "0x120")],
     },
     Case {
+        alert: "MetalLBSpeakersUnheard",
+        fires: &[
+            (r#"metallb_speaker_peers_ready{pod="speaker-1"}"#, "2x120"),
+            (r#"metallb_speaker_peers_heard{pod="speaker-1"}"#, "1x120"),
+        ],
+        labels: &[POD],
+        // One is replaced: for a moment it is ready and not heard. Another one is dead, and not ready either.
+        is_quiet: &[
+            (r#"metallb_speaker_peers_ready{pod="speaker-1"}"#, "2x20 1x20 2x80"),
+            (r#"metallb_speaker_peers_heard{pod="speaker-1"}"#, "2x18 1x24 2x78"),
+        ],
+    },
+    Case {
         alert: "MetalLBHeartbeatsUnproven",
         fires: &[(
             r#"metallb_speaker_heartbeats_dropped_total{reason="unproven",pod="speaker-1"}"#,

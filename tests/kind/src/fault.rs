@@ -6,10 +6,10 @@ use anyhow::Context as _;
 use k8s_openapi::api::core::v1::Node;
 use kube::Api;
 use kube::api::{Patch, PatchParams};
-use metallb_lab::Cluster;
 use serde_json::{Value, json};
 
 use crate::installation::Installation;
+use crate::place::{Machine as _, Place};
 
 /// The port of heartbeats.
 const HEARTBEATS: &str = "7946";
@@ -86,25 +86,25 @@ impl Fault {
     }
 
     /// Makes it happen to `node`. Where it ends by itself, returns then.
-    pub async fn strike(self, cluster: &Cluster, metallb: &Installation, node: &str) -> anyhow::Result<()> {
+    pub async fn strike(self, place: &impl Place, metallb: &Installation, node: &str) -> anyhow::Result<()> {
         match self {
-            Self::PowerOff => cluster.power_off(node).await?,
+            Self::PowerOff => place.demand_lab()?.power_off(node).await?,
             Self::PowerOffWithoutApiServer => {
-                cluster.freeze("kube-apiserver", true)?;
-                cluster.power_off(node).await?;
+                place.demand_lab()?.freeze("kube-apiserver", true)?;
+                place.demand_lab()?.power_off(node).await?;
             }
-            Self::CarrierLoss => cluster.lose_carrier(node).await?,
-            Self::Partition => cluster.unplug(node).await?,
-            Self::Kill => signal(cluster, node, "KILL").await?,
+            Self::CarrierLoss => place.demand_lab()?.lose_carrier(node).await?,
+            Self::Partition => place.demand_lab()?.unplug(node).await?,
+            Self::Kill => signal(place, node, "KILL").await?,
             Self::Stop => {
                 let still = STILL.as_secs();
                 // Looking for it takes its time, which is none that it stands still.
                 let script = format!(
                     "pid=$(pgrep -f ^/speaker) && kill -STOP $pid && sleep {still} && kill -CONT $pid"
                 );
-                cluster.host(node).exec(["sh", "-c", &script]).await?.success()?;
+                place.node(node).run(&["sh", "-c", &script]).await?.success()?;
             }
-            Self::HeartbeatsCut => cut(cluster, node, true).await?,
+            Self::HeartbeatsCut => cut(place, node, true).await?,
             Self::Rollout => metallb.roll_speakers_out().await?,
             Self::Exclude => patch(metallb, node, "labels", EXCLUDED, json!("")).await?,
             Self::Leave => patch(metallb, node, "annotations", LEAVING, json!("")).await?,
@@ -113,30 +113,30 @@ impl Fault {
     }
 
     /// Puts it right.
-    pub async fn heal(self, cluster: &Cluster, metallb: &Installation, node: &str) -> anyhow::Result<()> {
+    pub async fn heal(self, place: &impl Place, metallb: &Installation, node: &str) -> anyhow::Result<()> {
         match self {
-            Self::PowerOff => cluster.power_on(node).await,
+            Self::PowerOff => place.demand_lab()?.power_on(node).await,
             Self::PowerOffWithoutApiServer => {
-                cluster.freeze("kube-apiserver", false)?;
-                cluster.power_on(node).await
+                place.demand_lab()?.freeze("kube-apiserver", false)?;
+                place.demand_lab()?.power_on(node).await
             }
-            Self::CarrierLoss => cluster.regain_carrier(node).await,
-            Self::Partition => cluster.plug(node).await,
+            Self::CarrierLoss => place.demand_lab()?.regain_carrier(node).await,
+            Self::Partition => place.demand_lab()?.plug(node).await,
             Self::Kill | Self::Stop | Self::Rollout => Ok(()),
-            Self::HeartbeatsCut => cut(cluster, node, false).await,
+            Self::HeartbeatsCut => cut(place, node, false).await,
             Self::Exclude => patch(metallb, node, "labels", EXCLUDED, Value::Null).await,
             Self::Leave => patch(metallb, node, "annotations", LEAVING, Value::Null).await,
         }
     }
 }
 
-async fn signal(cluster: &Cluster, node: &str, signal: &str) -> anyhow::Result<()> {
+async fn signal(place: &impl Place, node: &str, signal: &str) -> anyhow::Result<()> {
     let command = ["pkill", "--signal", signal, "--full", "^/speaker"];
-    cluster.host(node).exec(command).await?.success().with_context(|| format!("SIG{signal} on {node}"))?;
+    place.node(node).run(&command).await?.success().with_context(|| format!("SIG{signal} on {node}"))?;
     Ok(())
 }
 
-async fn cut(cluster: &Cluster, node: &str, cut: bool) -> anyhow::Result<()> {
+async fn cut(place: &impl Place, node: &str, cut: bool) -> anyhow::Result<()> {
     let table = "add table inet heartbeats_cut;\
         add chain inet heartbeats_cut in { type filter hook input priority 0; };\
         add chain inet heartbeats_cut out { type filter hook output priority 0; };";
@@ -145,7 +145,7 @@ async fn cut(cluster: &Cluster, node: &str, cut: bool) -> anyhow::Result<()> {
          add rule inet heartbeats_cut out udp dport {HEARTBEATS} drop"
     );
     let text = if cut { rules } else { "delete table inet heartbeats_cut".to_owned() };
-    cluster.host(node).exec(["nft", &text]).await?.success()?;
+    place.node(node).run(&["nft", &text]).await?.success()?;
     Ok(())
 }
 

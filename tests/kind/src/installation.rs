@@ -11,8 +11,10 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use metallb_crds::cluster::service::ingress_addresses;
 use metallb_crds::{IPAddressPool, MetalLB, ServiceL2Status};
-use metallb_lab::{Cluster, ClusterOptions, HELLO, User, Verdict, eventually};
+use metallb_lab::{ClusterOptions, HELLO, User, Verdict, eventually};
 use serde_json::json;
+
+use crate::place::Place;
 
 /// Where the manifest installs everything.
 pub const NAMESPACE: &str = "metallb-system";
@@ -64,8 +66,8 @@ pub struct Installation {
 
 impl Installation {
     /// Who installs and uses it. Nothing is installed yet.
-    pub async fn prepare(cluster: &Cluster) -> anyhow::Result<Self> {
-        let user = cluster.admin().await?;
+    pub async fn prepare(place: &impl Place) -> anyhow::Result<Self> {
+        let user = place.admin().await?;
         Ok(Self { admin: user.in_namespace(NAMESPACE)?, user })
     }
 

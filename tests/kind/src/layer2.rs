@@ -4,40 +4,42 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use metallb_lab::{Cluster, Host, eventually};
+use metallb_lab::eventually;
+
+use crate::place::{Machine, Place};
 
 /// The hardware address that `client` finds for `address`, asking anew.
-pub async fn resolve(client: &Host, address: IpAddr) -> anyhow::Result<String> {
+pub async fn resolve(client: &impl Machine, address: IpAddr) -> anyhow::Result<String> {
     forget(client).await?;
     let said =
-        client.exec(["arping", "-c", "1", "-w", "1", "-I", "eth0", &address.to_string()]).await?.success()?;
+        client.run(&["arping", "-c", "1", "-w", "1", "-I", "eth0", &address.to_string()]).await?.success()?;
     let (_, rest) = said.split_once('[').with_context(|| format!("nobody answers for {address}: {said}"))?;
     Ok(rest.split(']').next().unwrap_or_default().to_lowercase())
 }
 
 /// The hardware address that `client` finds for an IPv6 address, asking anew.
-pub async fn resolve_v6(client: &Host, address: Ipv6Addr) -> anyhow::Result<String> {
-    let said = client.exec(["ndisc6", "-q", "-1", &address.to_string(), "eth0"]).await?.success()?;
+pub async fn resolve_v6(client: &impl Machine, address: Ipv6Addr) -> anyhow::Result<String> {
+    let said = client.run(&["ndisc6", "-q", "-1", &address.to_string(), "eth0"]).await?.success()?;
     Ok(said.trim().to_lowercase())
 }
 
 /// Empties the neighbour cache of `client`: whatever it reaches next it has to ask for.
-pub async fn forget(client: &Host) -> anyhow::Result<()> {
-    client.exec(["ip", "neigh", "flush", "dev", "eth0"]).await?.success()?;
+pub async fn forget(client: &impl Machine) -> anyhow::Result<()> {
+    client.run(&["ip", "neigh", "flush", "dev", "eth0"]).await?.success()?;
     Ok(())
 }
 
 /// The hardware address of a node. By netlink: a host of the lab sees the machine's /sys.
-pub async fn mac(node: &Host) -> anyhow::Result<String> {
-    let link = node.exec(["ip", "-brief", "link", "show", "eth0"]).await?.success()?;
+pub async fn mac(node: &impl Machine) -> anyhow::Result<String> {
+    let link = node.run(&["ip", "-brief", "link", "show", "eth0"]).await?.success()?;
     let mac = link.split_whitespace().nth(2).with_context(|| format!("no hardware address in {link:?}"))?;
     Ok(mac.to_owned())
 }
 
 /// Every node that answers for `address` when asked by broadcast. More than one is a split.
-pub async fn answering(client: &Host, address: IpAddr) -> anyhow::Result<Vec<String>> {
+pub async fn answering(client: &impl Machine, address: IpAddr) -> anyhow::Result<Vec<String>> {
     let outcome =
-        client.exec(["arping", "-b", "-c", "2", "-w", "2", "-I", "eth0", &address.to_string()]).await?;
+        client.run(&["arping", "-b", "-c", "2", "-w", "2", "-I", "eth0", &address.to_string()]).await?;
     let mut macs: Vec<_> = outcome
         .stdout
         .lines()
@@ -49,11 +51,11 @@ pub async fn answering(client: &Host, address: IpAddr) -> anyhow::Result<Vec<Str
 }
 
 /// Waits until exactly one node answers for `address`. Its name.
-pub async fn answered_by_one(cluster: &Cluster, address: IpAddr) -> anyhow::Result<String> {
-    let client = cluster.host("client");
+pub async fn answered_by_one(place: &impl Place, address: IpAddr) -> anyhow::Result<String> {
+    let client = place.client();
     let mut names = Vec::new();
-    for node in cluster.nodes() {
-        names.push((mac(&cluster.host(&node)).await.unwrap_or_default(), node));
+    for node in place.nodes() {
+        names.push((mac(&place.node(&node)).await.unwrap_or_default(), node));
     }
     let mac = eventually(Duration::from_secs(20), &format!("one node answers for {address}"), async || {
         let macs = answering(&client, address).await.ok()?;

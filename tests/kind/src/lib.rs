@@ -7,6 +7,8 @@
 //! | [`fault`] | what can go wrong with the node that announces an address |
 //! | [`outage`] | what a client notices: requests that fail, connections that break, and for how long |
 //! | [`bgp`] | what a router sees: FRR with the nodes as its neighbours |
+//! | [`place`] | where they take place: the lab, or what else has nodes and a client |
+//! | [`kind`] | the other place: a cluster of kind |
 //! | [`layer2`] | what the LAN sees: who answers for an address |
 //! | [`speaker`] | one speaker among routers, measured by what passes its node's interfaces |
 //! | [`second_lan`] | a cable that is dead in one network only |
@@ -20,8 +22,10 @@ pub mod bgp;
 pub mod fault;
 pub mod figures;
 pub mod installation;
+pub mod kind;
 pub mod layer2;
 pub mod outage;
+pub mod place;
 pub mod second_lan;
 pub mod speaker;
 pub mod trial;

@@ -9,10 +9,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use metallb_lab::{Host, Verdict, eventually};
+use metallb_lab::{Verdict, eventually};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+
+use crate::place::Machine;
 
 /// How long a connection may take to open. Shorter than the second after which TCP tries again: a connection that is not
 /// taken at once counts as refused.
@@ -71,12 +73,12 @@ pub struct Noticed {
 
 impl Watch {
     /// Starts asking `address` for its page, from `client`, on a new connection each time.
-    pub fn start(client: &Host, address: IpAddr) -> Self {
+    pub fn start(client: &impl Machine, address: IpAddr) -> Self {
         Self::with(client, address, Load::default())
     }
 
     /// The same, with so much of it.
-    pub fn with(client: &Host, address: IpAddr, load: Load) -> Self {
+    pub fn with(client: &impl Machine, address: IpAddr, load: Load) -> Self {
         let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let (client, until, count) = (client.clone(), stop.clone(), done.clone());
         let thread = std::thread::spawn(move || {

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use kube::Api;
 use kube::api::ListParams;
 use metallb_crds::{Ownership, ServiceL2Status};
-use metallb_lab::{Cluster, Host, eventually, load_balancer};
+use metallb_lab::{eventually, load_balancer};
 use serde_json::json;
 
 use crate::fault::{Fault, LEAVING};
 use crate::installation::Installation;
 use crate::layer2;
 use crate::outage::{Load, Noticed, Watch, ask};
+use crate::place::{Machine as _, Place};
 
 /// Requests before and after what happens: long enough for addresses to be given up by who had them.
 const STEADY: usize = 200;
@@ -24,10 +25,10 @@ const GRACE_OVER: usize = 6;
 const SERVICE: &str = "struck";
 
 /// A cluster whose speakers are struck, and an address of each family.
-pub struct Trials<'c> {
-    cluster: &'c Cluster,
+pub struct Trials<'c, P: Place> {
+    place: &'c P,
     metallb: &'c Installation,
-    client: Host,
+    client: P::Machine,
     grace: u16,
     ownership: Ownership,
     /// An IPv4 and an IPv6 address, each served on every node by an endpoint there.
@@ -47,16 +48,13 @@ pub struct Trial {
     pub healed: Noticed,
 }
 
-impl<'c> Trials<'c> {
+impl<'c, P: Place> Trials<'c, P> {
     /// Installs what is struck. A silent speaker has `grace` seconds to come back.
-    pub async fn prepare(
-        cluster: &'c Cluster,
-        metallb: &'c Installation,
-        grace: u16,
-    ) -> anyhow::Result<Self> {
+    pub async fn prepare(place: &'c P, metallb: &'c Installation, grace: u16) -> anyhow::Result<Self> {
         metallb.install_operator().await?;
         metallb.apply_metallb(&spec(grace, Ownership::Hash)).await?;
-        metallb.pool("lab", &["10.77.0.200-10.77.0.250", "fd77::200-fd77::250"]).await?;
+        let addresses = place.addresses();
+        metallb.pool("lab", &[&addresses.v4s(200, 250), &addresses.v6s(0x200, 0x250)]).await?;
         metallb.run_hello().await?;
         let service = load_balancer(SERVICE).for_app("hello").port(80).dual_stack();
         let service = metallb.user.create_service(service.external_traffic_policy_local()).await?;
@@ -65,14 +63,8 @@ impl<'c> Trials<'c> {
             <[IpAddr; 2]>::try_from(given).ok()
         })
         .await;
-        let trials = Self {
-            cluster,
-            metallb,
-            client: cluster.host("client"),
-            grace,
-            ownership: Ownership::Hash,
-            addresses,
-        };
+        let trials =
+            Self { place, metallb, client: place.client(), grace, ownership: Ownership::Hash, addresses };
         for address in addresses {
             trials.answers(address).await;
         }
@@ -96,7 +88,7 @@ impl<'c> Trials<'c> {
         let node = self.announcer(address).await?;
         let watch = Watch::with(&self.client, address, load);
         watch.goes_on(STEADY).await;
-        fault.strike(self.cluster, self.metallb, &node).await?;
+        fault.strike(self.place, self.metallb, &node).await?;
         if fault.takes_the_network() || matches!(fault, Fault::Exclude | Fault::Leave) {
             self.is_at(address, "another node announces it", |announcer| announcer != node).await;
         }
@@ -110,7 +102,7 @@ impl<'c> Trials<'c> {
         };
         let watch = Watch::with(&self.client, address, Load { long_lived, ..load });
         watch.goes_on(STEADY).await;
-        fault.heal(self.cluster, self.metallb, &node).await?;
+        fault.heal(self.place, self.metallb, &node).await?;
         if self.ownership == Ownership::Sticky {
             self.metallb.available().await;
             // For a moment both answer who asks. What is open must not be led astray by a question of ours.
@@ -148,11 +140,11 @@ impl<'c> Trials<'c> {
 
     async fn announcer(&self, address: IpAddr) -> anyhow::Result<String> {
         let station = match address {
-            IpAddr::V4(_) => return layer2::answered_by_one(self.cluster, address).await,
+            IpAddr::V4(_) => return layer2::answered_by_one(self.place, address).await,
             IpAddr::V6(address) => layer2::resolve_v6(&self.client, address).await?,
         };
-        for node in self.cluster.nodes() {
-            if layer2::mac(&self.cluster.host(&node)).await.is_ok_and(|mac| mac == station) {
+        for node in self.place.nodes() {
+            if layer2::mac(&self.place.node(&node)).await.is_ok_and(|mac| mac == station) {
                 return Ok(node);
             }
         }

@@ -1,5 +1,5 @@
 //! What users are told when they edit the configuration, and what mistakes cost, on a whole cluster as the manifest
-//! installs it.
+//! installs it: one of the lab, or the one of kind that `run-on-kind` makes.
 
 #![allow(clippy::unwrap_used)] // a scenario ends where it fails
 
@@ -15,19 +15,27 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use metallb_lab::{Cluster, Outcome, eventually, load_balancer};
 use metallb_scenarios::installation::{Installation, NAMESPACE, options};
+use metallb_scenarios::kind::{Access, Kind};
 use metallb_scenarios::layer2;
+use metallb_scenarios::place::{Machine as _, Place};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn editing_the_configuration_of_a_whole_cluster() {
-    let cluster = Cluster::up(options("edits").unwrap().nodes(2)).await.unwrap();
-    let metallb = Installation::prepare(&cluster).await.unwrap();
+    match Access::given().unwrap() {
+        Some(access) => told_on(&Kind::open(access).await.unwrap()).await,
+        None => told_on(&Cluster::up(options("edits").unwrap().nodes(2)).await.unwrap()).await,
+    }
+}
+
+async fn told_on(place: &impl Place) {
+    let metallb = Installation::prepare(place).await.unwrap();
     metallb.install_operator().await.unwrap();
     metallb.apply_metallb(&json!({})).await.unwrap();
-    metallb.pool("lab", &["10.77.0.200-10.77.0.250"]).await.unwrap();
+    metallb.pool("lab", &[&place.addresses().v4s(200, 250)]).await.unwrap();
     metallb.run_hello().await.unwrap();
 
-    let scenario = Scenario { cluster: &cluster, metallb: &metallb };
+    let scenario = Scenario { place, metallb: &metallb };
     scenario.a_mistake_is_refused_with_every_reason_and_a_dangling_reference_only_warns().await;
     scenario.an_edit_that_takes_addresses_is_made_and_says_from_whom().await;
     scenario.an_old_bgp_peer_comes_back_as_it_was_written().await;
@@ -35,12 +43,12 @@ async fn editing_the_configuration_of_a_whole_cluster() {
     scenario.malformed_objects_of_every_kind_disturb_nothing_else_also_over_a_restart().await;
 }
 
-struct Scenario<'a> {
-    cluster: &'a Cluster,
+struct Scenario<'a, P> {
+    place: &'a P,
     metallb: &'a Installation,
 }
 
-impl Scenario<'_> {
+impl<P: Place> Scenario<'_, P> {
     /// `kubectl apply` of an object of metallb.io in MetalLB's namespace.
     async fn apply(&self, version: &str, kind: &str, name: &str, spec: Value) -> Outcome {
         let object = json!({
@@ -77,17 +85,13 @@ impl Scenario<'_> {
     }
 
     async fn a_mistake_is_refused_with_every_reason_and_a_dangling_reference_only_warns(&self) {
-        let refused = self.apply(
-            "v1beta1",
-            "IPAddressPool",
-            "twice",
-            json!({ "addresses": ["10.77.0.240/28", "10.9.0.1"] }),
-        );
+        let taken = format!("{}/28", self.place.addresses().v4(240));
+        let refused =
+            self.apply("v1beta1", "IPAddressPool", "twice", json!({ "addresses": [taken, "10.9.0.1"] }));
         let refused = refused.await;
         assert!(!refused.status.success());
         assert!(refused.stderr.contains("10.9.0.1/32"), "{}", refused.stderr); // how to write it
-        let overlap =
-            self.apply("v1beta1", "IPAddressPool", "twice", json!({ "addresses": ["10.77.0.240/28"] })).await;
+        let overlap = self.apply("v1beta1", "IPAddressPool", "twice", json!({ "addresses": [taken] })).await;
         assert!(overlap.stderr.contains("overlaps with already defined CIDR"), "{}", overlap.stderr);
         assert!(overlap.stderr.contains("lab"), "{}", overlap.stderr);
 
@@ -112,7 +116,7 @@ impl Scenario<'_> {
     async fn an_edit_that_takes_addresses_is_made_and_says_from_whom(&self) {
         let service = self.serve("moves").await;
         let before = self.metallb.address(&service).await;
-        let spec = json!({ "addresses": ["10.77.0.230-10.77.0.250"] });
+        let spec = json!({ "addresses": [self.place.addresses().v4s(230, 250)] });
         let warned = self.apply("v1beta1", "IPAddressPool", "lab", spec).await;
         assert!(warned.status.success(), "{}", warned.stderr);
         assert!(
@@ -167,16 +171,16 @@ impl Scenario<'_> {
         .await;
         let holder = self.holder().await.unwrap();
         let pod = pods().await.into_iter().find(|pod| pod.name_any() == holder).unwrap();
-        let node = self.cluster.host(pod.spec.unwrap().node_name.as_deref().unwrap());
+        let node = self.place.node(pod.spec.unwrap().node_name.as_deref().unwrap());
         let find = format!(
             "for pid in $(pgrep -f ^/controller); do grep -qz METALLB_POD_NAME={holder} /proc/$pid/environ && echo $pid; done"
         );
-        let pid = node.exec(["sh", "-c", &find]).await.unwrap().success().unwrap();
+        let pid = node.run(&["sh", "-c", &find]).await.unwrap().success().unwrap();
         for n in 0..5 {
             let service = load_balancer(format!("stopped-{n}")).for_app("hello").port(80);
             self.metallb.user.create_service(service).await.unwrap();
         }
-        node.exec(["kill", "-STOP", &pid]).await.unwrap().success().unwrap();
+        node.run(&["kill", "-STOP", &pid]).await.unwrap().success().unwrap();
         for n in 5..10 {
             let service = load_balancer(format!("stopped-{n}")).for_app("hello").port(80);
             self.metallb.user.create_service(service).await.unwrap();
@@ -188,7 +192,7 @@ impl Scenario<'_> {
         eventually(Duration::from_mins(1), "all have an address", async || self.given().await.len() == 11)
             .await;
         let given = self.given().await;
-        node.exec(["kill", "-CONT", &pid]).await.unwrap().success().unwrap();
+        node.run(&["kill", "-CONT", &pid]).await.unwrap().success().unwrap();
         let more = self.serve("after").await;
         self.metallb.address(&more).await;
         let now = self.given().await;
@@ -228,7 +232,7 @@ impl Scenario<'_> {
         }
         let service = self.serve("in-spite").await;
         let address = self.metallb.address(&service).await;
-        layer2::answered_by_one(self.cluster, address).await.unwrap();
+        layer2::answered_by_one(self.place, address).await.unwrap();
         self.metallb.rollout_restart("controller").await.unwrap();
         self.metallb
             .admin
@@ -244,9 +248,9 @@ impl Scenario<'_> {
             before.iter().all(|(service, addresses)| after.get(service) == Some(addresses)),
             "{before:?} {after:?}"
         );
-        layer2::answered_by_one(self.cluster, address).await.unwrap();
+        layer2::answered_by_one(self.place, address).await.unwrap();
         let service = self.serve("after-all").await;
-        layer2::answered_by_one(self.cluster, self.metallb.address(&service).await).await.unwrap();
+        layer2::answered_by_one(self.place, self.metallb.address(&service).await).await.unwrap();
     }
 
     /// No webhooks, and no schemas: as if the objects had been stored before there were any.

@@ -1,5 +1,6 @@
 //! Short commands whose output is wanted. What keeps running is in [`crate::process`].
 
+use std::ffi::OsStr;
 use std::process::{ExitStatus, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -37,6 +38,15 @@ impl Outcome {
     pub fn is_success(&self) -> bool {
         self.status.success()
     }
+}
+
+/// Runs a command, given word by word, to its end, also when it fails: [`Outcome::success`] turns that into an error.
+pub async fn run<S: AsRef<OsStr>>(words: impl IntoIterator<Item = S>) -> Result<Outcome> {
+    let mut words = words.into_iter();
+    let program = words.next().context("there is no command to run")?;
+    let mut command = Command::new(program);
+    command.args(words);
+    output(command).await
 }
 
 /// Runs a command to its end. It ends early if the caller stops waiting.

@@ -49,7 +49,8 @@ pub use cluster::{
     Cluster, ClusterOptions, ClusterStatus, Host, HostStatus, ProcessStatus, ProxyMode, SharedCluster,
     forward_api,
 };
-pub use command::Outcome;
+pub use command::{Outcome, run};
+pub use netns::within as inside_network;
 pub use process::Process;
 pub use service::{LoadBalancer, load_balancer};
 pub use user::{Happening, User, refusal};

@@ -11,7 +11,9 @@ use anyhow::{Context, Result};
 use nix::sched::{CloneFlags, setns, unshare};
 
 /// Runs work in a network namespace. Sockets it makes belong there for ever; `/proc/sys/net` is that namespace's.
-pub(crate) fn within<T: Send>(netns: &Path, work: impl FnOnce() -> T + Send) -> Result<T> {
+///
+/// A namespace is a file: `/run/netns/NAME`, or `/proc/PID/ns/net` of a process in it.
+pub fn within<T: Send>(netns: &Path, work: impl FnOnce() -> T + Send) -> Result<T> {
     in_thread(|| {
         enter(netns)?;
         Ok(work())

@@ -97,8 +97,8 @@ pub struct Happening {
 }
 
 impl User {
-    /// Whoever that kubeconfig says.
-    pub(crate) async fn connect(kubeconfig: &Path, kubectl: PathBuf) -> Result<Self> {
+    /// Whoever that kubeconfig says, with this kubectl.
+    pub async fn connect(kubeconfig: &Path, kubectl: PathBuf) -> Result<Self> {
         // Fails when a provider is installed already, and then there is one.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let read = Kubeconfig::read_from(kubeconfig)

@@ -18,9 +18,9 @@ use metallb_core::shared::SharedMap;
 use metallb_protocols::liveness::{
     Claim, Dropped, Input, Key, KeyId, Liveness, Malformed, NodeId, Output, Tenure, Timing,
 };
-use prometheus::IntCounterVec;
 
 use super::tables::{Phase, Tables};
+use crate::speaker::metrics::Metrics;
 
 /// How heartbeats are exchanged.
 #[derive(Clone, Debug)]
@@ -60,7 +60,9 @@ pub(super) struct Members {
     /// The key in use, and where the next one is put.
     key: Option<KeyId>,
     newest: Arc<ArcSwapOption<Key>>,
-    dropped: IntCounterVec,
+    /// The others that ought to be heard: their heartbeats are ours, and the API server calls them ready.
+    expected: BTreeSet<NodeName>,
+    metrics: Metrics,
 }
 
 impl Members {
@@ -68,14 +70,15 @@ impl Members {
         node: NodeName,
         settings: Heartbeats,
         newest: Arc<ArcSwapOption<Key>>,
-        dropped: IntCounterVec,
+        metrics: Metrics,
     ) -> anyhow::Result<Self> {
         let address = SocketAddr::new(settings.address, settings.port);
         let socket = UdpSocket::bind(address).with_context(|| {
             format!("cannot exchange heartbeats from {address} (UDP); is the port taken, or the address not on this node?")
         })?;
         socket.set_nonblocking(true)?;
-        Ok(Self { node, socket, settings, liveness: None, key: None, newest, dropped })
+        let expected = BTreeSet::new();
+        Ok(Self { node, socket, settings, liveness: None, key: None, newest, expected, metrics })
     }
 
     pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
@@ -96,6 +99,11 @@ impl Members {
                 }
             } else if old.peers.as_ref() != Some(peers) {
                 told = self.input(now, Input::Peers(BTreeMap::clone(peers)));
+            }
+            if old.peers.as_ref() != Some(peers) || old.ready != new.ready {
+                let others = new.ready.iter().filter(|node| **node != self.node && peers.contains_key(*node));
+                self.expected = others.cloned().collect();
+                self.count();
             }
         }
         if let Some(in_use) = new.in_use.as_ref().filter(|in_use| old.in_use.as_ref() != Some(in_use)) {
@@ -211,13 +219,25 @@ impl Members {
                 Output::Lost => lost = true,
                 Output::Outlasted(address) => drop(told.outlasted.insert(address)),
                 // Counted only: whoever can send us anything must not fill the log.
-                Output::Dropped(why) => self.dropped.with_label_values(&[reason(why)]).inc(),
+                Output::Dropped(why) => {
+                    self.metrics.heartbeats_dropped.with_label_values(&[reason(why)]).inc()
+                }
             }
         }
         told.speakers = changed.then(|| Speakers::Alive(liveness.alive()));
         told.lost = lost.then(|| liveness.lost());
         told.tenures = claimed.then(|| liveness.tenures().clone());
+        if changed {
+            self.count();
+        }
         told
+    }
+
+    /// Shows how many are heard of those that ought to be. Without heartbeats nobody is, and that is no news.
+    fn count(&self) {
+        let Some(liveness) = &self.liveness else { return };
+        let heard = liveness.alive().intersection(&self.expected).count();
+        self.metrics.peers.set(self.expected.len(), heard);
     }
 }
 

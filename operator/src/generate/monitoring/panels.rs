@@ -233,9 +233,16 @@ pub(super) const ROWS: &[Row] = &[
                 ],
             },
             Panel {
+                title: "Speakers that are ready, and not heard",
+                look: Look::Lines,
+                width: 12,
+                unit: "none",
+                queries: &[("metallb_speaker_peers_ready - metallb_speaker_peers_heard", "by {{pod}}")],
+            },
+            Panel {
                 title: "Heartbeats that counted for nothing, per second",
                 look: Look::Lines,
-                width: 24,
+                width: 12,
                 unit: "none",
                 queries: &[(
                     "sum by (reason) (rate(metallb_speaker_heartbeats_dropped_total[$__rate_interval]))",
