@@ -15,7 +15,7 @@ use rustls::server::{ClientHello, ResolvesServerCert, ServerConfig};
 use rustls::sign::CertifiedKey;
 use rustls::{NamedGroup, ProtocolVersion, SupportedCipherSuite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -134,6 +134,9 @@ pub enum CertificateSource {
     SelfSigned,
     /// `tls.crt` and `tls.key` in this directory, read again when they change.
     Directory(PathBuf),
+    /// The same, and as long as they cannot be read, one that this process makes for itself: who waits for a certificate
+    /// does not wait to work.
+    DirectoryOnceThere(PathBuf),
     /// One that somebody else in this process holds, and replaces.
     Held(HeldCertificate),
 }
@@ -167,14 +170,14 @@ impl HeldCertificate {
 impl CertificateSource {
     /// `--metrics-cert-dir` and the like: empty means self-signed.
     pub fn from_flag(directory: &str) -> Self {
-        if directory.is_empty() { Self::SelfSigned } else { Self::Directory(directory.into()) }
+        if directory.is_empty() { Self::SelfSigned } else { Self::DirectoryOnceThere(directory.into()) }
     }
 
     /// What this process would serve now.
     fn current(&self) -> anyhow::Result<Arc<Current>> {
         match self {
             Self::Held(HeldCertificate(current)) => Ok(current.clone()),
-            Self::SelfSigned | Self::Directory(_) => {
+            Self::SelfSigned | Self::Directory(_) | Self::DirectoryOnceThere(_) => {
                 Ok(Arc::new(Current(ArcSwapOption::from_pointee(self.load()?))))
             }
         }
@@ -190,6 +193,12 @@ impl CertificateSource {
                 let key = PrivateKeyDer::try_from(signed.signing_key.serialize_der())
                     .map_err(|error| anyhow::anyhow!("cannot use the key just made: {error}"))?;
                 certified(vec![signed.cert.der().clone()], &key).map(Some)
+            }
+            Self::DirectoryOnceThere(directory) => {
+                Self::Directory(directory.clone()).load().or_else(|error| {
+                    tracing::info!(event = "selfSigned", error = format!("{error:#}"), "until there is one");
+                    Self::SelfSigned.load()
+                })
             }
             Self::Directory(directory) => {
                 let (certificate, key) = (directory.join("tls.crt"), directory.join("tls.key"));
@@ -226,31 +235,59 @@ impl ResolvesServerCert for Current {
 
 /// A TLS listener. Certificate files are followed; while they cannot be read the last good ones serve.
 pub fn listen(on: On, source: CertificateSource, options: &TlsOptions) -> anyhow::Result<Listener> {
+    listen_as_told(on, source, watch::channel(options.clone()).1)
+}
+
+/// The same with options that change. Connections that are open go on as they are.
+pub fn listen_as_told(
+    on: On,
+    source: CertificateSource,
+    mut options: watch::Receiver<TlsOptions>,
+) -> anyhow::Result<Listener> {
     let current = source.current()?;
-    let mut config = ServerConfig::builder_with_provider(options.provider.clone())
-        .with_protocol_versions(options.versions)
-        .context("the TLS flags leave no cipher suite")?
-        .with_no_client_auth()
-        .with_cert_resolver(current.clone());
-    config.alpn_protocols = options.protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    let acceptor = acceptor(&options.borrow_and_update(), current.clone())?;
     let listener = on.listen()?;
     let local = listener.local_addr()?;
     let (sender, accepted) = mpsc::channel(ACCEPTED);
-    tokio::spawn(accept_all(listener, TlsAcceptor::from(Arc::new(config)), sender));
-    if let CertificateSource::Directory(directory) = source {
-        tokio::spawn(follow(directory, Arc::downgrade(&current)));
+    tokio::spawn(accept_all(listener, acceptor, options, current.clone(), sender));
+    match source {
+        CertificateSource::Directory(directory) | CertificateSource::DirectoryOnceThere(directory) => {
+            tokio::spawn(follow(directory, Arc::downgrade(&current)));
+        }
+        CertificateSource::SelfSigned | CertificateSource::Held(_) => {}
     }
     Ok(Listener { accepted, local })
 }
 
+fn acceptor(options: &TlsOptions, current: Arc<Current>) -> anyhow::Result<TlsAcceptor> {
+    let mut config = ServerConfig::builder_with_provider(options.provider.clone())
+        .with_protocol_versions(options.versions)
+        .context("the TLS flags leave no cipher suite")?
+        .with_no_client_auth()
+        .with_cert_resolver(current);
+    config.alpn_protocols = options.protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
 async fn accept_all(
     listener: TcpListener,
-    acceptor: TlsAcceptor,
+    mut acceptor: TlsAcceptor,
+    mut options: watch::Receiver<TlsOptions>,
+    current: Arc<Current>,
     sender: mpsc::Sender<(TlsStream<TcpStream>, SocketAddr)>,
 ) {
     loop {
         let accepted = tokio::select! {
             () = sender.closed() => return,
+            Ok(()) = options.changed() => {
+                match self::acceptor(&options.borrow_and_update(), current.clone()) {
+                    Ok(new) => acceptor = new,
+                    Err(error) => {
+                        tracing::warn!(event = "tlsUnusable", error = format!("{error:#}"), "the last good settings stay");
+                    }
+                }
+                continue;
+            }
             accepted = listener.accept() => accepted,
         };
         let (stream, peer) = match accepted {
@@ -418,7 +455,19 @@ mod tests {
     #[test]
     fn a_missing_file_is_named() {
         let directory = tempfile::tempdir().unwrap();
-        let error = CertificateSource::from_flag(directory.path().to_str().unwrap()).load().unwrap_err();
+        let error = CertificateSource::Directory(directory.path().into()).load().unwrap_err();
         assert!(format!("{error:#}").contains("tls.crt"), "{error:#}");
+    }
+
+    #[test]
+    fn metrics_do_not_wait_for_the_certificate_that_a_flag_names_and_take_it_when_it_is_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let source = CertificateSource::from_flag(directory.path().to_str().unwrap());
+        assert!(source.load().unwrap().is_some(), "one of our own");
+        let (certificate, key) = pem();
+        std::fs::write(directory.path().join("tls.crt"), &certificate).unwrap();
+        std::fs::write(directory.path().join("tls.key"), key).unwrap();
+        let expected = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+        assert_eq!(source.load().unwrap().unwrap().cert, [expected]);
     }
 }
