@@ -12,6 +12,8 @@ use super::*;
 use crate::environment::Environment;
 use crate::wanted::{OWN_VARIABLES, Wanted};
 
+mod openshift;
+
 const SAMPLE: &str =
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../config/samples/metallb_customised.yaml"));
 
@@ -139,7 +141,9 @@ fn monitors_are_services_and_where_the_kinds_are_known_service_monitors_and_rule
     insta::assert_snapshot!(different(&rendered("{}", &monitors)));
     let kinds = |service_monitors, prometheus_rules| -> Vec<Kind> {
         let (controller, speaker) = (ControllerUpdate::Rolling, SpeakerUpdate::Rolling);
-        let circumstances = Circumstances { service_monitors, prometheus_rules, controller, speaker };
+        let platform = Platform::KUBERNETES;
+        let circumstances =
+            Circumstances { service_monitors, prometheus_rules, platform, controller, speaker };
         let objects = render_in("{}", &monitors, circumstances);
         objects.iter().map(|object| object.id().kind).filter(|kind| *kind >= Kind::ServiceMonitor).collect()
     };
@@ -282,6 +286,7 @@ fn during_a_take_over_the_strategies_are_others_and_the_pods_the_same() {
     let circumstances = Circumstances {
         service_monitors: Served::Yes,
         prometheus_rules: Served::Yes,
+        platform: Platform::KUBERNETES,
         controller: ControllerUpdate::Recreate,
         speaker: SpeakerUpdate::OnDelete,
     };
@@ -346,7 +351,14 @@ fn rendered(spec: &str, variables: &[(&str, &str)]) -> Vec<Object> {
 
 fn circumstances(monitoring: Served) -> Circumstances {
     let (controller, speaker) = (ControllerUpdate::Rolling, SpeakerUpdate::Rolling);
-    Circumstances { service_monitors: monitoring, prometheus_rules: monitoring, controller, speaker }
+    let platform = Platform::KUBERNETES;
+    Circumstances {
+        service_monitors: monitoring,
+        prometheus_rules: monitoring,
+        platform,
+        controller,
+        speaker,
+    }
 }
 
 fn render_in(spec: &str, variables: &[(&str, &str)], circumstances: Circumstances) -> Vec<Object> {
