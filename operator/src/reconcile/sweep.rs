@@ -39,7 +39,7 @@ mod tests {
     use super::*;
     use crate::render::SecurityContextConstraints;
 
-    fn constraints(labels: serde_json::Value) -> Live {
+    fn constraints(labels: &serde_json::Value) -> Live {
         let object = json!({
             "apiVersion": "security.openshift.io/v1", "kind": "SecurityContextConstraints",
             "metadata": { "name": SPEAKER_CONSTRAINTS, "uid": "1", "labels": labels },
@@ -67,7 +67,7 @@ mod tests {
     }
 
     fn ours() -> Live {
-        constraints(json!({ "metallb.io/swept-by": "metallb-operator" }))
+        constraints(&json!({ "metallb.io/swept-by": "metallb-operator" }))
     }
 
     #[test]
@@ -81,8 +81,8 @@ mod tests {
 
     #[test]
     fn what_is_not_marked_is_left_to_whoever_made_it() {
-        assert_eq!(left(constraints(json!({ "app": "metallb" })), &[]), 0);
-        assert_eq!(left(constraints(json!({ "metallb.io/swept-by": "somebody" })), &[]), 0);
+        assert_eq!(left(constraints(&json!({ "app": "metallb" })), &[]), 0);
+        assert_eq!(left(constraints(&json!({ "metallb.io/swept-by": "somebody" })), &[]), 0);
     }
 
     #[test]

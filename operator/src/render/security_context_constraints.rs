@@ -24,6 +24,7 @@ pub const SWEPT: (&str, &str) = ("metallb.io/swept-by", "metallb-operator");
 /// The parts of SecurityContextConstraints that are set here.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "fields of OpenShift")]
 pub struct SecurityContextConstraints {
     /// Version and kind.
     #[serde(flatten)]

@@ -135,7 +135,7 @@ mod tests {
 
     use super::*;
 
-    fn of(profile: Value) -> Result<(String, String), BadProfile> {
+    fn of(profile: &Value) -> Result<(String, String), BadProfile> {
         let spec = json!({ "tlsSecurityProfile": profile });
         let spec: APIServerSpec = serde_json::from_value(spec).unwrap();
         let flags = flags(spec.tls_security_profile.as_ref())?;
@@ -145,25 +145,25 @@ mod tests {
     }
 
     fn custom(version: &str, ciphers: &[&str]) -> Result<(String, String), BadProfile> {
-        of(json!({ "type": "Custom", "custom": { "minTLSVersion": version, "ciphers": ciphers } }))
+        of(&json!({ "type": "Custom", "custom": { "minTLSVersion": version, "ciphers": ciphers } }))
     }
 
     #[test]
     fn intermediate_is_tls_12_with_names_of_iana_and_is_what_no_profile_means() {
-        let (version, suites) = of(json!({ "type": "Intermediate", "intermediate": {} })).unwrap();
+        let (version, suites) = of(&json!({ "type": "Intermediate", "intermediate": {} })).unwrap();
         assert_eq!(version, "VersionTLS12");
         assert!(
             suites.split(',').count() == 6 && suites.split(',').all(|name| name.starts_with("TLS_ECDHE_"))
         );
         for same in [json!(null), json!({}), json!({ "type": "" }), json!({ "type": "NewerThanThis" })] {
-            assert_eq!(of(same.clone()).unwrap(), (version.clone(), suites.clone()), "{same}");
+            assert_eq!(of(&same).unwrap(), (version.clone(), suites.clone()), "{same}");
         }
     }
 
     #[test]
     fn modern_is_tls_13_alone_and_old_asks_for_no_more_than_there_is() {
-        assert_eq!(of(json!({ "type": "Modern" })).unwrap(), ("VersionTLS13".into(), String::new()));
-        let (version, suites) = of(json!({ "type": "Old", "old": null })).unwrap();
+        assert_eq!(of(&json!({ "type": "Modern" })).unwrap(), ("VersionTLS13".into(), String::new()));
+        let (version, suites) = of(&json!({ "type": "Old", "old": null })).unwrap();
         assert_eq!((version.as_str(), suites.split(',').count()), ("VersionTLS10", 6));
     }
 
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_profile_that_cannot_be_followed_is_refused_with_what_would_help() {
-        assert_eq!(of(json!({ "type": "Custom" })), Err(BadProfile::NoCustom));
+        assert_eq!(of(&json!({ "type": "Custom" })), Err(BadProfile::NoCustom));
         assert_eq!(custom("TLS1.2", &[]), Err(BadProfile::UnknownVersion("TLS1.2".into())));
         let old = custom("VersionTLS12", &["AES128-SHA", "DES-CBC3-SHA"]);
         assert_eq!(old, Err(BadProfile::NoCipherSuite("AES128-SHA, DES-CBC3-SHA".into())));
