@@ -1,6 +1,7 @@
 //! The operator beside OpenShift's APIs, with no more rights than its manifest gives it. The API server is a real one;
 //! what it knows of OpenShift are stand-ins that nobody acts upon.
 
+mod certificates;
 #[path = "../common/mod.rs"]
 mod common;
 mod constraints;
