@@ -44,14 +44,16 @@ pub(super) fn template(
         annotations,
         resources,
         env,
+        extra_args,
     } = pods.clone();
+    let args = container.args.iter().flatten().cloned().chain(extra_args).collect();
     let env = env.into_iter().map(|(name, value)| variable(&name, value));
     let env = container.env.iter().flatten().cloned().chain(env).collect();
     let mut node_labels = map([("kubernetes.io/os", "linux")]);
     node_labels.extend(node_selector);
     let tolerations: Vec<_> = own_tolerations.into_iter().chain(tolerations).collect();
     let spec = PodSpec {
-        containers: vec![Container { resources, env: Some(env), ..container }],
+        containers: vec![Container { resources, args: Some(args), env: Some(env), ..container }],
         service_account_name: Some(component.to_owned()),
         node_selector: Some(node_labels),
         tolerations: (!tolerations.is_empty()).then_some(tolerations),

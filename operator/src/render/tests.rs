@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::*;
 use crate::environment::Environment;
-use crate::wanted::{OWN_VARIABLES, Wanted};
+use crate::wanted::{OWN_FLAGS, OWN_VARIABLES, Wanted};
 
 mod openshift;
 
@@ -69,8 +69,8 @@ fn every_field_that_only_we_have_reaches_the_workloads() {
         networkPolicy: { apiServerPorts: [8443] }
         layer2: { excludedInterfaces: ['^br-"x"$'], conflictPolicy: ProbeFirst, restartGraceSeconds: 7, refreshSeconds: 9 }
         nodeLeaving: { taint: out, annotation: away, announceSeconds: 1, flowSeconds: 2 }
-        controllerConfig: { env: { A: b } }
-        speakerConfig: { env: { METALLB_BGP_DEBOUNCE_TIMEOUT: "50" } }
+        controllerConfig: { env: { A: b }, extraArgs: [--host=x] }
+        speakerConfig: { env: { METALLB_BGP_DEBOUNCE_TIMEOUT: "50" }, extraArgs: [--ml-wan-config] }
     "#;
     insta::assert_snapshot!(different(&rendered(spec, &[])));
 }
@@ -85,6 +85,24 @@ fn variables_of_the_user_are_refused_where_the_operator_sets_them() {
     }
     own.retain(|name| !OWN_VARIABLES.contains(&name.as_str()));
     assert_eq!(own, [""; 0], "and not in OWN_VARIABLES");
+}
+
+#[test]
+fn flags_of_the_user_are_refused_where_the_operator_sets_them() {
+    let spec = "{bgpBackend: frr-k8s-external, frrk8sConfig: {namespace: a, secretPassthrough: true}, bgpListenPort: 179,
+                 ignoreExcludeLB: true, loadBalancerClass: example.com/mine}";
+    let variables = [
+        ("TLS_MIN_VERSION", "VersionTLS12"),
+        ("TLS_CIPHER_SUITES", "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"),
+        ("TLS_CURVE_PREFERENCES", "29"),
+        ("DEPLOY_SERVICEMONITORS", "true"),
+    ];
+    let platform = Platform { security_context_constraints: Served::Yes, service_ca: ServiceCa::Awaited };
+    let objects = render_in(spec, &variables, Circumstances { platform, ..circumstances(Served::Yes) });
+    let all = [CONTROLLER, SPEAKER].map(|component| args(&objects, component)).concat();
+    let flags = all.iter().map(|arg| arg.trim_start_matches('-').split('=').next().unwrap_or_default());
+    let flags: std::collections::BTreeSet<_> = flags.collect();
+    assert_eq!(flags, OWN_FLAGS.into(), "as OWN_FLAGS says");
 }
 
 #[test]
