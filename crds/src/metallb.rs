@@ -233,6 +233,11 @@ pub struct ComponentConfig {
     /// Environment variables for the main container, besides those that the operator sets.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+
+    /// Arguments for the main container, such as `--ml-wan-config` or `--flag=value`, besides those that the operator
+    /// sets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extra_args: Vec<String>,
 }
 
 /// Settings for the backends of the frr-k8s family.

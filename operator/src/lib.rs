@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`run()`] | start-up, and what runs beside the reconciler |
 //! | [`args`], [`environment`] | what the process is told |
+//! | [`discovery`] | which kinds of others the API server knows |
+//! | [`tls_profile`] | what OpenShift asks of everybody's TLS |
 //! | [`wanted`] | a `MetalLB` object, checked |
 //! | [`render`] | the objects it comes to: pure |
 //! | [`reconcile`] | watches in, writes and status out |
@@ -18,12 +20,14 @@
 pub mod args;
 pub mod certs;
 pub mod cli;
+pub mod discovery;
 pub mod environment;
 pub mod generate;
 pub mod metrics;
 pub mod reconcile;
 pub mod render;
 mod run;
+pub mod tls_profile;
 pub mod wanted;
 pub mod webhooks;
 

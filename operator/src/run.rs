@@ -14,7 +14,7 @@ use crate::certs::Expiry;
 use crate::environment::{Environment, Monitors, WebhookEnvironment};
 use crate::metrics::Metrics;
 use crate::reconcile::{Context, Mandate, work};
-use crate::webhooks;
+use crate::{tls_profile, webhooks};
 
 /// The Lease that the replicas of the operator share. Upstream's, so that during an upgrade from it one of both works.
 const LEASE: &str = "metallb.io.metallboperator";
@@ -38,7 +38,9 @@ pub async fn run(
     }
     let registry = Registry::new();
     let metrics = Metrics::register(&registry)?;
-    let webhooks = webhooks::start(&args, environment.for_webhooks(), client.clone(), &shutdown)?;
+    let tls = tls_profile::follow(client.clone());
+    let webhooks =
+        webhooks::start(&args, environment.for_webhooks(), client.clone(), tls.clone(), &shutdown)?;
     registry.register(Box::new(Expiry::of(webhooks.certificate.clone())?))?;
     // Answers as long as webhooks are served: that this is about to end is what it has to say.
     let (stop_probes, probes) = Shutdown::by_hand();
@@ -60,7 +62,7 @@ pub async fn run(
         (Mandate::Alone, None)
     };
     let recorder = Recorder::start(client.clone(), COMPONENT, identity.unwrap_or_default());
-    let context = Context { client, environment, recorder, metrics };
+    let context = Context { client, environment, recorder, metrics, tls };
     loop {
         tokio::select! {
             () = shutdown.requested() => break,
@@ -97,7 +99,8 @@ pub async fn run_webhooks(
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
     tracing::info!(event = "startup", version = env!("CARGO_PKG_VERSION"), ?environment, "webhooks");
-    let webhooks = webhooks::start(&args, environment, client, &shutdown)?;
+    let tls = tls_profile::follow(client.clone());
+    let webhooks = webhooks::start(&args, environment, client, tls, &shutdown)?;
     let (stop_probes, probes) = Shutdown::by_hand();
     http::serve(On::Everything(args.port), http::probes_about(webhooks.readiness()), probes)?;
     webhooks.server.stopped().await;

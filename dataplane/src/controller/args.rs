@@ -75,7 +75,7 @@ pub struct Args {
     /// TLS of the metrics endpoint
     #[command(flatten)]
     pub tls: TlsFlags,
-    /// Directory with tls.crt and tls.key for the metrics endpoint; empty: self-signed
+    /// Directory with tls.crt and tls.key for the metrics endpoint, self-signed until they are there; empty: self-signed
     #[arg(long, default_value = "")]
     pub metrics_cert_dir: String,
     /// Kubeconfig; without it, the pod's service account

@@ -13,11 +13,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::FIELD_MANAGER;
-use super::gather::{Installed, Live};
+use super::gather::{Installed, Live, Reach as _};
 use super::steps::Superfluous;
 use super::takeover::adopt::{OtherSelector, Preparation, preparations};
 use super::takeover::leftovers::{FRR_WEBHOOK, is_answered_in};
-use crate::render::{Kind, Object, ObjectId, PrometheusRule, ServiceMonitor};
+use crate::render::{Kind, Object, ObjectId, PrometheusRule, SecurityContextConstraints, ServiceMonitor};
 
 /// Why something could not be done. It is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +89,7 @@ pub async fn request<T>(what: String, request: impl Future<Output = kube::Result
 pub async fn apply(client: Client, namespace: &str, object: &Object) -> Result<Live, Failure> {
     let id = object.id();
     let live = match object {
+        Object::SecurityContextConstraints(object) => send(client, namespace, &**object).await,
         Object::NetworkPolicy(object) => send(client, namespace, &**object).await,
         Object::ConfigMap(object) => send(client, namespace, &**object).await,
         Object::Service(object) => send(client, namespace, &**object).await,
@@ -105,6 +106,9 @@ pub async fn apply(client: Client, namespace: &str, object: &Object) -> Result<L
 pub async fn delete(client: Client, namespace: &str, superfluous: &Superfluous) -> Result<(), Failure> {
     let Superfluous { id, uid } = superfluous;
     match id.kind {
+        Kind::SecurityContextConstraints => {
+            remove::<SecurityContextConstraints>(client, namespace, id, uid).await
+        }
         Kind::NetworkPolicy => remove::<NetworkPolicy>(client, namespace, id, uid).await,
         Kind::ConfigMap => remove::<ConfigMap>(client, namespace, id, uid).await,
         Kind::Service => remove::<Service>(client, namespace, id, uid).await,
@@ -119,7 +123,7 @@ pub async fn delete(client: Client, namespace: &str, superfluous: &Superfluous) 
 
 async fn send<K: Installed>(client: Client, namespace: &str, object: &K) -> Result<Option<Live>, Failure> {
     let name = object.name_any();
-    let api: Api<K> = Api::namespaced(client, namespace);
+    let api = K::Scope::api::<K>(client, namespace);
     for is_last in [false, false, false, true] {
         let looked_at = request(format!("read {} {name}", K::KIND), api.get_opt(&name)).await?;
         let Some(live) = looked_at else { break };
@@ -223,7 +227,7 @@ async fn remove<K: Installed>(
     id: &ObjectId,
     uid: &str,
 ) -> Result<(), Failure> {
-    let api: Api<K> = Api::namespaced(client, namespace);
+    let api = K::Scope::api::<K>(client, namespace);
     remove_from(&api, id.to_string(), &id.name, uid, DeleteParams::background()).await
 }
 

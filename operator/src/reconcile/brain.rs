@@ -18,7 +18,7 @@ use metallb_process::events::Recorder;
 use metallb_process::shutdown::Shutdown;
 use metallb_process::watch::ObjectKey;
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -26,11 +26,13 @@ use super::apply::{Failure, delete, lead_back};
 use super::gather::{Row, World, start_watches};
 use super::report::{Standing, is_spoken_for};
 use super::steps::{Settled, Superfluous};
+use super::sweep::remnants;
 use super::takeover::leftovers;
 use super::{METALLB, Mandate};
 use crate::environment::Environment;
 use crate::metrics::Metrics;
 use crate::render::ObjectId;
+use crate::tls_profile::ClusterTls;
 
 /// Changes that wait. When it is full the watches wait, and the API server keeps the changes.
 const INPUTS: usize = 256;
@@ -52,6 +54,8 @@ pub struct Context {
     pub recorder: Recorder,
     /// What is counted.
     pub metrics: Metrics,
+    /// What the cluster asks of TLS.
+    pub tls: watch::Receiver<ClusterTls>,
 }
 
 /// Works until the mandate is lost, or until `shutdown`; then the write under way is the last one, and ends first.
@@ -65,9 +69,12 @@ pub async fn work(context: &Context, mandate: &Mandate, shutdown: &Shutdown) {
         mandate,
         shutdown,
         world: World::default(),
+        tls: ClusterTls::Unknown,
         memory: Memory::default(),
         patience_ends: None,
     };
+    let mut tls = context.tls.clone();
+    tls.mark_changed();
     let mut retry: Option<(Instant, Duration)> = None;
     loop {
         let changed = tokio::select! {
@@ -77,10 +84,15 @@ pub async fn work(context: &Context, mandate: &Mandate, shutdown: &Shutdown) {
                 let more = std::iter::from_fn(|| inputs.try_recv().ok()).take(BATCH);
                 std::iter::once(input).chain(more).fold(false, |changed, input| brain.world.apply(input) | changed)
             }
+            Ok(()) = tls.changed() => {
+                brain.tls = tls.borrow_and_update().clone();
+                true
+            }
             () = until(retry.map(|(at, _)| at)) => true,
             () = until(brain.patience_ends) => true,
         };
-        if !changed || !brain.world.is_listed() {
+        // Pods made before it is known what their servers are to speak would be the wrong ones.
+        if !changed || !brain.world.is_listed() || matches!(brain.tls, ClusterTls::Unknown) {
             continue;
         }
         let outcome = tokio::select! {
@@ -120,6 +132,7 @@ struct Brain<'c> {
     mandate: &'c Mandate,
     shutdown: &'c Shutdown,
     world: World,
+    tls: ClusterTls,
     memory: Memory,
     /// When to look again whether somebody looks after a `MetalLB` in another namespace.
     patience_ends: Option<Instant>,
@@ -159,6 +172,7 @@ impl Brain<'_> {
         self.patience_ends = None;
         self.forget_all_but(rows.keys());
         let mut failures = self.remove_rivals().await;
+        failures.extend(self.sweep().await);
         for (key, row) in rows {
             // What is being deleted is left to the garbage collector; making it anew would only delay that.
             if !row.is_deleting {
@@ -212,6 +226,15 @@ impl Brain<'_> {
         }
         if let Some((misled, patch)) = leftovers::misled_service(&self.world) {
             failures.extend(self.lead_back(&misled, patch).await.err());
+        }
+        failures
+    }
+
+    /// Deletes what no owner takes with it.
+    async fn sweep(&self) -> Vec<Failure> {
+        let mut failures = Vec::new();
+        for remnant in remnants(&self.world) {
+            failures.extend(self.delete(&remnant).await.err());
         }
         failures
     }

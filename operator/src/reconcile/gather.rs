@@ -8,17 +8,17 @@ mod neighbours;
 mod rows;
 mod watches;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use metallb_core::table::{Event, Table};
 use metallb_process::watch::ObjectKey;
 
 pub use neighbours::{Daemon, FRRConfiguration, Judgement, PodRow, Role};
-pub use rows::{Installed, Live, Row};
+pub use rows::{Installed, Live, Reach, Row};
 pub use watches::start_watches;
 
 use super::rollout::Rollout;
-use crate::render::{Kind, ObjectId, Served};
+use crate::render::{Kind, ObjectId, Platform, Served, ServiceCa, certified_services, is_certified};
 
 /// A change of the world.
 #[derive(Clone, Debug)]
@@ -27,8 +27,10 @@ pub enum Input {
     MetalLB(Event<ObjectKey, Row>),
     /// Of something installed.
     Installed(Kind, Event<String, Live>),
-    /// The API server said whether it knows that kind of the Prometheus operator.
+    /// The API server said whether it knows that kind, which not every cluster has.
     Served(Kind, Served),
+    /// The API server said whether it knows OpenShift's routes.
+    Routes(Served),
     /// Of a pod that speaks to routers: a speaker, or one of frr-k8s.
     Pod(Event<String, PodRow>),
     /// The API server does not know FRRConfigurations.
@@ -46,8 +48,9 @@ pub enum Input {
 pub struct World {
     metallbs: Table<ObjectKey, Row>,
     installed: BTreeMap<Kind, Table<String, Live>>,
-    /// The kinds of the Prometheus operator that the API server knows.
-    served: BTreeSet<Kind>,
+    /// Whether the API server knows kinds that not every cluster has, as far as it has said.
+    served: BTreeMap<Kind, Served>,
+    routes: Option<Served>,
     pods: Table<String, PodRow>,
     /// Is it known that there is no such kind?
     no_frr_configurations: bool,
@@ -66,8 +69,8 @@ impl World {
         match input {
             Input::MetalLB(event) => reduce(&mut self.metallbs, event),
             Input::Installed(kind, event) => reduce(self.installed.entry(kind).or_default(), event),
-            Input::Served(kind, Served::Yes) => self.served.insert(kind),
-            Input::Served(kind, Served::No) => self.served.remove(&kind),
+            Input::Served(kind, served) => self.served.insert(kind, served) != Some(served),
+            Input::Routes(served) => self.routes.replace(served) != Some(served),
             Input::Pod(event) => reduce(&mut self.pods, event),
             Input::NoFrrConfigurations => !std::mem::replace(&mut self.no_frr_configurations, true),
             Input::FrrConfiguration(event) => reduce(&mut self.frr_configurations, event),
@@ -77,10 +80,16 @@ impl World {
     }
 
     /// Is everything known that a decision needs? Kinds of the Prometheus operator and FRRConfigurations are not waited for: who may not
-    /// look at those shall have the rest.
+    /// look at those shall have the rest. That the API server says which of OpenShift's it knows is waited for: pods made
+    /// before that would be the wrong ones.
     pub fn is_listed(&self) -> bool {
         let is_listed = |kind| self.installed.get(kind).is_some_and(Table::is_listed);
-        self.metallbs.is_listed() && self.pods.is_listed() && COMMON.iter().all(is_listed)
+        let is_platform_known =
+            self.served.contains_key(&Kind::SecurityContextConstraints) && self.routes.is_some();
+        is_platform_known
+            && self.metallbs.is_listed()
+            && self.pods.is_listed()
+            && COMMON.iter().all(is_listed)
     }
 
     /// All `MetalLB`s.
@@ -106,9 +115,26 @@ impl World {
         live.and_then(|live| live.rollout.clone()).unwrap_or_default()
     }
 
-    /// Does the API server know that kind of the Prometheus operator?
+    /// Does the API server know that kind, which not every cluster has?
     pub fn served(&self, kind: Kind) -> Served {
-        if self.served.contains(&kind) { Served::Yes } else { Served::No }
+        self.served.get(&kind).copied().unwrap_or(Served::No)
+    }
+
+    /// What the cluster has of OpenShift.
+    pub fn platform(&self) -> Platform {
+        let is_signed = || {
+            certified_services()
+                .iter()
+                .all(|id| self.installed(id).is_some_and(|it| is_certified(&it.object)))
+        };
+        Platform {
+            security_context_constraints: self.served(Kind::SecurityContextConstraints),
+            service_ca: match self.routes {
+                None | Some(Served::No) => ServiceCa::Absent,
+                Some(Served::Yes) if is_signed() => ServiceCa::Signed,
+                Some(Served::Yes) => ServiceCa::Awaited,
+            },
+        }
     }
 
     /// Pods that speak to routers, by name.

@@ -10,7 +10,8 @@
 //! * An object that is as last applied is not written again, whatever its status does.
 //! * What is installed belongs to the `MetalLB` by its controller reference. That reference is also the inventory: so
 //!   what upstream's operator left behind (its frr-k8s, say) is recognised and deleted, and no label can be lost.
-//! * No finalizer: when the `MetalLB` goes, Kubernetes collects what belongs to it.
+//! * No finalizer: when the `MetalLB` goes, Kubernetes collects what belongs to it. What is in no namespace cannot belong
+//!   to it, and is [swept](sweep).
 
 pub mod apply;
 pub mod brain;
@@ -20,6 +21,7 @@ pub mod report;
 pub mod rollout;
 pub mod steps;
 pub mod summary;
+pub mod sweep;
 pub mod takeover;
 
 pub use brain::{Context, work};

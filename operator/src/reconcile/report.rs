@@ -9,6 +9,7 @@ use metallb_process::watch::ObjectKey;
 use super::METALLB;
 use super::apply::Failure;
 use super::rollout::Rollout;
+use crate::tls_profile::profile::BadProfile;
 use crate::wanted::SpecRefusal;
 
 /// The reason on a `MetalLB` of another name than [`METALLB`].
@@ -113,6 +114,14 @@ impl Standing {
             enumerated(configurations)
         );
         Self::Degraded { reason: "FRRConfigurationsUnserved", message }
+    }
+
+    /// In a cluster whose TLS profile cannot be followed.
+    pub fn tls_profile_unusable(error: &BadProfile) -> Self {
+        let message = format!(
+            "spec.tlsSecurityProfile of APIServer cluster (config.openshift.io/v1): {error}. What was in force before stays"
+        );
+        Self::Degraded { reason: "TLSProfileUnusable", message }
     }
 
     /// After everything was applied. `notes` tell what else is still to be done.

@@ -4,20 +4,13 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use metallb_crds::MetalLBSpec;
 
 use super::scene::Scene;
+use super::security_context_constraints::security_context_constraints;
 use super::{
-    Object, controller, excluded_interfaces, in_force, monitors, network_policy, prometheus_rule, speaker,
+    Object, Platform, Served, controller, excluded_interfaces, in_force, monitors, network_policy,
+    prometheus_rule, speaker,
 };
 use crate::environment::{Environment, Monitors, NetworkPolicies};
 use crate::wanted::Wanted;
-
-/// Does the API server know a kind of the Prometheus operator?
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Served {
-    /// It does.
-    Yes,
-    /// It does not: the Prometheus operator is not installed.
-    No,
-}
 
 /// How pods of the controller are replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,14 +37,16 @@ pub struct Circumstances {
     pub service_monitors: Served,
     /// Does the API server know PrometheusRules?
     pub prometheus_rules: Served,
+    /// What the cluster has of OpenShift.
+    pub platform: Platform,
     /// How pods of the controller are to be replaced now.
     pub controller: ControllerUpdate,
     /// How pods of the speakers are to be replaced now.
     pub speaker: SpeakerUpdate,
 }
 
-/// Every object that `spec`, which is `wanted` once checked, comes to, in the order in which to apply them. All belong
-/// to `owner`.
+/// Every object that `spec`, which is `wanted` once checked, comes to, in the order in which to apply them. All that are
+/// in the namespace belong to `owner`.
 pub fn render(
     spec: &MetalLBSpec,
     wanted: &Wanted,
@@ -59,19 +54,27 @@ pub fn render(
     owner: &OwnerReference,
     circumstances: Circumstances,
 ) -> Vec<Object> {
-    let scene = Scene { environment, owner };
     let Circumstances {
         service_monitors,
         prometheus_rules,
+        platform,
         controller: controller_update,
         speaker: speaker_update,
     } = circumstances;
+    let scene = Scene { environment, owner, platform };
     let mut objects = vec![
         Object::ConfigMap(Box::new(in_force::config_map(&scene, spec))),
         Object::ConfigMap(Box::new(excluded_interfaces::config_map(&scene, wanted))),
         Object::DaemonSet(Box::new(speaker::daemon_set(&scene, wanted, speaker_update))),
         Object::Deployment(Box::new(controller::deployment(&scene, wanted, controller_update))),
     ];
+    match platform.security_context_constraints {
+        Served::Yes => {
+            let constraints = security_context_constraints(&scene, wanted);
+            objects.push(Object::SecurityContextConstraints(Box::new(constraints)));
+        }
+        Served::No => {}
+    }
     match environment.network_policies {
         NetworkPolicies::Install => {
             objects.push(Object::NetworkPolicy(Box::new(network_policy::network_policy(&scene, wanted))));

@@ -1,4 +1,5 @@
-//! From what is wanted to the objects that are it: pure, typed, and nothing but namespaced objects.
+//! From what is wanted to the objects that are it: pure, typed, and all of them namespaced but one, which only
+//! OpenShift has.
 //!
 //! In this room: [`render()`], and one file per object. Names, labels, selectors, arguments and ports are upstream's, so
 //! that a cluster which upstream's operator set up is taken over in place (selectors are immutable).
@@ -25,20 +26,24 @@ mod in_force;
 mod monitors;
 mod network_policy;
 mod objects;
+mod platform;
 mod pod;
 mod prometheus_rule;
 mod scene;
+mod security_context_constraints;
 mod speaker;
 #[cfg(test)]
 mod tests;
 
 pub use alerts::{Alert, RUNBOOKS, Severity, alerts};
-pub use assemble::{Circumstances, ControllerUpdate, Served, SpeakerUpdate, render};
+pub use assemble::{Circumstances, ControllerUpdate, SpeakerUpdate, render};
 pub use in_force::{IN_FORCE, spec_in_force};
-pub use monitors::{ServiceMonitor, ServiceMonitorSpec};
+pub use monitors::{ServiceMonitor, ServiceMonitorSpec, certified_services, is_certified};
 pub use objects::{Kind, Object, ObjectId};
-pub use pod::{OURS, is_ours};
+pub use platform::{Platform, Served, ServiceCa};
+pub use pod::{OURS, is_ours, tls_in_force};
 pub use prometheus_rule::{Group, PrometheusRule, PrometheusRuleSpec, Rule};
+pub use security_context_constraints::{SPEAKER_CONSTRAINTS, SWEPT, SecurityContextConstraints, Strategy};
 
 /// Name of the controller's Deployment, ServiceAccount and container.
 pub const CONTROLLER: &str = "controller";

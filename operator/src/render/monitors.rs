@@ -7,12 +7,21 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::CustomResource;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::pod::label_selector;
 use super::scene::{Scene, map, selector};
-use super::{CONTROLLER, OPERATOR, OPERATOR_PODS, SPEAKER};
+use super::{CONTROLLER, Kind, OPERATOR, OPERATOR_PODS, ObjectId, SPEAKER, ServiceCa};
 use crate::environment::Environment;
 
+/// By which a Service asks OpenShift for a certificate, in the Secret of that name.
+const CERTIFICATE_WANTED: &str = "service.beta.openshift.io/serving-cert-secret-name";
+/// What OpenShift notes on such a Service when the certificate is made.
+const CERTIFICATE_MADE: &str = "/metadata/annotations/service.beta.openshift.io~1serving-cert-signed-by";
+/// Where OpenShift's Prometheus has its certificates.
+const SERVICE_CA: &str = "/etc/prometheus/configmaps/serving-certs-ca-bundle/service-ca.crt";
+const CLIENT_CERTIFICATE: &str = "/etc/prometheus/secrets/metrics-client-certs/tls.crt";
+const CLIENT_KEY: &str = "/etc/prometheus/secrets/metrics-client-certs/tls.key";
 const PROMETHEUS_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
 /// The parts of a ServiceMonitor that are set here.
@@ -77,6 +86,18 @@ pub struct TlsConfig {
     /// Everybody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub insecure_skip_verify: Option<bool>,
+    /// Whoever one of these authorities vouches for: a file in Prometheus's pod.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
+    /// As whom Prometheus comes: the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cert_file: Option<String>,
+    /// The key of that: the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_file: Option<String>,
+    /// The name that the certificate has to be for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server_name: Option<String>,
 }
 
 /// Whose metrics there are.
@@ -119,13 +140,34 @@ pub(super) fn service_name(component: &str) -> String {
     format!("{component}-monitor-service")
 }
 
+/// The Secret that OpenShift is to put the certificate of a component in.
+pub(super) fn certificate_name(component: &str) -> String {
+    format!("{component}-certs-secret")
+}
+
+/// The Services whose metrics have a certificate that OpenShift makes.
+pub fn certified_services() -> [ObjectId; 2] {
+    [CONTROLLER, SPEAKER].map(|component| ObjectId::new(Kind::Service, service_name(component)))
+}
+
+/// Has OpenShift made the certificate of that Service?
+pub fn is_certified(service: &Value) -> bool {
+    service.pointer(CERTIFICATE_MADE).is_some()
+}
+
 pub(super) fn service(scene: &Scene<'_>, target: &Target) -> Service {
     let Target { component, pods, port, access } = target;
     let name = service_name(component);
     let port = i32::from(*port);
     let mut metadata = scene.metadata(&name, &[("name", &name)]);
-    metadata.annotations =
-        Some(map([("prometheus.io/scrape", "true"), ("prometheus.io/scheme", access.scheme())]));
+    let mut annotations = map([("prometheus.io/scrape", "true"), ("prometheus.io/scheme", access.scheme())]);
+    match (scene.platform.service_ca, access) {
+        (ServiceCa::Awaited | ServiceCa::Signed, Access::Token) => {
+            annotations.insert(CERTIFICATE_WANTED.to_owned(), certificate_name(component));
+        }
+        (ServiceCa::Absent, Access::Token) | (_, Access::Open) => {}
+    }
+    metadata.annotations = Some(annotations);
     Service {
         metadata,
         spec: Some(ServiceSpec {
@@ -147,13 +189,25 @@ pub(super) fn service(scene: &Scene<'_>, target: &Target) -> Service {
 pub(super) fn service_monitor(scene: &Scene<'_>, target: &Target) -> ServiceMonitor {
     let Target { component, pods: _, port: _, access } = target;
     let by_token = *access == Access::Token;
+    let trusted = match scene.platform.service_ca {
+        ServiceCa::Signed => TlsConfig {
+            insecure_skip_verify: Some(false),
+            ca_file: Some(SERVICE_CA.to_owned()),
+            cert_file: Some(CLIENT_CERTIFICATE.to_owned()),
+            key_file: Some(CLIENT_KEY.to_owned()),
+            server_name: Some(format!("{}.{}.svc", service_name(component), scene.environment.namespace)),
+        },
+        // Controller and speakers sign their certificates themselves.
+        ServiceCa::Absent | ServiceCa::Awaited => {
+            TlsConfig { insecure_skip_verify: Some(true), ..TlsConfig::default() }
+        }
+    };
     let endpoint = Endpoint {
         port: Some(access.port().to_owned()),
         scheme: Some(access.scheme().to_owned()),
         honor_labels: Some(true),
         bearer_token_file: by_token.then(|| PROMETHEUS_TOKEN.to_owned()),
-        // Controller and speakers sign their certificates themselves.
-        tls_config: by_token.then_some(TlsConfig { insecure_skip_verify: Some(true) }),
+        tls_config: by_token.then_some(trusted),
     };
     ServiceMonitor {
         metadata: scene.metadata(&format!("{component}-monitor"), &[]),

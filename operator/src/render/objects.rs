@@ -7,11 +7,13 @@ use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use serde_json::Value;
 
-use super::{PrometheusRule, ServiceMonitor};
+use super::{PrometheusRule, SecurityContextConstraints, ServiceMonitor};
 
 /// The kinds that are rendered, in the order in which they are applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
+    /// security.openshift.io/v1
+    SecurityContextConstraints,
     /// networking.k8s.io/v1
     NetworkPolicy,
     /// v1
@@ -31,6 +33,7 @@ pub enum Kind {
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::SecurityContextConstraints => "SecurityContextConstraints",
             Self::NetworkPolicy => "NetworkPolicy",
             Self::ConfigMap => "ConfigMap",
             Self::Service => "Service",
@@ -42,7 +45,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// An object in the operator's namespace.
+/// An object in the operator's namespace, or of a kind that is in none.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ObjectId {
     /// What it is.
@@ -67,6 +70,8 @@ impl fmt::Display for ObjectId {
 /// A rendered object.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Object {
+    /// What the speakers' pods may do on OpenShift.
+    SecurityContextConstraints(Box<SecurityContextConstraints>),
     /// What may talk to the controller, and it to whom.
     NetworkPolicy(Box<NetworkPolicy>),
     /// Which interfaces the speakers leave alone.
@@ -87,6 +92,7 @@ impl Object {
     /// Which object this is.
     pub fn id(&self) -> ObjectId {
         let (kind, metadata) = match self {
+            Self::SecurityContextConstraints(object) => (Kind::SecurityContextConstraints, &object.metadata),
             Self::NetworkPolicy(object) => (Kind::NetworkPolicy, &object.metadata),
             Self::ConfigMap(object) => (Kind::ConfigMap, &object.metadata),
             Self::Service(object) => (Kind::Service, &object.metadata),
@@ -101,6 +107,7 @@ impl Object {
     /// The object as it is sent.
     pub fn to_value(&self) -> serde_json::Result<Value> {
         match self {
+            Self::SecurityContextConstraints(object) => serde_json::to_value(object),
             Self::NetworkPolicy(object) => serde_json::to_value(object),
             Self::ConfigMap(object) => serde_json::to_value(object),
             Self::Service(object) => serde_json::to_value(object),

@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
     Capabilities, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction, LocalObjectReference,
-    ObjectFieldSelector, PodSpec, PodTemplateSpec, Probe, SeccompProfile, SecurityContext, Toleration,
-    VolumeMount,
+    ObjectFieldSelector, PodSpec, PodTemplateSpec, Probe, SeccompProfile, SecretVolumeSource,
+    SecurityContext, Toleration, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use metallb_crds::LogLevel;
 pub use metallb_crds::cluster::pod::OURS;
+use metallb_process::serve::tls::TlsFlags;
 use serde_json::Value;
 
-use super::scene::{map, selector};
-use crate::environment::Environment;
+use super::scene::{Scene, map, selector};
+use super::{ServiceCa, monitors};
+use crate::environment::{Environment, Monitors};
 use crate::wanted::{BgpBackend, Pods, Wanted};
 
 /// Is the template of that workload one of ours?
@@ -29,6 +31,7 @@ pub(super) fn template(
     component: &str,
     pods: &Pods,
     own_tolerations: Vec<Toleration>,
+    own_annotations: BTreeMap<String, String>,
     container: Container,
     spec: PodSpec,
 ) -> PodTemplateSpec {
@@ -41,14 +44,16 @@ pub(super) fn template(
         annotations,
         resources,
         env,
+        extra_args,
     } = pods.clone();
+    let args = container.args.iter().flatten().cloned().chain(extra_args).collect();
     let env = env.into_iter().map(|(name, value)| variable(&name, value));
     let env = container.env.iter().flatten().cloned().chain(env).collect();
     let mut node_labels = map([("kubernetes.io/os", "linux")]);
     node_labels.extend(node_selector);
     let tolerations: Vec<_> = own_tolerations.into_iter().chain(tolerations).collect();
     let spec = PodSpec {
-        containers: vec![Container { resources, env: Some(env), ..container }],
+        containers: vec![Container { resources, args: Some(args), env: Some(env), ..container }],
         service_account_name: Some(component.to_owned()),
         node_selector: Some(node_labels),
         tolerations: (!tolerations.is_empty()).then_some(tolerations),
@@ -59,6 +64,7 @@ pub(super) fn template(
     };
     let mut annotations = annotations;
     annotations.extend(map([OURS]));
+    annotations.extend(own_annotations);
     let metadata = ObjectMeta {
         labels: Some(selector(component)),
         annotations: Some(annotations),
@@ -89,6 +95,50 @@ pub(super) fn tls_args(environment: &Environment) -> impl Iterator<Item = String
     .into_iter()
     .filter(|(_, value)| !value.is_empty())
     .map(|(flag, value)| format!("{flag}={value}"))
+}
+
+/// What the template of that workload, one of ours, says in [these](tls_args).
+pub fn tls_in_force(workload: &Value) -> Option<TlsFlags> {
+    let args = workload.pointer("/spec/template/spec/containers/0/args")?.as_array()?;
+    let value = |flag: &str| {
+        let mut values = args.iter().filter_map(|arg| arg.as_str()?.strip_prefix(flag)?.strip_prefix('='));
+        values.next().unwrap_or_default().to_owned()
+    };
+    is_ours(workload).then(|| TlsFlags {
+        tls_min_version: value("--tls-min-version"),
+        tls_cipher_suites: value("--tls-cipher-suites"),
+        tls_curve_preferences: value("--tls-curve-preferences"),
+    })
+}
+
+/// Where the certificate of the metrics is mounted, once OpenShift has made it. Both programs start without, and take it
+/// when it comes.
+const METRICS_CERTIFICATE: (&str, &str) = ("metrics-certs", "/etc/metrics");
+
+/// The volume with the certificate for the metrics of `component`, its mount, and the flag that names that.
+pub(super) fn metrics_certificate(
+    component: &str,
+    scene: &Scene<'_>,
+) -> Option<(Volume, VolumeMount, String)> {
+    let is_made = match (scene.platform.service_ca, scene.environment.monitors) {
+        (ServiceCa::Awaited | ServiceCa::Signed, Monitors::Service) => true,
+        // It is made for the Services, and these are for the monitors.
+        (ServiceCa::Awaited | ServiceCa::Signed, Monitors::None | Monitors::Pod) | (ServiceCa::Absent, _) => {
+            false
+        }
+    };
+    let (name, path) = METRICS_CERTIFICATE;
+    let volume = || Volume {
+        name: name.to_owned(),
+        secret: Some(SecretVolumeSource {
+            secret_name: Some(monitors::certificate_name(component)),
+            // Pods do not wait for it: metrics must not keep addresses from being announced.
+            optional: Some(true),
+            ..SecretVolumeSource::default()
+        }),
+        ..Volume::default()
+    };
+    is_made.then(|| (volume(), mount(name, path, Access::ReadOnly), format!("--metrics-cert-dir={path}")))
 }
 
 /// `METALLB_BGP_TYPE`: whose defaults hold, and whether somebody else's FRR does the work. Absent for MetalLB's own.

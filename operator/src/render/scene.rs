@@ -4,16 +4,29 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
+use super::Platform;
 use crate::environment::Environment;
 
 /// What all objects have in common.
 pub(super) struct Scene<'a> {
     pub(super) environment: &'a Environment,
     pub(super) owner: &'a OwnerReference,
+    pub(super) platform: Platform,
 }
 
 impl Scene<'_> {
+    /// Of an object in the namespace.
     pub(super) fn metadata(&self, name: &str, labels: &[(&str, &str)]) -> ObjectMeta {
+        ObjectMeta {
+            namespace: Some(self.environment.namespace.clone()),
+            owner_references: Some(vec![self.owner.clone()]),
+            ..self.metadata_without_owner(name, labels)
+        }
+    }
+
+    /// Of an object in no namespace, which nothing in one can own.
+    #[expect(clippy::unused_self, reason = "beside the other, and by the same way")]
+    pub(super) fn metadata_without_owner(&self, name: &str, labels: &[(&str, &str)]) -> ObjectMeta {
         let common = [
             ("helm.sh/chart", concat!("metallb-", env!("CARGO_PKG_VERSION"))), // Upstream's manifests are made by Helm.
             ("app", "metallb"),
@@ -22,9 +35,7 @@ impl Scene<'_> {
         ];
         ObjectMeta {
             name: Some(name.to_owned()),
-            namespace: Some(self.environment.namespace.clone()),
             labels: Some(map(common.iter().chain(labels).copied())),
-            owner_references: Some(vec![self.owner.clone()]),
             ..ObjectMeta::default()
         }
     }

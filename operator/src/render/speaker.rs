@@ -1,5 +1,7 @@
 //! DaemonSet `speaker`: announces addresses, from every node it is on.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::apps::v1::{DaemonSet, DaemonSetSpec, DaemonSetUpdateStrategy, RollingUpdateDaemonSet};
 use k8s_openapi::api::core::v1::{
     ConfigMapVolumeSource, Container, EnvVar, PodSecurityContext, PodSpec, SecretVolumeSource, Toleration,
@@ -8,11 +10,11 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::pod::{
-    Access, bgp_type, confined, field, first_args, label_selector, liveness, mount, port, pull_secrets,
-    readiness, seccomp, template, tls_args, variable,
+    Access, bgp_type, confined, field, first_args, label_selector, liveness, metrics_certificate, mount,
+    port, pull_secrets, readiness, seccomp, template, tls_args, variable,
 };
-use super::scene::{Scene, selector};
-use super::{MEMBERLIST_SECRET, SPEAKER, SpeakerUpdate, excluded_interfaces};
+use super::scene::{Scene, map, selector};
+use super::{MEMBERLIST_SECRET, SPEAKER, SPEAKER_CONSTRAINTS, Served, SpeakerUpdate, excluded_interfaces};
 use crate::environment::Environment;
 use crate::wanted::{BgpBackend, Leaving, Moving, UpdateStrategy, Wanted};
 use metallb_crds::{ConflictPolicy, Ownership};
@@ -32,20 +34,27 @@ pub(super) fn daemon_set(scene: &Scene<'_>, wanted: &Wanted, update: SpeakerUpda
     if wanted.bgp_listen_port > 0 {
         container_ports.push(port("bgp", wanted.bgp_listen_port, "TCP"));
     }
+    let (mut args, mut volumes) = (args(wanted, environment), volumes());
+    let mut mounts = vec![
+        mount("memberlist-config", "/etc/metallb/memberlist", Access::ReadOnly),
+        mount("memberlist", SECRET_PATH, Access::Default),
+        mount(excluded_interfaces::NAME, "/etc/metallb", Access::Default),
+    ];
+    if let Some((volume, mount, flag)) = metrics_certificate(SPEAKER, scene) {
+        volumes.push(volume);
+        mounts.push(mount);
+        args.push(flag);
+    }
     let container = Container {
         name: SPEAKER.to_owned(),
         image: Some(environment.speaker_image.clone()),
         command: Some(vec!["/speaker".to_owned()]),
-        args: Some(args(wanted, environment)),
+        args: Some(args),
         env: Some(env(wanted, environment)),
         ports: Some(container_ports),
         liveness_probe: Some(liveness(environment, Some(LOOPBACK))),
         readiness_probe: Some(readiness("/announced", environment, Some(LOOPBACK))),
-        volume_mounts: Some(vec![
-            mount("memberlist-config", "/etc/metallb/memberlist", Access::ReadOnly),
-            mount("memberlist", SECRET_PATH, Access::Default),
-            mount(excluded_interfaces::NAME, "/etc/metallb", Access::Default),
-        ]),
+        volume_mounts: Some(mounts),
         security_context: Some(confined(capabilities(wanted.bgp_listen_port))),
         ..Container::default()
     };
@@ -53,7 +62,7 @@ pub(super) fn daemon_set(scene: &Scene<'_>, wanted: &Wanted, update: SpeakerUpda
         image_pull_secrets: pull_secrets(wanted),
         host_network: Some(true),
         termination_grace_period_seconds: Some(wanted.node_leaving.grace_seconds()),
-        volumes: Some(volumes()),
+        volumes: Some(volumes),
         security_context: Some(PodSecurityContext {
             // Raw sockets are for root with NET_RAW, whatever user the image names.
             run_as_user: Some(0),
@@ -87,15 +96,30 @@ pub(super) fn daemon_set(scene: &Scene<'_>, wanted: &Wanted, update: SpeakerUpda
         spec: Some(DaemonSetSpec {
             update_strategy: Some(strategy),
             selector: label_selector(selector(SPEAKER)),
-            template: template(SPEAKER, &pods, control_plane_tolerations(), container, pod),
+            template: template(
+                SPEAKER,
+                &pods,
+                control_plane_tolerations(),
+                required_constraints(scene),
+                container,
+                pod,
+            ),
             ..DaemonSetSpec::default()
         }),
         status: None,
     }
 }
 
+/// By which rules OpenShift is to judge the pods: it may know others that let them in and change them.
+fn required_constraints(scene: &Scene<'_>) -> BTreeMap<String, String> {
+    match scene.platform.security_context_constraints {
+        Served::Yes => map([("openshift.io/required-scc", SPEAKER_CONSTRAINTS)]),
+        Served::No => BTreeMap::new(),
+    }
+}
+
 /// Raw sockets, and a port of those that not everybody may listen on.
-fn capabilities(listen_port: u16) -> &'static [&'static str] {
+pub(super) fn capabilities(listen_port: u16) -> &'static [&'static str] {
     match listen_port {
         1..1024 => &["NET_BIND_SERVICE", "NET_RAW"],
         0 | 1024.. => &["NET_RAW"],

@@ -10,7 +10,9 @@ use serde_json::json;
 
 use super::*;
 use crate::environment::Environment;
-use crate::wanted::{OWN_VARIABLES, Wanted};
+use crate::wanted::{OWN_FLAGS, OWN_VARIABLES, Wanted};
+
+mod openshift;
 
 const SAMPLE: &str =
     include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../config/samples/metallb_customised.yaml"));
@@ -67,8 +69,8 @@ fn every_field_that_only_we_have_reaches_the_workloads() {
         networkPolicy: { apiServerPorts: [8443] }
         layer2: { excludedInterfaces: ['^br-"x"$'], conflictPolicy: ProbeFirst, restartGraceSeconds: 7, refreshSeconds: 9 }
         nodeLeaving: { taint: out, annotation: away, announceSeconds: 1, flowSeconds: 2 }
-        controllerConfig: { env: { A: b } }
-        speakerConfig: { env: { METALLB_BGP_DEBOUNCE_TIMEOUT: "50" } }
+        controllerConfig: { env: { A: b }, extraArgs: [--host=x] }
+        speakerConfig: { env: { METALLB_BGP_DEBOUNCE_TIMEOUT: "50" }, extraArgs: [--ml-wan-config] }
     "#;
     insta::assert_snapshot!(different(&rendered(spec, &[])));
 }
@@ -83,6 +85,24 @@ fn variables_of_the_user_are_refused_where_the_operator_sets_them() {
     }
     own.retain(|name| !OWN_VARIABLES.contains(&name.as_str()));
     assert_eq!(own, [""; 0], "and not in OWN_VARIABLES");
+}
+
+#[test]
+fn flags_of_the_user_are_refused_where_the_operator_sets_them() {
+    let spec = "{bgpBackend: frr-k8s-external, frrk8sConfig: {namespace: a, secretPassthrough: true}, bgpListenPort: 179,
+                 ignoreExcludeLB: true, loadBalancerClass: example.com/mine}";
+    let variables = [
+        ("TLS_MIN_VERSION", "VersionTLS12"),
+        ("TLS_CIPHER_SUITES", "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"),
+        ("TLS_CURVE_PREFERENCES", "29"),
+        ("DEPLOY_SERVICEMONITORS", "true"),
+    ];
+    let platform = Platform { security_context_constraints: Served::Yes, service_ca: ServiceCa::Awaited };
+    let objects = render_in(spec, &variables, Circumstances { platform, ..circumstances(Served::Yes) });
+    let all = [CONTROLLER, SPEAKER].map(|component| args(&objects, component)).concat();
+    let flags = all.iter().map(|arg| arg.trim_start_matches('-').split('=').next().unwrap_or_default());
+    let flags: std::collections::BTreeSet<_> = flags.collect();
+    assert_eq!(flags, OWN_FLAGS.into(), "as OWN_FLAGS says");
 }
 
 #[test]
@@ -139,7 +159,9 @@ fn monitors_are_services_and_where_the_kinds_are_known_service_monitors_and_rule
     insta::assert_snapshot!(different(&rendered("{}", &monitors)));
     let kinds = |service_monitors, prometheus_rules| -> Vec<Kind> {
         let (controller, speaker) = (ControllerUpdate::Rolling, SpeakerUpdate::Rolling);
-        let circumstances = Circumstances { service_monitors, prometheus_rules, controller, speaker };
+        let platform = Platform::KUBERNETES;
+        let circumstances =
+            Circumstances { service_monitors, prometheus_rules, platform, controller, speaker };
         let objects = render_in("{}", &monitors, circumstances);
         objects.iter().map(|object| object.id().kind).filter(|kind| *kind >= Kind::ServiceMonitor).collect()
     };
@@ -282,6 +304,7 @@ fn during_a_take_over_the_strategies_are_others_and_the_pods_the_same() {
     let circumstances = Circumstances {
         service_monitors: Served::Yes,
         prometheus_rules: Served::Yes,
+        platform: Platform::KUBERNETES,
         controller: ControllerUpdate::Recreate,
         speaker: SpeakerUpdate::OnDelete,
     };
@@ -346,7 +369,14 @@ fn rendered(spec: &str, variables: &[(&str, &str)]) -> Vec<Object> {
 
 fn circumstances(monitoring: Served) -> Circumstances {
     let (controller, speaker) = (ControllerUpdate::Rolling, SpeakerUpdate::Rolling);
-    Circumstances { service_monitors: monitoring, prometheus_rules: monitoring, controller, speaker }
+    let platform = Platform::KUBERNETES;
+    Circumstances {
+        service_monitors: monitoring,
+        prometheus_rules: monitoring,
+        platform,
+        controller,
+        speaker,
+    }
 }
 
 fn render_in(spec: &str, variables: &[(&str, &str)], circumstances: Circumstances) -> Vec<Object> {

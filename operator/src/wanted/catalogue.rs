@@ -26,6 +26,15 @@ pub fn catalogue() -> Vec<SpecRefusal> {
             field: "spec.speakerConfig.env".to_owned(),
             name: "METALLB_NODE_NAME".to_owned(),
         },
+        SpecRefusal::OwnFlag {
+            field: "spec.speakerConfig.extraArgs[0]".to_owned(),
+            name: "log-level".to_owned(),
+        },
+        SpecRefusal::NotAFlag { field: "spec.speakerConfig.extraArgs[1]".to_owned(), value: "50".to_owned() },
+        SpecRefusal::RepeatedFlag {
+            field: "spec.speakerConfig.extraArgs[1]".to_owned(),
+            name: "ml-wan-config".to_owned(),
+        },
         SpecRefusal::NotAPattern {
             field: "spec.layer2.excludedInterfaces[0]".to_owned(),
             value: "veth(".to_owned(),

@@ -11,7 +11,7 @@ use metallb_crds::{
 };
 use regex::Regex;
 
-use super::SpecRefusal;
+use super::{SpecRefusal, arguments};
 
 /// A checked [`MetalLBSpec`].
 #[derive(Clone, Debug, PartialEq)]
@@ -140,6 +140,8 @@ pub struct Pods {
     pub resources: Option<ResourceRequirements>,
     /// Variables of their main container, besides those it always has.
     pub env: BTreeMap<String, String>,
+    /// Arguments of their main container, after those it always has.
+    pub extra_args: Vec<String>,
 }
 
 /// Backend of a `MetalLB` that names none.
@@ -213,6 +215,8 @@ impl Wanted {
         check_always_block(frrk8s_config.as_ref(), &mut refusals);
         let node_leaving = leaving(node_leaving.as_ref(), &mut refusals);
         let moving = moving(layer2.as_ref(), &mut refusals);
+        arguments::check("controllerConfig", controller_config.as_ref(), &mut refusals);
+        arguments::check("speakerConfig", speaker_config.as_ref(), &mut refusals);
         check_env("controllerConfig", controller_config.as_ref(), &mut refusals);
         check_env("speakerConfig", speaker_config.as_ref(), &mut refusals);
         let excluded_interfaces = layer2.as_ref().and_then(|layer2| layer2.excluded_interfaces.clone());
@@ -264,8 +268,15 @@ fn pods(
     tolerations: &[Toleration],
     config: Option<&ComponentConfig>,
 ) -> Pods {
-    let ComponentConfig { priority_class_name, runtime_class_name, affinity, annotations, resources, env } =
-        config.cloned().unwrap_or_default();
+    let ComponentConfig {
+        priority_class_name,
+        runtime_class_name,
+        affinity,
+        annotations,
+        resources,
+        env,
+        extra_args,
+    } = config.cloned().unwrap_or_default();
     Pods {
         node_selector: node_selector.clone(),
         tolerations: tolerations.to_vec(),
@@ -275,6 +286,7 @@ fn pods(
         annotations,
         resources,
         env,
+        extra_args,
     }
 }
 

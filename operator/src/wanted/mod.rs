@@ -6,12 +6,14 @@
 //! `image` has been without effect upstream for long. `frrk8sConfig.alwaysBlock` is checked and goes no further: it
 //! names prefixes that must not be learned from routers, and the speaker learns none.
 
+mod arguments;
 mod catalogue;
 mod check;
 mod refusal;
 #[cfg(test)]
 mod tests;
 
+pub use arguments::OWN_FLAGS;
 pub use catalogue::catalogue;
 pub use check::{BgpBackend, Leaving, Moving, OWN_VARIABLES, Pods, UpdateStrategy, Wanted};
 pub use refusal::SpecRefusal;

@@ -62,6 +62,27 @@ pub enum SpecRefusal {
         /// Its name.
         name: String,
     },
+    /// A flag that the operator sets itself.
+    OwnFlag {
+        /// Where it stands.
+        field: String,
+        /// Its name.
+        name: String,
+    },
+    /// An argument that is no flag.
+    NotAFlag {
+        /// Where it stands.
+        field: String,
+        /// The argument.
+        value: String,
+    },
+    /// A flag for the second time.
+    RepeatedFlag {
+        /// Where it stands.
+        field: String,
+        /// Its name.
+        name: String,
+    },
     /// A regular expression that is none.
     NotAPattern {
         /// Where it stands.
@@ -96,6 +117,9 @@ impl Refusal for SpecRefusal {
             Self::Replicas { .. } => "replicas-out-of-range",
             Self::MaxUnavailable { .. } => "max-unavailable-out-of-range",
             Self::OwnVariable { .. } => "operators-variable",
+            Self::OwnFlag { .. } => "operators-flag",
+            Self::NotAFlag { .. } => "not-a-flag",
+            Self::RepeatedFlag { .. } => "repeated-flag",
             Self::NotAPattern { .. } => "not-a-regular-expression",
             Self::UnknownBackend { .. } => "unknown-bgp-backend",
             Self::NoExternalNamespace => "no-external-namespace",
@@ -129,6 +153,13 @@ impl Refusal for SpecRefusal {
             Self::OwnVariable { field, name } => {
                 format!("{field} sets {name}, which the operator sets itself")
             }
+            Self::OwnFlag { field, name } => format!("{field} is --{name}, which the operator sets itself"),
+            Self::NotAFlag { field, value } => format!("{field} is {value:?}, which is no flag"),
+            Self::RepeatedFlag { field, name } => {
+                format!(
+                    "{field} is --{name} once more, and a program that is given a flag twice does not start"
+                )
+            }
             Self::NotAPattern { field, value } => {
                 format!("{field} is {value:?}, which is no regular expression")
             }
@@ -153,6 +184,11 @@ impl Refusal for SpecRefusal {
             Self::Replicas { .. } => "choose a number from 1 to 10".into(),
             Self::MaxUnavailable { .. } => "choose 1 or more".into(),
             Self::OwnVariable { .. } => "remove it, and use the field for it, if there is one".into(),
+            Self::OwnFlag { .. } => {
+                "remove it, and use the field of the MetalLB or the setting of the operator for it".into()
+            }
+            Self::NotAFlag { .. } => "write one as --name or --name=value".into(),
+            Self::RepeatedFlag { .. } => "remove one of them".into(),
             Self::NotAPattern { .. } => "write one, such as ^br-.* or ^lo$".into(),
             Self::UnknownBackend { .. } => "choose native, frr, frr-k8s or frr-k8s-external".into(),
             Self::NoExternalNamespace => {

@@ -16,6 +16,7 @@ use axum::routing::post;
 use metallb_process::serve::http::On;
 use metallb_process::serve::tls::{self, CertificateSource, TlsOptions};
 use metallb_process::shutdown::Shutdown;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::admission::{About, Reviewer};
@@ -47,12 +48,12 @@ impl Server {
 pub fn serve(
     on: On,
     certificate: CertificateSource,
-    options: &TlsOptions,
+    options: watch::Receiver<TlsOptions>,
     reviewer: Reviewer,
     shutdown: Shutdown,
     drain: Duration,
 ) -> anyhow::Result<Server> {
-    let listener = tls::listen(on, certificate, options)?;
+    let listener = tls::listen_as_told(on, certificate, options)?;
     let address = listener.address();
     let leaving = shutdown.clone();
     let router = router(reviewer).layer(middleware::from_fn(move |request, next: Next| {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kube::Client;
 use metallb_process::serve::http::On;
-use metallb_process::serve::tls::{CertificateSource, HeldCertificate};
+use metallb_process::serve::tls::{CertificateSource, HeldCertificate, TlsFlags, TlsOptions};
 use metallb_process::shutdown::Shutdown;
 use tokio::sync::watch;
 
@@ -13,6 +13,7 @@ use super::{Reviewer, Server, paths, serve};
 use crate::args::Args;
 use crate::certs::{self, Certificates, Shown, Timing};
 use crate::environment::WebhookEnvironment;
+use crate::tls_profile::ClusterTls;
 
 /// Webhooks at work.
 pub struct Webhooks {
@@ -30,11 +31,11 @@ pub fn start(
     args: &Args,
     environment: WebhookEnvironment,
     client: Client,
+    asked: watch::Receiver<ClusterTls>,
     shutdown: &Shutdown,
 ) -> anyhow::Result<Webhooks> {
     let WebhookEnvironment { namespace, external_frrk8s_namespace, tls } = environment;
-    let options = tls.options()?;
-    let options = if args.webhook_http2 { options } else { options.without_http2() };
+    let options = options(tls, asked, args.webhook_http2)?;
     let mut trusted = None;
     let (source, shown) = if args.disable_cert_rotation {
         (CertificateSource::Directory(args.cert_dir.clone()), Shown::Directory(args.cert_dir.clone()))
@@ -49,9 +50,38 @@ pub fn start(
     let reviewer = Reviewer { client, rules: Rules { namespace, external_frrk8s_namespace } };
     let drain = Duration::from_secs(args.webhook_drain_seconds.into());
     let server =
-        serve(On::Everything(args.webhook_port), source, &options, reviewer, shutdown.clone(), drain)?;
+        serve(On::Everything(args.webhook_port), source, options, reviewer, shutdown.clone(), drain)?;
     tracing::info!(event = "webhooks", address = %server.address, rotation = !args.disable_cert_rotation, "listening");
     Ok(Webhooks { server, certificate: shown, trusted, shutdown: shutdown.clone() })
+}
+
+/// What the cluster asks for, and as long as it does not, what the environment says.
+fn options(
+    own: TlsFlags,
+    mut asked: watch::Receiver<ClusterTls>,
+    http2: bool,
+) -> anyhow::Result<watch::Receiver<TlsOptions>> {
+    let options = move |flags: &TlsFlags| -> anyhow::Result<TlsOptions> {
+        let options = flags.options()?;
+        Ok(if http2 { options } else { options.without_http2() })
+    };
+    let (tell, told) = watch::channel(options(&own)?);
+    tokio::spawn(async move {
+        while asked.changed().await.is_ok() {
+            let now = asked.borrow_and_update().clone();
+            match options(now.flags().unwrap_or(&own)) {
+                Ok(options) => {
+                    if tell.send(options).is_err() {
+                        return; // nobody serves any more
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(event = "tlsProfileUnusable", error = format!("{error:#}"), "not served");
+                }
+            }
+        }
+    });
+    Ok(told)
 }
 
 fn certificates(args: &Args, namespace: &str) -> Certificates {

@@ -15,6 +15,7 @@ use metallb_lab::{User, eventually};
 use metallb_operator::environment::Environment;
 use metallb_operator::metrics::Metrics;
 use metallb_operator::reconcile::{self, Mandate};
+use metallb_operator::tls_profile;
 use metallb_process::events::Recorder;
 use metallb_process::shutdown::Shutdown;
 use prometheus::Registry;
@@ -57,6 +58,7 @@ impl Installation {
             environment: environment(admin.namespace(), variables)?,
             recorder: Recorder::start(client.clone(), "metallb-operator", "test".into()),
             metrics: metrics.clone(),
+            tls: tls_profile::follow(client.clone()),
             client,
         };
         let (stop, shutdown) = Shutdown::by_hand();

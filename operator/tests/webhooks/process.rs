@@ -13,6 +13,7 @@ use metallb_operator::certs::Timing;
 use metallb_operator::certs::material::{Material, Names};
 use metallb_operator::certs::plan::Step;
 use metallb_operator::environment::WebhookEnvironment;
+use metallb_operator::tls_profile;
 use metallb_operator::webhooks::{self, Webhooks};
 use metallb_process::cluster;
 use metallb_process::shutdown::Shutdown;
@@ -26,7 +27,9 @@ fn start(admin: &User, flags: &[&str]) -> Result<(Webhooks, watch::Sender<bool>)
     let args = Args::parse_from([&own, flags].concat());
     let namespace = |name: &str| (name == "OPERATOR_NAMESPACE").then(|| admin.namespace().to_owned());
     let (stop, shutdown) = Shutdown::by_hand();
-    let webhooks = webhooks::start(&args, WebhookEnvironment::read(namespace)?, admin.client(), &shutdown)?;
+    let (client, environment) = (admin.client(), WebhookEnvironment::read(namespace)?);
+    let webhooks =
+        webhooks::start(&args, environment, client.clone(), tls_profile::follow(client), &shutdown)?;
     Ok((webhooks, stop))
 }
 

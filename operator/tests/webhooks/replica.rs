@@ -44,7 +44,7 @@ impl Replica {
         let reviewer = Reviewer { client: admin.client(), rules };
         let on = On::Address((Ipv4Addr::LOCALHOST, 0).into());
         let source = CertificateSource::Held(held.clone());
-        let server = serve(on, source, &options, reviewer, shutdown.clone(), drain)?;
+        let server = serve(on, source, watch::channel(options).1, reviewer, shutdown.clone(), drain)?;
         let certificates = Certificates {
             namespace: admin.namespace().to_owned(),
             secret: SECRET.to_owned(),

@@ -15,7 +15,7 @@ use rustls::server::{ClientHello, ResolvesServerCert, ServerConfig};
 use rustls::sign::CertifiedKey;
 use rustls::{NamedGroup, ProtocolVersion, SupportedCipherSuite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -134,6 +134,9 @@ pub enum CertificateSource {
     SelfSigned,
     /// `tls.crt` and `tls.key` in this directory, read again when they change.
     Directory(PathBuf),
+    /// The same, and as long as they cannot be read, one that this process makes for itself: who waits for a certificate
+    /// does not wait to work.
+    DirectoryOnceThere(PathBuf),
     /// One that somebody else in this process holds, and replaces.
     Held(HeldCertificate),
 }
@@ -167,14 +170,14 @@ impl HeldCertificate {
 impl CertificateSource {
     /// `--metrics-cert-dir` and the like: empty means self-signed.
     pub fn from_flag(directory: &str) -> Self {
-        if directory.is_empty() { Self::SelfSigned } else { Self::Directory(directory.into()) }
+        if directory.is_empty() { Self::SelfSigned } else { Self::DirectoryOnceThere(directory.into()) }
     }
 
     /// What this process would serve now.
     fn current(&self) -> anyhow::Result<Arc<Current>> {
         match self {
             Self::Held(HeldCertificate(current)) => Ok(current.clone()),
-            Self::SelfSigned | Self::Directory(_) => {
+            Self::SelfSigned | Self::Directory(_) | Self::DirectoryOnceThere(_) => {
                 Ok(Arc::new(Current(ArcSwapOption::from_pointee(self.load()?))))
             }
         }
@@ -190,6 +193,12 @@ impl CertificateSource {
                 let key = PrivateKeyDer::try_from(signed.signing_key.serialize_der())
                     .map_err(|error| anyhow::anyhow!("cannot use the key just made: {error}"))?;
                 certified(vec![signed.cert.der().clone()], &key).map(Some)
+            }
+            Self::DirectoryOnceThere(directory) => {
+                Self::Directory(directory.clone()).load().or_else(|error| {
+                    tracing::info!(event = "selfSigned", error = format!("{error:#}"), "until there is one");
+                    Self::SelfSigned.load()
+                })
             }
             Self::Directory(directory) => {
                 let (certificate, key) = (directory.join("tls.crt"), directory.join("tls.key"));
@@ -226,31 +235,60 @@ impl ResolvesServerCert for Current {
 
 /// A TLS listener. Certificate files are followed; while they cannot be read the last good ones serve.
 pub fn listen(on: On, source: CertificateSource, options: &TlsOptions) -> anyhow::Result<Listener> {
+    listen_as_told(on, source, watch::channel(options.clone()).1)
+}
+
+/// The same with options that change. Connections that are open go on as they are.
+pub fn listen_as_told(
+    on: On,
+    source: CertificateSource,
+    mut options: watch::Receiver<TlsOptions>,
+) -> anyhow::Result<Listener> {
     let current = source.current()?;
-    let mut config = ServerConfig::builder_with_provider(options.provider.clone())
-        .with_protocol_versions(options.versions)
-        .context("the TLS flags leave no cipher suite")?
-        .with_no_client_auth()
-        .with_cert_resolver(current.clone());
-    config.alpn_protocols = options.protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    let acceptor = acceptor(&options.borrow_and_update(), current.clone())?;
     let listener = on.listen()?;
     let local = listener.local_addr()?;
     let (sender, accepted) = mpsc::channel(ACCEPTED);
-    tokio::spawn(accept_all(listener, TlsAcceptor::from(Arc::new(config)), sender));
-    if let CertificateSource::Directory(directory) = source {
-        tokio::spawn(follow(directory, Arc::downgrade(&current)));
+    tokio::spawn(accept_all(listener, acceptor, options, current.clone(), sender));
+    match source {
+        CertificateSource::Directory(directory) | CertificateSource::DirectoryOnceThere(directory) => {
+            tokio::spawn(follow(directory, Arc::downgrade(&current)));
+        }
+        CertificateSource::SelfSigned | CertificateSource::Held(_) => {}
     }
     Ok(Listener { accepted, local })
 }
 
+fn acceptor(options: &TlsOptions, current: Arc<Current>) -> anyhow::Result<TlsAcceptor> {
+    let mut config = ServerConfig::builder_with_provider(options.provider.clone())
+        .with_protocol_versions(options.versions)
+        .context("the TLS flags leave no cipher suite")?
+        .with_no_client_auth()
+        .with_cert_resolver(current);
+    config.alpn_protocols = options.protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
 async fn accept_all(
     listener: TcpListener,
-    acceptor: TlsAcceptor,
+    mut acceptor: TlsAcceptor,
+    mut options: watch::Receiver<TlsOptions>,
+    current: Arc<Current>,
     sender: mpsc::Sender<(TlsStream<TcpStream>, SocketAddr)>,
 ) {
     loop {
         let accepted = tokio::select! {
+            biased; // who connects after a change is served by it
             () = sender.closed() => return,
+            Ok(()) = options.changed() => {
+                match self::acceptor(&options.borrow_and_update(), current.clone()) {
+                    Ok(new) => acceptor = new,
+                    Err(error) => {
+                        tracing::warn!(event = "tlsUnusable", error = format!("{error:#}"), "the last good settings stay");
+                    }
+                }
+                continue;
+            }
             accepted = listener.accept() => accepted,
         };
         let (stream, peer) = match accepted {
@@ -336,89 +374,4 @@ impl axum::serve::Listener for Listener {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn options(version: &str, suites: &str, curves: &str) -> anyhow::Result<TlsOptions> {
-        let flags = TlsFlags {
-            tls_min_version: version.into(),
-            tls_cipher_suites: suites.into(),
-            tls_curve_preferences: curves.into(),
-        };
-        flags.options()
-    }
-
-    #[test]
-    fn the_default_is_tls_13_alone() {
-        assert_eq!(options("", "", "").unwrap().versions, TLS13_ONLY);
-        assert_eq!(options("VersionTLS13", "", "").unwrap().versions, TLS13_ONLY);
-        assert_eq!(options("VersionTLS12", "", "").unwrap().versions, TLS12_AND_13);
-    }
-
-    #[test]
-    fn suites_and_groups_are_taken_in_the_order_given() {
-        let suites = "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256";
-        let options = options("VersionTLS12", suites, "24,29").unwrap();
-        let groups: Vec<_> = options.provider.kx_groups.iter().map(|group| group.name()).collect();
-        assert_eq!(groups, [NamedGroup::secp384r1, NamedGroup::X25519]);
-        let names: Vec<_> = options.provider.cipher_suites.iter().map(go_name).collect();
-        assert!(names.ends_with(&suites.split(", ").map(str::to_owned).collect::<Vec<_>>()), "{names:?}");
-        assert!(names[0].starts_with("TLS_AES") || names[0].starts_with("TLS_CHACHA20"), "{names:?}");
-    }
-
-    #[test]
-    fn what_cannot_be_done_is_refused_and_named() {
-        for (version, suites, curves, named) in [
-            ("TLS1.2", "", "", "TLS1.2"),
-            ("", "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", "", "no meaning in TLS 1.3"),
-            ("VersionTLS12", "TLS_RSA_WITH_RC4_128_SHA", "", "TLS_RSA_WITH_RC4_128_SHA"),
-            ("", "", "29,29", "twice"),
-            ("", "", "0", "\"0\""),
-            ("", "", "-1", "\"-1\""),
-            ("", "", "65536", "\"65536\""),
-            ("", "", "x25519", "\"x25519\""),
-            ("", "", "25", "group 25"),
-        ] {
-            let error = options(version, suites, curves).unwrap_err().to_string();
-            assert!(error.contains(named), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_self_signed_certificate_fits_its_key() {
-        assert!(CertificateSource::SelfSigned.load().is_ok());
-    }
-
-    #[test]
-    fn a_held_certificate_is_none_at_first_and_may_be_replaced_by_one_whose_key_fits() {
-        let (one, other) = (pem(), pem());
-        let held = HeldCertificate::default();
-        assert!(!held.is_there());
-        assert!(held.replace(one.0.as_bytes(), other.1.as_bytes()).is_err(), "the key of another");
-        assert!(!held.is_there());
-        held.replace(one.0.as_bytes(), one.1.as_bytes()).unwrap();
-        let first = CertificateSource::Held(held.clone()).load().unwrap().unwrap();
-        held.replace(other.0.as_bytes(), other.1.as_bytes()).unwrap();
-        let second = CertificateSource::Held(held).load().unwrap().unwrap();
-        assert_ne!(first.cert, second.cert);
-    }
-
-    fn pem() -> (String, String) {
-        let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        (signed.cert.pem(), signed.signing_key.serialize_pem())
-    }
-
-    #[test]
-    fn http2_is_offered_unless_it_is_unwanted() {
-        let options = options("", "", "").unwrap();
-        assert_eq!(options.protocols, HTTP2_AND_1);
-        assert_eq!(options.without_http2().protocols, HTTP1);
-    }
-
-    #[test]
-    fn a_missing_file_is_named() {
-        let directory = tempfile::tempdir().unwrap();
-        let error = CertificateSource::from_flag(directory.path().to_str().unwrap()).load().unwrap_err();
-        assert!(format!("{error:#}").contains("tls.crt"), "{error:#}");
-    }
-}
+mod tests;

@@ -21,6 +21,7 @@ fn a_metallb_is_as_documented() {
         spec.controllerConfig.affinity affinity
         spec.controllerConfig.annotations {string}
         spec.controllerConfig.env {string}
+        spec.controllerConfig.extraArgs [string]
         spec.controllerConfig.priorityClassName string
         spec.controllerConfig.resources resources
         spec.controllerConfig.runtimeClassName string
@@ -55,6 +56,7 @@ fn a_metallb_is_as_documented() {
         spec.speakerConfig.affinity affinity
         spec.speakerConfig.annotations {string}
         spec.speakerConfig.env {string}
+        spec.speakerConfig.extraArgs [string]
         spec.speakerConfig.priorityClassName string
         spec.speakerConfig.resources resources
         spec.speakerConfig.runtimeClassName string

@@ -21,7 +21,6 @@ use crate::render::OPERATOR_PODS;
 const NAME: &str = "metallb-operator-controller-manager";
 /// Where an frr-k8s is that somebody else runs, as its own manifests install it.
 pub const EXTERNAL_FRRK8S_NAMESPACE: &str = "frr-k8s-system";
-const NOBODY: i64 = 65534;
 /// Where the operator's own metrics are.
 pub(in crate::generate) const METRICS: u16 = 8081;
 /// One of them installs, all of them serve webhooks.
@@ -102,7 +101,8 @@ fn pod(images: &Images) -> PodSpec {
         termination_grace_period_seconds: Some(30),
         security_context: Some(PodSecurityContext {
             run_as_non_root: Some(true),
-            run_as_user: Some(NOBODY),
+            // The image names a user. One named here would be refused on OpenShift, where every namespace has its own.
+            run_as_user: None,
             seccomp_profile: Some(SeccompProfile {
                 type_: "RuntimeDefault".to_owned(),
                 localhost_profile: None,

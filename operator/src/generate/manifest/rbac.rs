@@ -1,7 +1,7 @@
 //! Who may do what: exactly what the three processes do.
 //!
 //! The operator creates no roles and no pods, so it needs no right that it could pass on. What it installs runs under
-//! the accounts here, which only this manifest gives rights to.
+//! the accounts here, which only this manifest gives rights to. Rights to kinds of OpenShift are worth nothing elsewhere.
 
 use k8s_openapi::api::rbac::v1::{
     ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject,
@@ -39,6 +39,8 @@ const CERTIFICATE: &str = "metallb-webhook-cert";
 const METALLB: &str = "metallb.io";
 const FRR_K8S: &str = "frrk8s.metallb.io";
 const CORE: &str = "";
+const OPENSHIFT_SECURITY: &str = "security.openshift.io";
+const CONSTRAINTS: &str = "securitycontextconstraints";
 
 /// What one account may do.
 struct Grant {
@@ -108,6 +110,9 @@ fn operators(certificates: Certificates) -> Grant {
                     leftovers::FRR_WEBHOOK,
                     &["get", "delete"],
                 ),
+                // What the speakers' pods may do on OpenShift, and what that asks of everybody's TLS.
+                named_rule(OPENSHIFT_SECURITY, CONSTRAINTS, render::SPEAKER_CONSTRAINTS, &KEEP),
+                named_rule("config.openshift.io", "apiservers", "cluster", &["list", "watch"]),
                 // What webhooks judge an edit beside, and whom they warn of.
                 rule(CORE, &["namespaces", "nodes", "services"], &["list"]),
             ],
@@ -202,6 +207,8 @@ fn grants(certificates: Certificates) -> [Grant; 3] {
                     rule(FRR_K8S, &["bgpsessionstates/status"], &["patch"]),
                     // Passwords of BGP sessions are among the Secrets.
                     rule(CORE, &["pods", "secrets"], &READ),
+                    // On OpenShift: what their pods may do.
+                    named_rule(OPENSHIFT_SECURITY, CONSTRAINTS, render::SPEAKER_CONSTRAINTS, &["use"]),
                     // Raw configuration for an FRR, to say that it has no effect.
                     named_rule(CORE, "configmaps", bgp_extras::NAME, &READ),
                 ],

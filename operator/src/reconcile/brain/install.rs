@@ -15,9 +15,11 @@ use super::super::takeover::frr_k8s::{self, Move};
 use super::super::takeover::{allocators, leftovers};
 use super::Brain;
 use super::report::Outlook;
+use crate::environment::Environment;
 use crate::render::{
-    CONTROLLER, Circumstances, IN_FORCE, Kind, Object, ObjectId, SPEAKER, render, spec_in_force,
+    CONTROLLER, Circumstances, IN_FORCE, Kind, Object, ObjectId, SPEAKER, render, spec_in_force, tls_in_force,
 };
+use crate::tls_profile::ClusterTls;
 use crate::wanted::{SpecRefusal, Wanted};
 
 /// A spec that can be acted on, and what it asks for.
@@ -59,6 +61,8 @@ impl Brain<'_> {
             Standing::failed(&failures)
         } else if let frr_k8s::Standing::InUse(configurations) = &frr {
             Standing::frr_in_use(namespace, configurations)
+        } else if let ClusterTls::Bad { error, .. } = &self.tls {
+            Standing::tls_profile_unusable(error)
         } else {
             let [controller, speaker] = self.rollouts();
             let standing = Standing::of(&controller, &speaker, &notes);
@@ -122,12 +126,12 @@ impl Brain<'_> {
         let circumstances = Circumstances {
             service_monitors: self.world.served(Kind::ServiceMonitor),
             prometheus_rules: self.world.served(Kind::PrometheusRule),
+            platform: self.world.platform(),
             controller: allocators::update(controller),
             speaker: frr.speaker_update(),
         };
         let owner = row.owner_reference(METALLB);
-        let environment = &self.context.environment;
-        let objects = render(&asked.spec, &asked.wanted, environment, &owner, circumstances);
+        let objects = render(&asked.spec, &asked.wanted, &self.environment(), &owner, circumstances);
         let planned = steps(&objects, self.world.all_installed(), &self.memory.settled, &row.uid);
         let Steps { apply, spoiled, superfluous } = match planned {
             Ok(steps) => steps,
@@ -151,6 +155,23 @@ impl Brain<'_> {
             self.clear_away(row, frr, superfluous, &mut done).await;
         }
         done
+    }
+
+    /// The operator's, with the TLS that the cluster asks for. What was in force before a profile that cannot be
+    /// followed is what the speakers were told, if this process has never seen a good one.
+    fn environment(&self) -> Environment {
+        let own = &self.context.environment;
+        let tls = match &self.tls {
+            ClusterTls::Unknown | ClusterTls::Nothing => None,
+            ClusterTls::Profile(flags) | ClusterTls::Bad { last_good: Some(flags), .. } => {
+                Some(flags.clone())
+            }
+            ClusterTls::Bad { last_good: None, .. } => {
+                let speaker = self.world.installed(&ObjectId::new(Kind::DaemonSet, SPEAKER));
+                speaker.and_then(|live| tls_in_force(&live.object))
+            }
+        };
+        Environment { tls: tls.unwrap_or_else(|| own.tls.clone()), ..own.clone() }
     }
 
     fn tell_repaired(&self, key: &ObjectKey, row: &Row, id: &ObjectId) {

@@ -6,16 +6,18 @@ use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-use kube::Resource;
-use kube::core::NamespaceResourceScope;
+use k8s_openapi::{ClusterResourceScope, NamespaceResourceScope};
+use kube::{Api, Client, Resource};
 use metallb_crds::{GROUP, MetalLB, MetalLBSpec, MetalLBStatus};
-use metallb_process::watch::{ObjectKey, Read};
+use metallb_process::watch::{ObjectKey, Read, Source};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::reconcile::rollout::Rollout;
-use crate::render::{Kind, PrometheusRule, ServiceMonitor};
+use crate::render::{
+    Kind, PrometheusRule, SPEAKER_CONSTRAINTS, SWEPT, SecurityContextConstraints, ServiceMonitor,
+};
 
 /// A `MetalLB`, as far as it matters.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,13 +78,13 @@ impl Row {
     }
 }
 
-/// An object in the operator's namespace, as it is: what a `MetalLB` controls, and of [some kinds](Installed::STRANGERS)
-/// what nobody does.
+/// An installed object, as it is: what a `MetalLB` controls, and of [some kinds](Installed::STRANGERS) what nobody does.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Live {
     /// `metadata.uid`
     pub uid: String,
-    /// The uid of the `MetalLB` that controls it.
+    /// The uid of the `MetalLB` that controls it. Nothing that is in no namespace can have such an owner: what is
+    /// [marked](SWEPT) there belongs to the operators of the cluster.
     pub owner: Option<String>,
     /// Somebody else controls it.
     pub is_anothers: bool,
@@ -99,6 +101,7 @@ impl Live {
         let controller = owners.find(|owner| owner.controller == Some(true));
         let owner = controller.filter(|owner| is_metallb(owner)).map(|owner| owner.uid.clone());
         let is_anothers = controller.is_some() && owner.is_none();
+        let owner = owner.or_else(|| K::Scope::mark(object.meta()));
         if owner.is_none() && !K::STRANGERS {
             return None;
         }
@@ -130,23 +133,64 @@ fn is_metallb(owner: &OwnerReference) -> bool {
 
 /// A kind that is installed.
 pub trait Installed:
-    Resource<DynamicType = (), Scope = NamespaceResourceScope>
-    + Clone
-    + Debug
-    + DeserializeOwned
-    + Serialize
-    + Send
-    + 'static
+    Resource<DynamicType = (), Scope: Reach> + Clone + Debug + DeserializeOwned + Serialize + Send + 'static
 {
     /// Which one.
     const KIND: Kind;
     /// Are those that no `MetalLB` controls looked at too? Upstream's manifests leave such.
     const STRANGERS: bool;
+    /// The only one that is looked at, where we may see no other.
+    const ONLY: Option<&str> = None;
 
     /// How far it is, of a workload.
     fn rollout(&self) -> Option<Rollout> {
         None
     }
+}
+
+/// Where objects of a kind are.
+pub trait Reach: Sized {
+    /// To read and write them.
+    fn api<K: Resource<DynamicType = (), Scope = Self>>(client: Client, namespace: &str) -> Api<K>;
+    /// To watch them.
+    fn source<K: Resource<DynamicType = (), Scope = Self>>(client: Client, namespace: &str) -> Source<K>;
+    /// Whose it is, if that is said by a label.
+    fn mark(metadata: &ObjectMeta) -> Option<String>;
+}
+
+impl Reach for NamespaceResourceScope {
+    fn api<K: Resource<DynamicType = (), Scope = Self>>(client: Client, namespace: &str) -> Api<K> {
+        Api::namespaced(client, namespace)
+    }
+
+    fn source<K: Resource<DynamicType = (), Scope = Self>>(client: Client, namespace: &str) -> Source<K> {
+        Source::within(client, namespace)
+    }
+
+    fn mark(_: &ObjectMeta) -> Option<String> {
+        None
+    }
+}
+
+impl Reach for ClusterResourceScope {
+    fn api<K: Resource<DynamicType = (), Scope = Self>>(client: Client, _: &str) -> Api<K> {
+        Api::all(client)
+    }
+
+    fn source<K: Resource<DynamicType = (), Scope = Self>>(client: Client, _: &str) -> Source<K> {
+        Source::everywhere(client)
+    }
+
+    fn mark(metadata: &ObjectMeta) -> Option<String> {
+        let (label, ours) = SWEPT;
+        metadata.labels.as_ref()?.get(label).filter(|value| *value == ours).cloned()
+    }
+}
+
+impl Installed for SecurityContextConstraints {
+    const KIND: Kind = Kind::SecurityContextConstraints;
+    const STRANGERS: bool = true;
+    const ONLY: Option<&str> = Some(SPEAKER_CONSTRAINTS);
 }
 
 impl Installed for NetworkPolicy {

@@ -1,12 +1,10 @@
 //! One watch for each kind, and what is asked before kinds that a cluster may not have are watched.
 
-use std::time::Duration;
-
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
+use kube::Client;
 use kube::runtime::watcher;
-use kube::{Client, Resource};
 use metallb_core::table::Event;
 use metallb_crds::{ConfigurationState, MetalLB};
 use metallb_process::watch::{self, ObjectKey, Read};
@@ -14,14 +12,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::neighbours::{self, Daemon, FRRConfiguration, Judgement, POD_LABELS, PodRow};
-use super::{Input, Installed, Live, Row};
+use super::{Input, Installed, Live, Reach as _, Row};
+use crate::discovery::{ASK_AGAIN, Route, is_served};
 use crate::environment::Monitors;
-use crate::render::{PrometheusRule, Served, ServiceMonitor};
-
-/// How long until the API server is asked again whether it knows a kind.
-const ASK_AGAIN: Duration = Duration::from_secs(30);
-/// The same after it did not answer.
-const RETRY: Duration = Duration::from_secs(1);
+use crate::render::{PrometheusRule, SecurityContextConstraints, Served, ServiceMonitor};
 
 /// Starts the watches; what they report arrives through `sender`.
 pub fn start_watches(
@@ -59,9 +53,19 @@ pub fn start_watches(
     watches.spawn(watch_installed::<DaemonSet>(client.clone(), namespace.clone(), sender.clone()));
     watches.spawn(watch_installed::<Deployment>(client.clone(), namespace.clone(), sender.clone()));
     watches.spawn(watch_frr_configurations(client.clone(), sender.clone()));
-    let (another_client, same) = (client.clone(), namespace.clone());
-    watches.spawn(watch_if_served::<ServiceMonitor>(another_client, same, monitors, sender.clone()));
-    watches.spawn(watch_if_served::<PrometheusRule>(client, namespace, monitors, sender.clone()));
+    // When no monitors are wanted one look is enough: there may be some from before that are to go.
+    let looks = if monitors == Monitors::Service { Looks::Many } else { Looks::One };
+    let (same, its) = (client.clone(), namespace.clone());
+    watches.spawn(watch_if_served::<ServiceMonitor>(same, its, looks, sender.clone()));
+    let (same, its) = (client.clone(), namespace.clone());
+    watches.spawn(watch_if_served::<PrometheusRule>(same, its, looks, sender.clone()));
+    watches.spawn(tell_of_service_ca(client.clone(), sender.clone()));
+    watches.spawn(watch_if_served::<SecurityContextConstraints>(
+        client,
+        namespace,
+        Looks::Many,
+        sender.clone(),
+    ));
 }
 
 fn by_name<V>(event: Event<ObjectKey, V>) -> Event<String, V> {
@@ -69,32 +73,56 @@ fn by_name<V>(event: Event<ObjectKey, V>) -> Event<String, V> {
 }
 
 async fn watch_installed<K: Installed>(client: Client, namespace: String, sender: mpsc::Sender<Input>) {
-    let api = watch::Source::<K>::within(client, &namespace);
+    let source = K::Scope::source::<K>(client, &namespace);
+    let config = watcher::Config::default();
+    let config = match K::ONLY {
+        None => config,
+        // A right that is for one name is for this question only.
+        Some(name) => config.fields(&format!("metadata.name={name}")),
+    };
     let read = |read: Read<K>| Live::of(read.ok()?);
     let wrap = |event: Event<ObjectKey, Live>| Input::Installed(K::KIND, by_name(event));
-    watch::watch(api, watcher::Config::default(), sender, read, wrap).await;
+    watch::watch(source, config, sender, read, wrap).await;
 }
 
-/// The Prometheus operator may be installed later than we are. When no monitors are wanted one look is enough: there
-/// may be some from before that are to go.
+/// How often it is asked whether a kind is known, until it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Looks {
+    One,
+    Many,
+}
+
+/// Whoever brings the kind may be installed later than we are.
 async fn watch_if_served<K: Installed>(
     client: Client,
     namespace: String,
-    monitors: Monitors,
+    looks: Looks,
     sender: mpsc::Sender<Input>,
 ) {
     while !is_served::<K>(&client).await {
         if sender.send(Input::Served(K::KIND, Served::No)).await.is_err() {
             return;
         }
-        if monitors != Monitors::Service {
-            return;
+        match looks {
+            Looks::One => return,
+            Looks::Many => tokio::time::sleep(ASK_AGAIN).await,
         }
-        tokio::time::sleep(ASK_AGAIN).await;
     }
     if sender.send(Input::Served(K::KIND, Served::Yes)).await.is_ok() {
         watch_installed::<K>(client, namespace, sender).await;
     }
+}
+
+/// OpenShift's signer of certificates has no API to be known by; routes are what upstream knows OpenShift by.
+async fn tell_of_service_ca(client: Client, sender: mpsc::Sender<Input>) {
+    while !is_served::<Route>(&client).await {
+        if sender.send(Input::Routes(Served::No)).await.is_err() {
+            return;
+        }
+        tokio::time::sleep(ASK_AGAIN).await;
+    }
+    // Nobody is left to be told: all the same.
+    let _ = sender.send(Input::Routes(Served::Yes)).await;
 }
 
 /// FRRConfigurations, and who may be there to read them. frr-k8s may be installed later than we are.
@@ -120,23 +148,4 @@ async fn watch_frr_configurations(client: Client, sender: mpsc::Sender<Input>) {
         Input::FrrDaemon,
     );
     tokio::join!(configurations, daemons);
-}
-
-/// Does the API server know kind `K`? Asks until it answers.
-async fn is_served<K: Resource<DynamicType = ()>>(client: &Client) -> bool {
-    let version = K::api_version(&());
-    loop {
-        match client.list_api_group_resources(&version).await {
-            Ok(list) => return list.resources.iter().any(|resource| resource.kind == K::kind(&())),
-            Err(kube::Error::Api(status)) if status.code == 404 => return false,
-            Err(error) => {
-                tracing::warn!(
-                    event = "discoveryFailed",
-                    error = &error as &dyn std::error::Error,
-                    "will retry"
-                );
-            }
-        }
-        tokio::time::sleep(RETRY).await;
-    }
 }

@@ -63,7 +63,8 @@ pub fn remains(world: &World) -> Vec<Superfluous> {
         | Kind::ConfigMap
         | Kind::DaemonSet
         | Kind::ServiceMonitor
-        | Kind::PrometheusRule => false,
+        | Kind::PrometheusRule
+        | Kind::SecurityContextConstraints => false,
     });
     remains.extend(policies);
     remains

@@ -1,0 +1,36 @@
+//! Which kinds of others the API server knows. Each is asked for on its own, whatever else is there.
+
+use std::time::Duration;
+
+use kube::{Client, CustomResource, Resource};
+use serde::{Deserialize, Serialize};
+
+/// How long until the API server is asked again whether it knows a kind.
+pub const ASK_AGAIN: Duration = Duration::from_secs(30);
+/// The same after it did not answer.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The kind that OpenShift, MicroShift and OKD are known by. None is ever read.
+#[derive(CustomResource, Clone, Debug, Serialize, Deserialize)]
+#[kube(group = "route.openshift.io", version = "v1", kind = "Route", namespaced, schema = "disabled")]
+pub struct RouteSpec {}
+
+/// Does the API server know kind `K`? Asks until it answers.
+pub async fn is_served<K: Resource<DynamicType = ()>>(client: &Client) -> bool {
+    let version = K::api_version(&());
+    loop {
+        match client.list_api_group_resources(&version).await {
+            Ok(list) => return list.resources.iter().any(|resource| resource.kind == K::kind(&())),
+            Err(kube::Error::Api(status)) if status.code == 404 => return false,
+            Err(error) => {
+                tracing::warn!(
+                    event = "discoveryFailed",
+                    kind = %K::kind(&()),
+                    error = &error as &dyn std::error::Error,
+                    "will retry"
+                );
+            }
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
