@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`bfd`] | UDP sockets for BFD control packets |
 //! | `filter` | what the kernel drops before a socket sees it |
-//! | [`heap`], [`program`] | how much memory what is allocated takes, and the program itself: they are here because they are unsafe code |
+//! | [`heap`] | how the allocator deals with memory: it is here because its options are unsafe code |
 //! | [`interfaces`] | the interfaces of this node and their addresses |
 //! | [`links`] | the interfaces that may answer ARP and neighbour discovery |
 //! | [`membership`] | multicast groups of IPv6, so that switches send their frames here |
@@ -29,4 +29,4 @@ pub mod router_discovery;
 mod sys;
 pub mod tcp;
 
-pub use sys::{heap, program};
+pub use sys::heap;

@@ -15,7 +15,6 @@ use metallb_process::serve::http::On;
 use metallb_process::serve::tls::CertificateSource;
 use metallb_process::serve::{guarded, http};
 use metallb_process::shutdown::Shutdown;
-use metallb_protocols::announcer::BURST;
 use metallb_protocols::jitter::Jitter;
 use metallb_protocols::liveness::Timing;
 use prometheus::Registry;
@@ -41,14 +40,12 @@ use crate::kube::configuration_state::{self, Component};
 use crate::kube::{
     bgp_extras, bgp_node_status, bgp_session_state, frr_configuration, service_bgp_status, service_l2_status,
 };
-use crate::net::{links, program};
+use crate::net::links;
 use metallb_crds::cluster::node::LeavingSigns;
 use metallb_crds::cluster::service::LoadBalancerClass;
 
 /// `source.component` of events.
 const COMPONENT: &str = "metallb-speaker";
-/// From when all is announced until the start counts as over: neighbours are told for so long.
-const AFTER_THE_START: Duration = BURST;
 
 /// Runs until `shutdown`. An error is one that a restart may cure.
 pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
@@ -72,7 +69,6 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let bgp_metrics = bgp::metrics::Metrics::register(&registry)?;
     let (all_announced, to_answer) =
         watch::channel(announced::Answer::NotYet("the speaker starts".to_owned()));
-    tokio::spawn(forget_the_start(to_answer.clone()));
     let gate = http::gate("/announced", move || match &*to_answer.borrow() {
         announced::Answer::Yes => Ok(()),
         announced::Answer::NotYet(why) => Err(why.clone()),
@@ -153,20 +149,6 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         bfd.leave(bfd_ending);
     }
     Ok(())
-}
-
-/// Most of the program runs at its start only. Once all is announced, its memory is given back.
-async fn forget_the_start(mut announced: watch::Receiver<announced::Answer>) {
-    if announced.wait_for(|answer| *answer == announced::Answer::Yes).await.is_err() {
-        return; // it ends
-    }
-    tokio::time::sleep(AFTER_THE_START).await;
-    match program::unmap_unused() {
-        Ok(bytes) => tracing::debug!(event = "programUnmapped", bytes, "what is used again is mapped again"),
-        Err(error) => {
-            tracing::debug!(event = "programUnmapped", %error, "it takes more memory than it needs")
-        }
-    }
 }
 
 fn facts(args: &Args, node: &NodeName, heartbeats: bool) -> Facts {

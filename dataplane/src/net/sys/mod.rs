@@ -3,7 +3,6 @@
 
 pub mod heap;
 pub mod packet;
-pub mod program;
 pub mod tcp;
 
 use std::io;
