@@ -20,7 +20,7 @@ mkdir -p "$t/packages/partial"
 : >"$t/status"
 apt-get -qq -o Dir::State::status="$t/status" -o Dir::Cache::archives="$t/packages" -o Dir::Cache::pkgcache= \
 	-o Dir::Cache::srcpkgcache= -o APT::Sandbox::User=root -o Debug::NoLocking=1 --no-install-recommends --yes \
-	--download-only install bash coreutils sed util-linux procps tini frr frr-pythontools ||
+	--download-only install bash coreutils grep sed util-linux procps tini frr frr-pythontools ||
 	{ echo "the packages of FRR are not to be had; are the lists there (apt-get update)?" >&2; exit 1; }
 mkdir -p "$root/usr/bin" "$root/usr/sbin" "$root/usr/lib" "$root/usr/lib64"
 for directory in bin sbin lib lib64; do ln -s "usr/$directory" "$root/$directory"; done
@@ -30,12 +30,16 @@ done
 # Neither read nor run here, and more than half of it.
 rm -rf "$root"/usr/share/doc "$root"/usr/share/locale "$root"/usr/share/man "$root"/usr/share/perl* "$root"/usr/lib/*/perl* \
 	"$root"/usr/share/info "$root"/var/cache
-ln -sf ../usr/bin/tini "$root/usr/sbin/tini"
+ln -sf ../bin/tini "$root/usr/sbin/tini"
 ln -sf bash "$root/usr/bin/sh"
 # The numbers of upstream's image, which its manifest names.
 printf '%s\n' root:x:0:0::/root:/bin/bash frr:x:100:101::/var/run/frr:/usr/sbin/nologin >"$root/etc/passwd"
 printf '%s\n' root:x:0: frrvty:x:102:frr frr:x:101:frr >"$root/etc/group"
 rm -rf "$root/var/run" "$root/etc/frr"
+# vtysh asks whether root may. What is not said here is looked up in `other`, which would need files that nobody has made.
+for service in frr other; do
+	printf '%s\n' 'auth sufficient pam_permit.so' 'account sufficient pam_permit.so' >"$root/etc/pam.d/$service"
+done
 mkdir -p "$root/var/run/frr" "$root/var/lib/frr" "$root/var/tmp/frr" "$root/etc/frr" "$root/tmp"
 cp "$here/docker-start" "$root/usr/lib/frr/docker-start"
 cp "$t/source/cmd/reloader/frr-reloader.sh" "$root/"
