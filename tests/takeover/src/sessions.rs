@@ -1,7 +1,7 @@
 //! Which nodes have a session with a router, looked at all the while: two from one node would be one too many, and how long there
 //! was none is what the hand-over costs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -32,6 +32,8 @@ pub struct Seen {
     pub longest_without: BTreeMap<Ipv4Addr, Duration>,
     /// How many nodes had none at a time at most.
     pub most_without: usize,
+    /// Each change: after which time a node had connections from which ports.
+    pub changes: Vec<(Duration, Ipv4Addr, BTreeSet<u16>)>,
 }
 
 impl Sessions {
@@ -58,22 +60,28 @@ impl Sessions {
 async fn look_until(nodes: &[Ipv4Addr], stop: &AtomicBool) -> anyhow::Result<Seen> {
     let mut seen = Seen::default();
     let mut since: BTreeMap<Ipv4Addr, Instant> = BTreeMap::new();
+    let mut before = BTreeMap::new();
     let mut pace = tokio::time::interval(LOOK);
     pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let began = Instant::now();
     while !stop.load(Ordering::Relaxed) {
         let now = pace.tick().await.into_std();
         let table = fs::read_to_string("/proc/thread-self/net/tcp").context("read the connections")?;
-        let up = established(&table);
+        let mut up = established(&table);
         for node in nodes {
-            let count = up.get(node).copied().unwrap_or_default();
+            let ports = up.remove(node).unwrap_or_default();
             let most = seen.most.entry(*node).or_default();
-            *most = count.max(*most);
+            *most = ports.len().max(*most);
             let longest = seen.longest_without.entry(*node).or_default();
-            if count > 0 {
-                since.remove(node);
-            } else {
+            if ports.is_empty() {
                 let began = *since.entry(*node).or_insert(now);
                 *longest = now.saturating_duration_since(began).max(*longest);
+            } else {
+                since.remove(node);
+            }
+            if before.get(node) != Some(&ports) {
+                seen.changes.push((now.saturating_duration_since(began), *node, ports.clone()));
+                before.insert(*node, ports);
             }
         }
         seen.most_without = since.len().max(seen.most_without);
@@ -81,22 +89,28 @@ async fn look_until(nodes: &[Ipv4Addr], stop: &AtomicBool) -> anyhow::Result<See
     Ok(seen)
 }
 
-/// How many connections to the BGP port of this host are up, by who has them.
-fn established(table: &str) -> BTreeMap<Ipv4Addr, usize> {
-    let mut up = BTreeMap::new();
+/// The connections to the BGP port of this host that are up: their ports, by who has them.
+fn established(table: &str) -> BTreeMap<Ipv4Addr, BTreeSet<u16>> {
+    let mut up: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for line in table.lines() {
         let mut words = line.split_whitespace().skip(1);
-        let (Some(local), Some(remote), Some(state)) = (words.next(), words.next(), words.next()) else {
+        let (Some(local), Some(remote), Some(ESTABLISHED)) = (words.next(), words.next(), words.next())
+        else {
             continue;
         };
-        let ends = local.rsplit_once(':').zip(remote.rsplit_once(':'));
-        let Some(((_, port), (address, _))) = ends.filter(|_| state == ESTABLISHED) else { continue };
-        let address = u32::from_str_radix(address, 16).map(|it| Ipv4Addr::from(it.to_ne_bytes()));
-        if let (Ok(BGP), Ok(address)) = (u16::from_str_radix(port, 16), address) {
-            *up.entry(address).or_default() += 1;
+        let ends = end(local).zip(end(remote));
+        if let Some(((_, BGP), (address, port))) = ends {
+            up.entry(address).or_default().insert(port);
         }
     }
     up
+}
+
+/// `0B004D0A:8CA4`: the address as it lies in memory, and the port.
+fn end(text: &str) -> Option<(Ipv4Addr, u16)> {
+    let (address, port) = text.split_once(':')?;
+    let address = u32::from_str_radix(address, 16).ok()?;
+    Some((Ipv4Addr::from(address.to_ne_bytes()), u16::from_str_radix(port, 16).ok()?))
 }
 
 #[cfg(test)]
@@ -112,6 +126,7 @@ mod tests {
              2: 01004D0A:00B3 0B004D0A:8CA6 01 00000000:00000000\n   \
              3: 01004D0A:00B3 0C004D0A:8CA6 06 00000000:00000000\n   \
              4: 01004D0A:1F90 0D004D0A:8CA6 01 00000000:00000000\n";
-        assert_eq!(established(table), [(Ipv4Addr::new(10, 77, 0, 11), 2)].into());
+        let node = Ipv4Addr::new(10, 77, 0, 11);
+        assert_eq!(established(table), [(node, [0x8CA4, 0x8CA6].into())].into());
     }
 }
