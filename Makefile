@@ -85,7 +85,7 @@ scenarios: ## What users live through, on a whole cluster
 test-takeover: begin ## Clusters of upstream's MetalLB, in each mode, are taken over and handed back (builds those: 10 minutes the first time)
 	@$(MAKE) --no-print-directory images
 	@for mode in native frr frr_k8s; do $(STEP) "take-over from upstream's MetalLB, $$mode" $(AS_ROOT) env PATH="$$PATH" \
-		cargo test --quiet --package metallb-takeover --test $$mode -- --nocapture || exit 1; done
+		cargo test --quiet --package metallb-takeover --lib --test $$mode -- --nocapture || exit 1; done
 	@$(MAKE) --no-print-directory summary
 
 test-olm: begin ## The bundle through the Operator Lifecycle Manager on a cluster: installed, used, upgraded, and back (4 minutes)

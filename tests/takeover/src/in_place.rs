@@ -15,6 +15,8 @@ use crate::upstream::{Mode, Upstream};
 /// A speaker that ends takes its answers and its routes with it, until another has them: five seconds and more where upstream's find
 /// out that one is gone.
 const OUTAGE: Duration = Duration::from_secs(20);
+/// Until a node whose speaker has ended has its session again: what the pod takes to end, a new one, and the router's patience.
+const WITHOUT: Duration = Duration::from_mins(1);
 
 /// Takes a cluster of upstream's over, with clients on layer 2 and behind a router, and hands it back.
 pub async fn there_and_back(mode: Mode) -> anyhow::Result<()> {
@@ -36,11 +38,14 @@ pub async fn there_and_back(mode: Mode) -> anyhow::Result<()> {
     println!("{name}: upstream's announces {before:?}");
 
     let asked = scenario.ask_for(&before).await;
+    let sessions = scenario.watch_sessions();
     metallb.install_operator().await?;
     metallb.apply_metallb(&json!({ "bgpBackend": name })).await?;
     scenario.all_are_ours().await;
     scenario.all_paths(&router, &before).await;
-    judge(&format!("{name}, taken over"), asked, OUTAGE).await?;
+    let what = format!("{name}, taken over");
+    judge(&what, asked, OUTAGE).await?;
+    sessions.finish()?.judge(&what, WITHOUT)?;
     ensure!(scenario.given(3).await == before, "other addresses after the take-over than {before:?}");
     scenario.one_more_is_given_an_address("later", &before).await?;
     let before = scenario.given(4).await;

@@ -1,7 +1,7 @@
 //! What is configured and asked for on a cluster that is taken over, and what is to be true of it at each step.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -19,6 +19,8 @@ use metallb_scenarios::bgp;
 use metallb_scenarios::installation::{Installation, NAMESPACE, ROLLED_OUT};
 use metallb_scenarios::outage::{Load, Watch, ask};
 use serde_json::{Value, json};
+
+use crate::sessions::Sessions;
 
 const OPERATOR: &str = "metallb-operator-controller-manager";
 /// Requests that show that all is as it should be.
@@ -111,6 +113,12 @@ impl Scenario<'_> {
             }
         }
         asked
+    }
+
+    /// Begins to look at the sessions that the nodes have with the router.
+    pub fn watch_sessions(&self) -> Sessions {
+        let nodes = (11..).take(self.cluster.nodes().len()).map(|last| Ipv4Addr::new(10, 77, 0, last));
+        Sessions::watch(&self.cluster.host("router"), nodes.collect())
     }
 
     /// Waits until there is an answer at every address.

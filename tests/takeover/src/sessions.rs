@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use metallb_lab::Host;
 
 /// Short beside what it takes to begin a session.
@@ -34,6 +34,23 @@ pub struct Seen {
     pub most_without: usize,
     /// Each change: after which time a node had connections from which ports.
     pub changes: Vec<(Duration, Ipv4Addr, BTreeSet<u16>)>,
+}
+
+impl Seen {
+    /// Says what was seen: never two from one node, and one node at a time without one, for no longer than that.
+    pub fn judge(&self, what: &str, without: Duration) -> anyhow::Result<()> {
+        let longest = self.longest_without.values().max().copied().unwrap_or_default();
+        let most = self.most.values().max().copied().unwrap_or_default();
+        println!(
+            "{what}: {most} session from one node at a time at most, {} nodes without one, for {:.1} s at most",
+            self.most_without,
+            longest.as_secs_f32()
+        );
+        ensure!(most == 1, "two sessions from one node: {:?}", self.changes);
+        ensure!(self.most_without <= 1, "two nodes without a session: {:?}", self.changes);
+        ensure!(longest < without, "without a session for too long: {:?}", self.changes);
+        Ok(())
+    }
 }
 
 impl Sessions {
@@ -89,7 +106,8 @@ async fn look_until(nodes: &[Ipv4Addr], stop: &AtomicBool) -> anyhow::Result<See
     Ok(seen)
 }
 
-/// The connections to the BGP port of this host that are up: their ports, by who has them.
+/// The connections to the BGP port of this host that are up: their ports, by who has them. The table is read in pieces, and one that
+/// moves between two of them is there twice: only another port is another connection.
 fn established(table: &str) -> BTreeMap<Ipv4Addr, BTreeSet<u16>> {
     let mut up: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
     for line in table.lines() {

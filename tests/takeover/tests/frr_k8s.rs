@@ -3,7 +3,6 @@
 
 #![allow(clippy::unwrap_used)] // a scenario ends where it fails
 
-use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
@@ -17,7 +16,6 @@ use metallb_lab::{Cluster, LoadBalancer, eventually, load_balancer};
 use metallb_scenarios::bgp;
 use metallb_scenarios::installation::{Installation, NAMESPACE, ROLLED_OUT, options};
 use metallb_takeover::scenario::{ROUTED, Scenario, judge};
-use metallb_takeover::sessions::Sessions;
 use metallb_takeover::upstream::{Mode, Upstream};
 use serde_json::json;
 
@@ -48,8 +46,7 @@ async fn sessions_of_frr_k8s_are_taken_over_node_by_node_and_handed_back_with_al
     println!("frr-k8s: upstream's announces {before:?}");
 
     let asked = scenario.ask_for(&before).await;
-    let nodes: Vec<_> = (1..=3).map(|node| Ipv4Addr::new(10, 77, 0, 10 + node)).collect();
-    let sessions = Sessions::watch(&cluster.host("router"), nodes);
+    let sessions = scenario.watch_sessions();
     let began = Instant::now();
     metallb.install_operator().await.unwrap();
     metallb.apply_metallb(&json!({ "bgpBackend": "frr-k8s" })).await.unwrap();
@@ -58,11 +55,7 @@ async fn sessions_of_frr_k8s_are_taken_over_node_by_node_and_handed_back_with_al
     println!("frr-k8s: taken over after {:.0} s", began.elapsed().as_secs_f32());
     scenario.all_paths(&router, &before).await;
     judge("frr-k8s, taken over", asked, OUTAGE).await.unwrap();
-    let seen = sessions.finish().unwrap();
-    println!("frr-k8s, taken over: {seen:?}");
-    assert!(seen.most.values().all(|most| *most == 1), "never two from one node: {seen:?}");
-    assert_eq!(seen.most_without, 1, "one node at a time: {seen:?}");
-    assert!(seen.longest_without.values().all(|without| *without < WITHOUT), "{seen:?}");
+    sessions.finish().unwrap().judge("frr-k8s, taken over", WITHOUT).unwrap();
     assert_eq!(scenario.given(2).await, before, "the same addresses after the take-over");
     an_frr_configuration_is_taken(&metallb).await;
     delete_what_speakers_wrote(&metallb).await;
