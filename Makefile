@@ -89,10 +89,10 @@ test-kind: begin ## Layer 2, admission and faults on a cluster of kind; needs Do
 	@$(STEP) "scenarios on a cluster of kind" tests/kind/run-on-kind
 	@$(MAKE) --no-print-directory summary
 
-test-takeover: begin ## A cluster of upstream's MetalLB is taken over and handed back (builds that one: 4 minutes the first time)
+test-takeover: begin ## Clusters of upstream's MetalLB, in each mode, are taken over and handed back (builds those: 10 minutes the first time)
 	@$(MAKE) --no-print-directory images
-	@$(STEP) "take-over from upstream's MetalLB" $(AS_ROOT) env PATH="$$PATH" \
-		cargo test --quiet --package metallb-takeover -- --nocapture
+	@for mode in native frr frr_k8s; do $(STEP) "take-over from upstream's MetalLB, $$mode" $(AS_ROOT) env PATH="$$PATH" \
+		cargo test --quiet --package metallb-takeover --lib --test $$mode -- --nocapture || exit 1; done
 	@$(MAKE) --no-print-directory summary
 
 test-olm: begin ## The bundle through the Operator Lifecycle Manager on a cluster: installed, used, upgraded, and back (4 minutes)

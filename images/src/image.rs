@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -15,7 +16,8 @@ pub struct Image {
     pub name: String,
     /// Its programs: where each lies, and its path in the image (`/speaker`). The first is the entry point.
     pub programs: Vec<(PathBuf, String)>,
-    /// What else is in it, file or directory: where it lies, and its path in the image (`/manifests`).
+    /// What else is in it, file or directory: where it lies, and its path in the image (`/manifests`). A script that can be
+    /// run here can be run there.
     pub files: Vec<(PathBuf, String)>,
     /// `uid:gid` that it runs as unless the pod says otherwise.
     pub user: String,
@@ -133,7 +135,8 @@ impl Image {
 fn append_tree(archive: &mut tar::Builder<Vec<u8>>, inside: &str, path: &Path) -> anyhow::Result<()> {
     if !path.is_dir() {
         let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        return append(archive, inside, &bytes, 0o644);
+        let can_be_run = fs::metadata(path)?.permissions().mode() & 0o111 != 0;
+        return append(archive, inside, &bytes, if can_be_run { 0o755 } else { 0o644 });
     }
     let entries = fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut entries = entries.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()?;
@@ -274,6 +277,23 @@ mod tests {
         assert_eq!(read.pack_by_digest(&archive).unwrap(), before, "nothing was lost");
         read.labels.push(("version".into(), "2".into()));
         assert_ne!(read.pack_by_digest(&archive).unwrap(), before);
+    }
+
+    #[test]
+    fn a_script_can_be_run_and_what_is_read_cannot() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut image = image(directory.path());
+        let script = directory.path().join("script.sh");
+        fs::write(&script, "#!/bin/sh").unwrap();
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).unwrap();
+        image.files.push((script, "/script.sh".into()));
+        let layer = image.layer().unwrap();
+        let mut layer = tar::Archive::new(layer.as_slice());
+        let entries = layer.entries().unwrap().map(Result::unwrap);
+        let modes: BTreeMap<_, _> = entries
+            .map(|entry| (entry.path().unwrap().display().to_string(), entry.header().mode().unwrap()))
+            .collect();
+        assert_eq!((modes["script.sh"], modes["more/below/file"]), (0o755, 0o644));
     }
 
     #[test]

@@ -1,5 +1,5 @@
 #!/bin/sh
-# metallb/build.sh OUTDIR: upstream's MetalLB of the version that go.mod names, and its manifest for the native mode.
+# metallb/build.sh OUTDIR: upstream's MetalLB of the version that go.mod names, and its manifests.
 set -eu
 cd "$(dirname "$0")"
 mkdir -p "$1"; out=$(cd "$1" && pwd)
@@ -19,9 +19,19 @@ END
 cp go.mod go.sum "$t"
 go mod edit -replace "github.com/metallb/frr-k8s=$t/frr-k8s" "$t/go.mod"
 export CGO_ENABLED=0
-for program in controller speaker; do
-	go build -mod=readonly -modfile "$t/go.mod" -trimpath -buildvcs=false -ldflags '-s -w' \
-		-o "$out/upstream-$program" go.universe.tf/metallb/$program
+build() {
+	go build -mod=readonly -modfile "$t/go.mod" -trimpath -buildvcs=false -ldflags '-s -w' -o "$out/upstream-$1" \
+		"go.universe.tf/metallb/$2"
+}
+build controller controller
+build speaker speaker
+# Of the FRR mode: what its containers beside the speaker run.
+build cp-tool frr-tools/cp-tool
+build frr-metrics frr-tools/metrics
+source=$(go list -m -f '{{.Dir}}' go.universe.tf/metallb)
+cp "$source/frr-tools/reloader/frr-reloader.sh" "$out/upstream-frr-reloader.sh"
+chmod 755 "$out/upstream-frr-reloader.sh"
+for mode in native frr frr-k8s; do
+	cp "$source/config/manifests/metallb-$mode.yaml" "$out/"
+	chmod 644 "$out/metallb-$mode.yaml"
 done
-cp "$(go list -m -f '{{.Dir}}' go.universe.tf/metallb)/config/manifests/metallb-native.yaml" "$out/"
-chmod 644 "$out/metallb-native.yaml"

@@ -1,7 +1,7 @@
 //! The programs a cluster is made of: found, or built once and kept.
 //!
 //! In this room: where the Kubernetes binaries come from. They are compiled from upstream's own Go modules (the
-//! recipes are in `kubes/`, `images/`, `metallb/` and `olm/`), because that needs neither a container registry nor a download server,
+//! recipes are in `kubes/`, `images/`, `metallb/`, `frr-k8s/` and `olm/`), because that needs neither a container registry nor a download server,
 //! and gives exactly the version `kubes/go.mod` names.
 //! Not here: starting them.
 //! Start at [`Tools::ensure`]; what the distribution has to bring is in [`packages`].

@@ -1,50 +1,74 @@
 //! Upstream's MetalLB: its programs as the images that its manifest names, and the manifest.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use k8s_openapi::api::apps::v1::DaemonSet;
 use metallb_images::Image;
+use metallb_lab::eventually;
 use metallb_lab::tools::Tools;
-use metallb_scenarios::installation::Installation;
+use metallb_scenarios::installation::{Installation, ROLLED_OUT};
 use tempfile::TempDir;
 
 /// What its images run as unless the manifest says otherwise.
 const USER: &str = "0:0";
+/// The lab's image with everything of FRR and frr-k8s, and those of the manifests that it stands for.
+const FRR: &str = "lab.local/frr-k8s:1";
+const FRRS: [&str; 2] = ["quay.io/frrouting/frr:", "quay.io/metallb/frr-k8s:"];
+
+/// Who speaks BGP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The speaker.
+    Native,
+    /// FRR in the speaker's pod.
+    Frr,
+    /// FRR in a pod of frr-k8s, to which the speaker writes.
+    FrrK8s,
+}
+
+impl Mode {
+    /// What a MetalLB resource calls it, and the file of upstream's manifest.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Frr => "frr",
+            Self::FrrK8s => "frr-k8s",
+        }
+    }
+}
 
 /// Upstream's MetalLB, ready to be installed.
 pub struct Upstream {
     /// Its images, for the nodes.
     pub archives: Vec<PathBuf>,
+    mode: Mode,
     manifest: String,
     _directory: TempDir,
 }
 
 impl Upstream {
     /// Builds it, unless that was done before.
-    pub fn pack() -> anyhow::Result<Self> {
-        let path = Tools::one("metallb-native.yaml")?;
+    pub fn pack(mode: Mode) -> anyhow::Result<Self> {
+        let path = Tools::one(&format!("metallb-{}.yaml", mode.name()))?;
         let manifest = fs::read_to_string(&path).with_context(|| format!("read {}", path.display()))?;
         let directory = tempfile::tempdir()?;
-        let mut archives = Vec::new();
-        for (program, inside) in [("upstream-controller", "/controller"), ("upstream-speaker", "/speaker")] {
-            let mut names = manifest.lines().filter_map(|line| line.trim().strip_prefix("image: "));
-            let name = names
-                .find(|name| name.contains(inside))
-                .with_context(|| format!("the manifest has no image of {inside}"))?;
-            let programs = vec![(Tools::one(program)?, inside.to_owned())];
-            let image = Image {
-                name: name.to_owned(),
-                programs,
-                user: USER.to_owned(),
-                labels: Vec::new(),
-                files: Vec::new(),
-            };
-            let archive = directory.path().join(format!("{program}.tar"));
-            image.pack(&archive)?;
-            archives.push(archive);
+        let mut archives = vec![
+            pack(directory.path(), &manifest, "controller", &["controller"], None)?,
+            pack(
+                directory.path(),
+                &manifest,
+                "speaker",
+                &["speaker", "cp-tool", "frr-metrics"],
+                Some("frr-reloader.sh"),
+            )?,
+        ];
+        match mode {
+            Mode::Native => {}
+            Mode::Frr | Mode::FrrK8s => archives.push(Tools::one("frr-k8s.tar")?),
         }
-        Ok(Self { archives, manifest, _directory: directory })
+        Ok(Self { archives, mode, manifest: with_our_frr(&manifest), _directory: directory })
     }
 
     /// Applies its manifest, and waits until its pods are ready.
@@ -52,6 +76,59 @@ impl Upstream {
         metallb.admin.apply_yaml(&self.manifest).await?;
         metallb.deployment_ready("controller").await;
         metallb.speakers_ready().await;
+        match self.mode {
+            Mode::Native | Mode::Frr => {}
+            Mode::FrrK8s => {
+                metallb.deployment_ready("frr-k8s-statuscleaner").await;
+                frr_k8s_ready(metallb).await;
+            }
+        }
         Ok(())
     }
+}
+
+/// An image by the name that the manifest has for `part`.
+fn pack(
+    directory: &Path,
+    manifest: &str,
+    part: &str,
+    programs: &[&str],
+    script: Option<&str>,
+) -> anyhow::Result<PathBuf> {
+    let mut names = manifest.lines().filter_map(|line| line.trim().strip_prefix("image: "));
+    let name = names
+        .find(|name| name.contains(&format!("/{part}:")))
+        .with_context(|| format!("the manifest has no image of the {part}"))?;
+    let built = |name: &&str| Ok((Tools::one(&format!("upstream-{name}"))?, format!("/{name}")));
+    let image = Image {
+        name: name.to_owned(),
+        programs: programs.iter().map(built).collect::<anyhow::Result<_>>()?,
+        user: USER.to_owned(),
+        labels: Vec::new(),
+        files: script.iter().map(built).collect::<anyhow::Result<_>>()?,
+    };
+    let archive = directory.join(format!("{part}.tar"));
+    image.pack(&archive)?;
+    Ok(archive)
+}
+
+fn with_our_frr(manifest: &str) -> String {
+    let line = |line: &str| {
+        let (before, name) = line.split_once("image: ")?;
+        FRRS.iter().any(|frr| name.starts_with(frr)).then(|| format!("{before}image: {FRR}\n"))
+    };
+    manifest.lines().map(|it| line(it).unwrap_or_else(|| format!("{it}\n"))).collect()
+}
+
+async fn frr_k8s_ready(metallb: &Installation) {
+    let api = metallb.api::<DaemonSet>();
+    eventually(ROLLED_OUT, "frr-k8s runs on every node", async || {
+        let status = api.get("frr-k8s-daemon").await.map_err(|error| error.to_string())?.status;
+        let status = status.unwrap_or_default();
+        let runs = status.desired_number_scheduled > 0
+            && status.updated_number_scheduled == Some(status.desired_number_scheduled)
+            && status.number_ready == status.desired_number_scheduled;
+        if runs { Ok(()) } else { Err(format!("{status:?}")) }
+    })
+    .await;
 }

@@ -4,7 +4,7 @@
 //! they are handed over node by node. While that goes on the speakers' DaemonSet replaces no pod by itself (`OnDelete`), and
 //! the operator does, one move at a time:
 //!
-//! 1. The DaemonSet `frr-k8s` is let go of: it is deleted, its pods stay at work, and nobody makes them anew.
+//! 1. When our controller is ready, the DaemonSet `frr-k8s` is let go of: it is deleted, its pods stay at work, and nobody makes them anew.
 //! 2. Of one node the pod of frr-k8s goes, and when it is gone, the speaker of old; ours takes its place.
 //! 3. When every speaker is ready, that is, has announced all it should, the next node follows.
 //!
@@ -18,8 +18,9 @@ use std::collections::BTreeMap;
 use metallb_process::watch::ObjectKey;
 
 use super::super::gather::{Live, PodRow, Role, World};
+use super::super::rollout::Rollout;
 use super::super::steps::Superfluous;
-use crate::render::{Kind, ObjectId, SPEAKER, SpeakerUpdate, is_ours};
+use crate::render::{CONTROLLER, Kind, ObjectId, SPEAKER, SpeakerUpdate, is_ours};
 use crate::wanted::BgpBackend;
 
 /// What upstream's operator and its manifests call the DaemonSet.
@@ -149,12 +150,24 @@ pub fn next_move(world: &World, namespace: &str, owner: &str) -> Move {
     if let Some((id, live)) = daemons(world, namespace, owner).next() {
         return if live.is_deleting() {
             Move::Wait(format!("{id} is being let go of"))
+        } else if !controller_is_ready(world) {
+            Move::Wait(
+                "Deployment controller is not ready yet, and speakers need the key that it makes".to_owned(),
+            )
         } else {
             Move::LetGo(Superfluous { id, uid: live.uid.clone() })
         };
     }
     let nodes = Nodes::of(world, speaker.text(GENERATION));
     nodes.next_move(rollout.desired)
+}
+
+/// Is ours there? It makes the Secret without which no speaker of ours starts, and the first node would be without a session
+/// meanwhile.
+fn controller_is_ready(world: &World) -> bool {
+    let controller = world.installed(&ObjectId::new(Kind::Deployment, CONTROLLER));
+    controller
+        .is_some_and(|live| is_ours(&live.object) && live.rollout.as_ref().is_some_and(Rollout::is_complete))
 }
 
 /// The DaemonSets of upstream's frr-k8s in our namespace: the `MetalLB`'s, or nobody's if speakers have used it. One that

@@ -101,7 +101,16 @@ const METALLB: Recipe = Recipe {
     announce: "upstream's MetalLB (once; about 4 minutes on two cores)",
     script: "metallb/build.sh",
     module: Some("metallb"),
-    yields: &["upstream-controller", "upstream-speaker", "metallb-native.yaml"],
+    yields: &[
+        "upstream-controller",
+        "upstream-speaker",
+        "upstream-cp-tool",
+        "upstream-frr-metrics",
+        "upstream-frr-reloader.sh",
+        "metallb-native.yaml",
+        "metallb-frr.yaml",
+        "metallb-frr-k8s.yaml",
+    ],
     sources: &[
         ("metallb/build.sh", include_str!("../../metallb/build.sh")),
         ("metallb/go.mod", include_str!("../../metallb/go.mod")),
@@ -110,8 +119,21 @@ const METALLB: Recipe = Recipe {
     ],
 };
 
+/// Upstream's frr-k8s with FRR, which speaks BGP for upstream's MetalLB.
+const FRR_K8S: Recipe = Recipe {
+    name: "frr-k8s",
+    announce: "upstream's frr-k8s with FRR (once; about 5 minutes on two cores)",
+    script: "frr-k8s/build.sh",
+    module: None,
+    yields: &["frr-k8s.tar"],
+    sources: &[
+        ("frr-k8s/build.sh", include_str!("../../frr-k8s/build.sh")),
+        ("frr-k8s/docker-start", include_str!("../../frr-k8s/docker-start")),
+    ],
+};
+
 /// All of them.
-pub(super) const ALL: [&Recipe; 5] = [&KUBES, &IMAGES, &CATALOG, &MANAGER, &METALLB];
+pub(super) const ALL: [&Recipe; 6] = [&KUBES, &IMAGES, &CATALOG, &MANAGER, &METALLB, &FRR_K8S];
 
 impl Recipe {
     /// The cache directory's name: for people the Kubernetes version, and a hash of everything that goes in.
@@ -157,7 +179,8 @@ mod tests {
     fn every_source_file_is_part_of_a_key() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut found = BTreeSet::new();
-        for directory in ["images", "kubes", "kubes/kwok", "metallb", "olm/catalog", "olm/manager"] {
+        for directory in ["frr-k8s", "images", "kubes", "kubes/kwok", "metallb", "olm/catalog", "olm/manager"]
+        {
             for entry in fs::read_dir(root.join(directory)).unwrap() {
                 let entry = entry.unwrap();
                 if entry.file_type().unwrap().is_file() {

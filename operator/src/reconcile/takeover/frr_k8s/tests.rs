@@ -44,6 +44,7 @@ fn world() -> World {
     let mut world = World::default();
     install(&mut world, "frr-k8s", frr_k8s(Some(ME)));
     install(&mut world, "speaker", speaker(false, "RollingUpdate"));
+    install_controller(&mut world, true, 1);
     world.apply(Input::Pod(Event::Listed(BTreeMap::new())));
     world.apply(Input::FrrConfiguration(Event::Listed([key("metallb-n1")].into())));
     for node in ["n1", "n2", "n3"] {
@@ -59,6 +60,15 @@ fn key(name: &str) -> (ObjectKey, ()) {
 
 fn install(world: &mut World, name: &str, live: Live) {
     world.apply(Input::Installed(Kind::DaemonSet, Event::Applied(name.to_owned(), live)));
+}
+
+fn install_controller(world: &mut World, is_ours: bool, ready: i32) {
+    let (key, value) = OURS;
+    let annotations = if is_ours { json!({ key: value }) } else { json!({}) };
+    let template = json!({ "metadata": { "annotations": annotations } });
+    let rollout = Rollout { observed: true, desired: 1, total: 1, updated: 1, ready, trouble: None };
+    let live = Live { rollout: Some(rollout), ..live(json!({ "spec": { "template": template } }), Some(ME)) };
+    world.apply(Input::Installed(Kind::Deployment, Event::Applied("controller".to_owned(), live)));
 }
 
 fn put(world: &mut World, name: &str, pod: PodRow) {
@@ -109,6 +119,22 @@ fn node_by_node_frr_k8s_ends_before_our_speaker_starts() {
     }
     // The last speaker of old is left to the DaemonSet, which replaces pods by itself again.
     assert_eq!(order, ["frr-k8s", "frr-n1", "speaker-n1", "frr-n2", "speaker-n2", "frr-n3"]);
+}
+
+#[test]
+fn no_session_is_given_up_before_the_controller_of_ours_has_made_the_key_of_the_speakers() {
+    let mut world = world();
+    install(&mut world, "speaker", speaker(true, "OnDelete"));
+    for (is_ours, ready) in [(false, 1), (true, 0)] {
+        install_controller(&mut world, is_ours, ready);
+        assert!(matches!(next_move(&world, NS, ME), Move::Wait(_)), "{is_ours} {ready}");
+    }
+    install_controller(&mut world, true, 1);
+    let next = next_move(&world, NS, ME);
+    assert!(matches!(next, Move::LetGo(_)), "{next:?}");
+    play(&mut world, &next);
+    install_controller(&mut world, true, 0);
+    assert_eq!(deleted(&next_move(&world, NS, ME)), "frr-n1", "what has begun goes on without it");
 }
 
 #[test]
