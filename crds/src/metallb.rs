@@ -234,8 +234,8 @@ pub struct ComponentConfig {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
 
-    /// Arguments for the main container, such as `--ml-wan-config` or `--flag=value`, besides those that the operator
-    /// sets.
+    /// Arguments for the main container, `--flag` or `--flag=value`, of those that the operator does not set: for the speaker
+    /// `--ml-wan-config`, `--bgp-debounce-timeout` and `--host`, for both `--pprof-bind-address`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extra_args: Vec<String>,
 }

@@ -15,13 +15,17 @@ const RETRY: Duration = Duration::from_secs(1);
 #[kube(group = "route.openshift.io", version = "v1", kind = "Route", namespaced, schema = "disabled")]
 pub struct RouteSpec {}
 
+/// How long a decision waits for an answer that it can do without.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+
 /// Does the API server know kind `K`? Asks until it answers.
 pub async fn is_served<K: Resource<DynamicType = ()>>(client: &Client) -> bool {
     let version = K::api_version(&());
     loop {
         match client.list_api_group_resources(&version).await {
             Ok(list) => return list.resources.iter().any(|resource| resource.kind == K::kind(&())),
-            Err(kube::Error::Api(status)) if status.code == 404 => return false,
+            // Who may not ask is to have what works without.
+            Err(kube::Error::Api(status)) if [403, 404].contains(&status.code) => return false,
             Err(error) => {
                 tracing::warn!(
                     event = "discoveryFailed",

@@ -36,6 +36,8 @@ pub enum Input<'a> {
         address: IpAddr,
         /// The node's station.
         station: Mac,
+        /// This node announces the address too.
+        is_here: bool,
     },
     /// A station says that it has an address that is asked for.
     Answered {
@@ -57,6 +59,8 @@ pub enum Output {
     Appeared(NodeName),
     /// It counts no more.
     Vanished(NodeName),
+    /// It and this node both announce an address, and are not going to hear each other.
+    Disputes(NodeName),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -64,6 +68,7 @@ struct Sight {
     address: IpAddr,
     station: Mac,
     since: Instant,
+    disputes: bool,
     last: Instant,
     next_question: Instant,
 }
@@ -80,14 +85,16 @@ impl Sightings {
     pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
         match input {
             Input::Tick => {}
-            Input::Seen { node, address, station } => {
-                if let Some(sight) = self.seen.get_mut(node) {
-                    sight.last = now;
-                } else {
-                    let sight =
-                        Sight { address, station, since: now, last: now, next_question: now + INTERVAL };
-                    self.seen.insert(node.clone(), sight);
+            Input::Seen { node, address, station, is_here } => {
+                let sight = self.seen.entry(node.clone()).or_insert_with(|| {
                     self.outputs.push_back(Output::Appeared(node.clone()));
+                    let next_question = now + INTERVAL;
+                    Sight { address, station, since: now, disputes: false, last: now, next_question }
+                });
+                sight.last = now;
+                if is_here && !sight.disputes && sight.since + LASTING <= now {
+                    sight.disputes = true;
+                    self.outputs.push_back(Output::Disputes(node.clone()));
                 }
             }
             Input::Answered { address, station } => {
@@ -122,9 +129,9 @@ impl Sightings {
         self.seen.keys()
     }
 
-    /// Has that node been seen, and not heard, for [`LASTING`]?
-    pub fn is_lasting(&self, now: Instant, node: &NodeName) -> bool {
-        self.seen.get(node).is_some_and(|sight| sight.since + LASTING <= now)
+    /// Does a node that counts announce an address of this one too?
+    pub fn has_dispute(&self) -> bool {
+        self.seen.values().any(|sight| sight.disputes)
     }
 
     /// Is somebody asked for this address?
@@ -145,10 +152,14 @@ mod tests {
         "192.0.2.200".parse().unwrap()
     }
 
+    fn sight(node: &NodeName, is_here: bool) -> Input<'_> {
+        Input::Seen { node, address: vip(), station: THEIRS, is_here }
+    }
+
     fn seen() -> (Sightings, Instant, NodeName) {
         let (mut sightings, now, node) =
             (Sightings::default(), virtual_clock::start(), NodeName::from("theirs"));
-        sightings.handle_input(now, Input::Seen { node: &node, address: vip(), station: THEIRS });
+        sightings.handle_input(now, sight(&node, false));
         assert_eq!(sightings.poll_output(), Some(Output::Appeared(node.clone())));
         (sightings, now, node)
     }
@@ -181,15 +192,30 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_not_heard_soon_after_it_was_seen_is_not_heard_at_all() {
+    fn one_that_is_not_heard_soon_and_announces_an_address_of_this_node_disputes_it_until_it_is_heard() {
         let (mut sightings, now, node) = seen();
         let soon = now + LASTING / 2;
+        sightings.handle_input(soon, sight(&node, true));
         run(&mut sightings, soon, Some(THEIRS));
-        assert!(!sightings.is_lasting(soon, &node));
+        assert!(!sightings.has_dispute(), "its heartbeats may be on their way");
         run(&mut sightings, now + LASTING, Some(THEIRS));
-        assert!(sightings.is_lasting(now + LASTING, &node));
+        for _ in 0..2 {
+            sightings.handle_input(now + LASTING, sight(&node, true));
+        }
+        assert_eq!(run(&mut sightings, now + LASTING, None), [], "nothing is due");
+        assert!(sightings.has_dispute());
+        assert_eq!(sightings.poll_output(), Some(Output::Disputes(node.clone())));
+        assert_eq!(sightings.poll_output(), None, "told once");
         sightings.handle_input(now + LASTING, Input::Heard(&node));
-        assert!(!sightings.is_lasting(now + LASTING, &node));
+        assert!(!sightings.has_dispute());
+    }
+
+    #[test]
+    fn one_that_announces_addresses_of_its_own_disputes_nothing() {
+        let (mut sightings, now, node) = seen();
+        run(&mut sightings, now + LASTING, Some(THEIRS));
+        sightings.handle_input(now + LASTING, sight(&node, false));
+        assert!(!sightings.has_dispute());
     }
 
     #[test]

@@ -6,14 +6,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use metallb_core::config::Interfaces;
-use metallb_core::election::{Preference, winner};
 use metallb_core::names::NodeName;
 use metallb_core::plan::Speakers;
 use metallb_dataplane::speaker::lane::{Heartbeats, Lane, Pace, Phase, Policy, Predecessor, Tables};
 use metallb_dataplane::speaker::metrics::Metrics;
 use metallb_lab::eventually;
 use metallb_lab::network::{Hook, Host};
-use metallb_protocols::liveness::{Key, NodeId, Tenure, Timing};
+use metallb_protocols::liveness::{Key, Timing};
 use metallb_protocols::sighting::PATIENCE;
 use prometheus::Registry;
 
@@ -110,6 +109,14 @@ impl Speaker {
         .await;
     }
 
+    /// Does a node that has an address keep it?
+    async fn keeps(&self, keeps: bool) {
+        eventually(SOON, &format!("sticky: {keeps}"), async || {
+            self.lane.membership.borrow().all_keep == keeps
+        })
+        .await;
+    }
+
     async fn drops(&self, reason: &str) {
         let counter = self.metrics.heartbeats_dropped.with_label_values(&[reason]);
         eventually(SOON, &format!("some are dropped as {reason}"), async || counter.get() > 0).await;
@@ -197,27 +204,24 @@ async fn who_is_not_heard_and_answers_for_its_addresses_counts_for_as_long_as_it
 }
 
 #[tokio::test]
-async fn of_two_that_do_not_hear_each_other_and_have_one_address_the_rule_chooses_one() {
+async fn two_that_keep_an_address_each_and_never_hear_each_other_go_by_the_rule_until_they_do() {
     let address: IpAddr = "192.0.2.200".parse().unwrap();
-    let nodes = NODES.map(|(name, _)| (NodeName::from(name), Preference::default()));
-    let chosen = winner(address, &nodes.into()).unwrap().clone();
     let site = Site::new();
-    let _cut = [Hook::Input, Hook::Output].map(|hook| site.second.rule(hook, "udp dport 7946 drop").unwrap());
+    let cut = [Hook::Input, Hook::Output].map(|hook| site.second.rule(hook, "udp dport 7946 drop").unwrap());
     let mut speakers = [Speaker::sticky(&site.first, 0), Speaker::sticky(&site.second, 1)];
     for (number, (speaker, host)) in speakers.iter_mut().zip([&site.first, &site.second]).enumerate() {
-        let (own, other) = (NODES[number].0, NODES[1 - number]);
-        let claim = Tenure::following(None, NodeId::from(&own.into()));
+        let other = NODES[1 - number];
         speaker.tables.stations = Arc::new(stations(host));
         speaker.tables.nodes = Arc::new([(other.1.parse().unwrap(), other.0.into())].into());
-        speaker.tables.claims = Arc::new([(address, claim)].into());
         speaker.announce(Some((address, false)));
     }
-    for (speaker, (name, _)) in speakers.iter().zip(NODES) {
-        eventually(SOON, &format!("{name} has {chosen} have the address"), async || {
-            let membership = speaker.lane.membership.borrow();
-            membership.tenures.get(&address).is_some_and(|tenure| tenure.owner == NodeId::from(&chosen))
-        })
-        .await;
+    for speaker in &speakers {
+        speaker.counts_on(&["first", "second"]).await;
+        speaker.keeps(false).await;
+    }
+    drop(cut);
+    for speaker in &speakers {
+        speaker.keeps(true).await;
     }
 }
 

@@ -113,6 +113,24 @@ async fn who_gave_an_address_up_answers_for_it_a_little_longer() {
 }
 
 #[tokio::test]
+async fn who_gave_an_address_up_is_silent_once_the_next_owner_has_told_of_it() {
+    let site = site();
+    let (mut first, mut second) = (Node::start(&site.first), Node::start(&site.second));
+    first.announce(&[V4]);
+    is_reached(&site.client, V4).await;
+    let answered = first.counted("responses_sent", V4);
+    second.announce(&[V4]);
+    believes(&site.client, V4, &mac(&site.second).await).await;
+    first.yield_all();
+    let asked = Instant::now();
+    while asked.elapsed() < Duration::from_millis(300) {
+        forget(&site.client).await;
+        assert!(reaches(&site.client, V4).await);
+    }
+    assert!(first.counted("responses_sent", V4) <= answered, "only the second answers");
+}
+
+#[tokio::test]
 async fn a_speaker_that_leaves_answers_until_others_have_heard_of_it() {
     let site = site();
     let mut first = Node::start(&site.first);

@@ -8,7 +8,7 @@ mod neighbours;
 mod rows;
 mod watches;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use metallb_core::table::{Event, Table};
 use metallb_process::watch::ObjectKey;
@@ -18,7 +18,9 @@ pub use rows::{Installed, Live, Reach, Row};
 pub use watches::start_watches;
 
 use super::rollout::Rollout;
-use crate::render::{Kind, ObjectId, Platform, Served, ServiceCa, certified_services, is_certified};
+use crate::render::{
+    Kind, ObjectId, Platform, SPEAKER, Served, ServiceCa, certified_services, is_certified, names_constraints,
+};
 
 /// A change of the world.
 #[derive(Clone, Debug)]
@@ -29,6 +31,8 @@ pub enum Input {
     Installed(Kind, Event<String, Live>),
     /// The API server said whether it knows that kind, which not every cluster has.
     Served(Kind, Served),
+    /// The API server has not said for long whether it knows that kind.
+    Undiscovered(Kind),
     /// The API server said whether it knows OpenShift's routes.
     Routes(Served),
     /// Of a pod that speaks to routers: a speaker, or one of frr-k8s.
@@ -50,6 +54,8 @@ pub struct World {
     installed: BTreeMap<Kind, Table<String, Live>>,
     /// Whether the API server knows kinds that not every cluster has, as far as it has said.
     served: BTreeMap<Kind, Served>,
+    /// Kinds of which it has not said so for long.
+    undiscovered: BTreeSet<Kind>,
     routes: Option<Served>,
     pods: Table<String, PodRow>,
     /// Is it known that there is no such kind?
@@ -70,6 +76,7 @@ impl World {
             Input::MetalLB(event) => reduce(&mut self.metallbs, event),
             Input::Installed(kind, event) => reduce(self.installed.entry(kind).or_default(), event),
             Input::Served(kind, served) => self.served.insert(kind, served) != Some(served),
+            Input::Undiscovered(kind) => self.undiscovered.insert(kind),
             Input::Routes(served) => self.routes.replace(served) != Some(served),
             Input::Pod(event) => reduce(&mut self.pods, event),
             Input::NoFrrConfigurations => !std::mem::replace(&mut self.no_frr_configurations, true),
@@ -80,12 +87,13 @@ impl World {
     }
 
     /// Is everything known that a decision needs? Kinds of the Prometheus operator and FRRConfigurations are not waited for: who may not
-    /// look at those shall have the rest. That the API server says which of OpenShift's it knows is waited for: pods made
-    /// before that would be the wrong ones.
+    /// look at those shall have the rest. Whether the API server knows OpenShift's constraints is waited for, as pods made before that
+    /// would be the wrong ones; but not for ever.
     pub fn is_listed(&self) -> bool {
         let is_listed = |kind| self.installed.get(kind).is_some_and(Table::is_listed);
+        let constraints = Kind::SecurityContextConstraints;
         let is_platform_known =
-            self.served.contains_key(&Kind::SecurityContextConstraints) && self.routes.is_some();
+            self.served.contains_key(&constraints) || self.undiscovered.contains(&constraints);
         is_platform_known
             && self.metallbs.is_listed()
             && self.pods.is_listed()
@@ -128,13 +136,21 @@ impl World {
                 .all(|id| self.installed(id).is_some_and(|it| is_certified(&it.object)))
         };
         Platform {
-            security_context_constraints: self.served(Kind::SecurityContextConstraints),
+            security_context_constraints: self.constraints(),
             service_ca: match self.routes {
                 None | Some(Served::No) => ServiceCa::Absent,
                 Some(Served::Yes) if is_signed() => ServiceCa::Signed,
                 Some(Served::Yes) => ServiceCa::Awaited,
             },
         }
+    }
+
+    /// Are pods run by OpenShift's constraints? While nobody says so, they are if the speakers that are there name some.
+    fn constraints(&self) -> Served {
+        let kind = Kind::SecurityContextConstraints;
+        let speaker = self.installed(&ObjectId::new(Kind::DaemonSet, SPEAKER));
+        let names_some = || speaker.is_some_and(|live| names_constraints(&live.object));
+        self.served.get(&kind).copied().unwrap_or(if names_some() { Served::Yes } else { Served::No })
     }
 
     /// Pods that speak to routers, by name.

@@ -20,6 +20,11 @@ pub struct Rollout {
 }
 
 impl Rollout {
+    /// Is one pod there as the present spec says, and ready? Unless none is wanted.
+    pub fn has_one(&self) -> bool {
+        self.observed && (self.desired == 0 || self.updated.min(self.ready) > 0)
+    }
+
     /// Of the speakers.
     pub fn of_daemon_set(set: &DaemonSet) -> Self {
         let Some(status) = &set.status else { return Self::default() };

@@ -220,7 +220,7 @@ fn announcements() -> [Alert; 6] {
             "metallb_speaker_peers_ready - metallb_speaker_peers_heard > 0",
         )
         .saying(
-            "{{ $labels.pod }} does not hear {{ $value }} of the other speakers that are ready",
+            "{{ $labels.pod }}: {{ $value }} of the other speakers are ready, and dead by their heartbeats",
             "Heartbeats (UDP, port 7946) between these nodes do not arrive, so each takes the other for lost: a dead node is \
              noticed late, and more than one may answer for an address.",
         ),

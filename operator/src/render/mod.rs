@@ -44,6 +44,7 @@ pub use platform::{Platform, Served, ServiceCa};
 pub use pod::{OURS, is_ours, tls_in_force};
 pub use prometheus_rule::{Group, PrometheusRule, PrometheusRuleSpec, Rule};
 pub use security_context_constraints::{SPEAKER_CONSTRAINTS, SWEPT, SecurityContextConstraints, Strategy};
+pub use speaker::names_constraints;
 
 /// Name of the controller's Deployment, ServiceAccount and container.
 pub const CONTROLLER: &str = "controller";

@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::{
     Volume,
 };
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use serde_json::Value;
 
 use super::pod::{
     Access, bgp_type, confined, field, first_args, label_selector, liveness, metrics_certificate, mount,
@@ -110,10 +111,20 @@ pub(super) fn daemon_set(scene: &Scene<'_>, wanted: &Wanted, update: SpeakerUpda
     }
 }
 
+/// Names the rules by which OpenShift is to judge a pod.
+const REQUIRED_CONSTRAINTS: &str = "openshift.io/required-scc";
+
+/// Does the DaemonSet, as it was rendered once, name such rules?
+pub fn names_constraints(daemon_set: &Value) -> bool {
+    daemon_set
+        .pointer("/spec/template/metadata/annotations")
+        .is_some_and(|annotations| annotations.get(REQUIRED_CONSTRAINTS).is_some())
+}
+
 /// By which rules OpenShift is to judge the pods: it may know others that let them in and change them.
 fn required_constraints(scene: &Scene<'_>) -> BTreeMap<String, String> {
     match scene.platform.security_context_constraints {
-        Served::Yes => map([("openshift.io/required-scc", SPEAKER_CONSTRAINTS)]),
+        Served::Yes => map([(REQUIRED_CONSTRAINTS, SPEAKER_CONSTRAINTS)]),
         Served::No => BTreeMap::new(),
     }
 }

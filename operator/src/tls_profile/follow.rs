@@ -1,5 +1,7 @@
 //! The profile of the cluster, as it changes.
 
+use std::time::Duration;
+
 use kube::Client;
 use kube::runtime::watcher;
 use metallb_core::table::Event;
@@ -8,7 +10,7 @@ use metallb_process::watch::{self as objects, ObjectKey, Read, Source};
 use tokio::sync::{mpsc, watch};
 
 use super::profile::{APIServer, BadProfile, flags};
-use crate::discovery::{ASK_AGAIN, is_served};
+use crate::discovery::{ASK_AGAIN, PATIENCE, is_served};
 
 /// The one APIServer there is.
 const CLUSTER: &str = "cluster";
@@ -44,11 +46,12 @@ impl ClusterTls {
         }
     }
 
-    /// After `next` was read.
-    fn then(&self, next: Result<TlsFlags, BadProfile>) -> Self {
+    /// After `next` was read; `None`: there is no such object.
+    fn then(&self, next: Option<Result<TlsFlags, BadProfile>>) -> Self {
         match next {
-            Ok(flags) => Self::Profile(flags),
-            Err(error) => Self::Bad { error, last_good: self.flags().cloned() },
+            None => Self::Nothing,
+            Some(Ok(flags)) => Self::Profile(flags),
+            Some(Err(error)) => Self::Bad { error, last_good: self.flags().cloned() },
         }
     }
 }
@@ -60,19 +63,35 @@ pub fn follow(client: Client) -> watch::Receiver<ClusterTls> {
         tokio::select! {
             () = tell.closed() => {}
             () = tell_of_changes(client, &tell) => {}
+            () = lose_patience(&tell, PATIENCE) => {}
         }
     });
     told
 }
 
+/// Nobody waits for ever: what is in force stays, and that it does is told.
+async fn lose_patience(tell: &watch::Sender<ClusterTls>, patience: Duration) {
+    tokio::time::sleep(patience).await;
+    let give_up = |asked: &mut ClusterTls| {
+        let is_silent = matches!(asked, ClusterTls::Unknown);
+        if is_silent {
+            *asked = asked.then(Some(Err(BadProfile::Withheld)));
+            log(asked);
+        }
+        is_silent
+    };
+    tell.send_if_modified(give_up);
+    std::future::pending().await
+}
+
 async fn tell_of_changes(client: Client, tell: &watch::Sender<ClusterTls>) {
     while !is_served::<APIServer>(&client).await {
         let is_news = |asked: &mut ClusterTls| match asked {
-            ClusterTls::Unknown => {
+            ClusterTls::Unknown | ClusterTls::Bad { .. } => {
                 *asked = ClusterTls::Nothing;
                 true
             }
-            ClusterTls::Nothing | ClusterTls::Profile(_) | ClusterTls::Bad { .. } => false,
+            ClusterTls::Nothing | ClusterTls::Profile(_) => false,
         };
         tell.send_if_modified(is_news);
         tokio::time::sleep(ASK_AGAIN).await;
@@ -101,12 +120,12 @@ fn read_profile(read: Read<APIServer>) -> Result<TlsFlags, BadProfile> {
     }
 }
 
-/// Without the object, what it would be without a profile.
-fn profile_in(event: Event<ObjectKey, Result<TlsFlags, BadProfile>>) -> Result<TlsFlags, BadProfile> {
+/// Without the object nothing is asked: others bring the kind too.
+fn profile_in(event: Event<ObjectKey, Result<TlsFlags, BadProfile>>) -> Option<Result<TlsFlags, BadProfile>> {
     match event {
-        Event::Listed(rows) => rows.into_values().next().unwrap_or_else(|| flags(None)),
-        Event::Applied(_, profile) => profile,
-        Event::Deleted(_) => flags(None),
+        Event::Listed(rows) => rows.into_values().next(),
+        Event::Applied(_, profile) => Some(profile),
+        Event::Deleted(_) => None,
     }
 }
 
@@ -134,19 +153,31 @@ mod tests {
     #[test]
     fn a_bad_profile_leaves_the_last_good_one_in_force_however_many_follow() {
         let good = flags(None).unwrap();
-        let bad = || Err(BadProfile::NoCustom);
-        let asked = ClusterTls::Unknown.then(Ok(good.clone())).then(bad()).then(bad());
+        let bad = || Some(Err(BadProfile::NoCustom));
+        let asked = ClusterTls::Unknown.then(Some(Ok(good.clone()))).then(bad()).then(bad());
         assert_eq!(asked.flags().map(|flags| &flags.tls_min_version), Some(&good.tls_min_version));
         assert!(matches!(asked, ClusterTls::Bad { .. }));
-        assert!(matches!(asked.then(Ok(good)), ClusterTls::Profile(_)));
+        assert!(matches!(asked.then(Some(Ok(good))), ClusterTls::Profile(_)));
         assert!(ClusterTls::Unknown.then(bad()).flags().is_none(), "nothing good was ever seen");
     }
 
     #[test]
-    fn without_the_object_the_default_of_openshift_holds() {
-        let none = profile_in(Event::Listed([].into())).unwrap();
-        assert_eq!(none.tls_min_version, "VersionTLS12");
-        let key = (String::new(), CLUSTER.to_owned());
-        assert_eq!(profile_in(Event::Deleted(key)).unwrap().tls_min_version, "VersionTLS12");
+    fn without_the_object_nothing_is_asked_and_without_a_profile_openshifts_default() {
+        let key = || (String::new(), CLUSTER.to_owned());
+        let asked = |event| ClusterTls::Unknown.then(profile_in(event));
+        assert!(matches!(asked(Event::Listed([].into())), ClusterTls::Nothing));
+        assert!(matches!(asked(Event::Deleted(key())), ClusterTls::Nothing));
+        let default = asked(Event::Listed([(key(), flags(None))].into()));
+        assert_eq!(default.flags().unwrap().tls_min_version, "VersionTLS12");
+    }
+
+    #[tokio::test]
+    async fn who_is_not_let_read_it_goes_on_with_what_is_in_force_and_says_so() {
+        let (tell, mut told) = watch::channel(ClusterTls::Unknown);
+        tokio::select! {
+            () = lose_patience(&tell, Duration::ZERO) => unreachable!("it ends nothing"),
+            changed = told.changed() => changed.unwrap(),
+        }
+        assert!(matches!(*told.borrow(), ClusterTls::Bad { error: BadProfile::Withheld, last_good: None }));
     }
 }

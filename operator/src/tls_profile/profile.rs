@@ -63,6 +63,11 @@ pub enum BadProfile {
         "custom.ciphers names none that MetalLB has ({0}); add ECDHE-RSA-AES128-GCM-SHA256 or set VersionTLS13"
     )]
     NoCipherSuite(String),
+    /// The API server does not give it.
+    #[error(
+        "the API server has not let it be read for a minute; may the operator list and watch APIServers?"
+    )]
+    Withheld,
     /// The object cannot be read.
     #[error("it cannot be read: {0}")]
     Unreadable(String),

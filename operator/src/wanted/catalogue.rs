@@ -1,6 +1,7 @@
 //! An example of every code that a `MetalLB` object can meet, for the document that lists them.
 
 use super::SpecRefusal;
+use super::arguments::Program;
 
 /// Why a `MetalLB` object cannot be acted on: every code.
 pub fn catalogue() -> Vec<SpecRefusal> {
@@ -26,9 +27,10 @@ pub fn catalogue() -> Vec<SpecRefusal> {
             field: "spec.speakerConfig.env".to_owned(),
             name: "METALLB_NODE_NAME".to_owned(),
         },
-        SpecRefusal::OwnFlag {
+        SpecRefusal::NotOffered {
             field: "spec.speakerConfig.extraArgs[0]".to_owned(),
             name: "log-level".to_owned(),
+            offered: Program::Speaker.offers(),
         },
         SpecRefusal::NotAFlag { field: "spec.speakerConfig.extraArgs[1]".to_owned(), value: "50".to_owned() },
         SpecRefusal::RepeatedFlag {

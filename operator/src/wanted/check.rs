@@ -11,7 +11,8 @@ use metallb_crds::{
 };
 use regex::Regex;
 
-use super::{SpecRefusal, arguments};
+use super::SpecRefusal;
+use super::arguments::{self, Program};
 
 /// A checked [`MetalLBSpec`].
 #[derive(Clone, Debug, PartialEq)]
@@ -215,8 +216,8 @@ impl Wanted {
         check_always_block(frrk8s_config.as_ref(), &mut refusals);
         let node_leaving = leaving(node_leaving.as_ref(), &mut refusals);
         let moving = moving(layer2.as_ref(), &mut refusals);
-        arguments::check("controllerConfig", controller_config.as_ref(), &mut refusals);
-        arguments::check("speakerConfig", speaker_config.as_ref(), &mut refusals);
+        arguments::check(Program::Controller, "controllerConfig", controller_config.as_ref(), &mut refusals);
+        arguments::check(Program::Speaker, "speakerConfig", speaker_config.as_ref(), &mut refusals);
         check_env("controllerConfig", controller_config.as_ref(), &mut refusals);
         check_env("speakerConfig", speaker_config.as_ref(), &mut refusals);
         let excluded_interfaces = layer2.as_ref().and_then(|layer2| layer2.excluded_interfaces.clone());

@@ -13,7 +13,7 @@ mod refusal;
 #[cfg(test)]
 mod tests;
 
-pub use arguments::OWN_FLAGS;
+pub use arguments::{OF_BOTH, OF_SPEAKER};
 pub use catalogue::catalogue;
 pub use check::{BgpBackend, Leaving, Moving, OWN_VARIABLES, Pods, UpdateStrategy, Wanted};
 pub use refusal::SpecRefusal;

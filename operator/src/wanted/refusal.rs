@@ -62,12 +62,14 @@ pub enum SpecRefusal {
         /// Its name.
         name: String,
     },
-    /// A flag that the operator sets itself.
-    OwnFlag {
+    /// A flag that is not the user's to set.
+    NotOffered {
         /// Where it stands.
         field: String,
         /// Its name.
         name: String,
+        /// Those that are.
+        offered: Vec<&'static str>,
     },
     /// An argument that is no flag.
     NotAFlag {
@@ -117,7 +119,7 @@ impl Refusal for SpecRefusal {
             Self::Replicas { .. } => "replicas-out-of-range",
             Self::MaxUnavailable { .. } => "max-unavailable-out-of-range",
             Self::OwnVariable { .. } => "operators-variable",
-            Self::OwnFlag { .. } => "operators-flag",
+            Self::NotOffered { .. } => "flag-not-offered",
             Self::NotAFlag { .. } => "not-a-flag",
             Self::RepeatedFlag { .. } => "repeated-flag",
             Self::NotAPattern { .. } => "not-a-regular-expression",
@@ -153,7 +155,9 @@ impl Refusal for SpecRefusal {
             Self::OwnVariable { field, name } => {
                 format!("{field} sets {name}, which the operator sets itself")
             }
-            Self::OwnFlag { field, name } => format!("{field} is --{name}, which the operator sets itself"),
+            Self::NotOffered { field, name, .. } => {
+                format!("{field} is --{name}, which the operator sets itself or the program does not have")
+            }
             Self::NotAFlag { field, value } => format!("{field} is {value:?}, which is no flag"),
             Self::RepeatedFlag { field, name } => {
                 format!(
@@ -184,9 +188,11 @@ impl Refusal for SpecRefusal {
             Self::Replicas { .. } => "choose a number from 1 to 10".into(),
             Self::MaxUnavailable { .. } => "choose 1 or more".into(),
             Self::OwnVariable { .. } => "remove it, and use the field for it, if there is one".into(),
-            Self::OwnFlag { .. } => {
-                "remove it, and use the field of the MetalLB or the setting of the operator for it".into()
-            }
+            Self::NotOffered { offered, .. } => format!(
+                "remove it, and use the field of the MetalLB or the setting of the operator for it; here may be --{}",
+                offered.join(", --")
+            )
+            .into(),
             Self::NotAFlag { .. } => "write one as --name or --name=value".into(),
             Self::RepeatedFlag { .. } => "remove one of them".into(),
             Self::NotAPattern { .. } => "write one, such as ^br-.* or ^lo$".into(),

@@ -8,14 +8,14 @@ use metallb_operator::render::ServiceMonitor;
 use serde_json::{Value, json};
 
 use crate::common::{Installation, MONITORING, SOON, edit, metallbs};
-use crate::start;
+use crate::{again, start};
 
 #[tokio::test]
 async fn prometheus_verifies_them_when_both_services_have_theirs() -> Result<()> {
     let (installation, turn) = start(&[]).await?;
     installation.admin.apply_yaml(MONITORING).await?;
-    drop((installation, turn));
-    let (installation, _turn) = start(&[("DEPLOY_SERVICEMONITORS", "true")]).await?;
+    drop(installation);
+    let (installation, _turn) = again(&[("DEPLOY_SERVICEMONITORS", "true")], turn).await?;
     installation.ask_for("{}").await?;
     until_monitors_say(&installation, json!({ "insecureSkipVerify": true })).await;
     let services: Api<Service> = Api::default_namespaced(installation.admin.client());

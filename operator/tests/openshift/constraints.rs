@@ -10,7 +10,7 @@ use metallb_operator::render::SecurityContextConstraints;
 use serde_json::json;
 
 use crate::common::{Installation, SOON, edit, metallbs};
-use crate::start;
+use crate::{again, start};
 
 const NAME: &str = "metallb-speaker";
 /// The garbage collector looks for new kinds, such as `MetalLB`, every 30 s.
@@ -59,10 +59,10 @@ async fn an_operator_that_was_not_there_when_the_metallb_went_clears_up_when_it_
     installation.ask_for("{}").await?;
     eventually(SOON, "constraints are there", async || all.get(NAME).await).await;
     let admin = installation.admin.clone();
-    drop((installation, turn));
+    drop(installation);
     metallbs(&admin).delete("metallb", &DeleteParams::default()).await?;
 
-    let (installation, _turn) = start(&[]).await?;
+    let (installation, _turn) = again(&[], turn).await?;
     eventually(COLLECTED, "nothing is left", async || nothing_is_left(&installation).await).await;
     Ok(())
 }

@@ -54,7 +54,14 @@ async fn nobody_asks(admin: &User) -> Result<()> {
 /// An operator with the rights of its account. The cluster is one for all tests, and each has it for itself.
 async fn start(variables: &[(&str, &str)]) -> Result<(Installation, MutexGuard<'static, ()>)> {
     static TURN: Mutex<()> = Mutex::const_new(());
-    let turn = TURN.lock().await;
+    again(variables, TURN.lock().await).await
+}
+
+/// The next one, in the same turn.
+async fn again(
+    variables: &[(&str, &str)],
+    turn: MutexGuard<'static, ()>,
+) -> Result<(Installation, MutexGuard<'static, ()>)> {
     let server = server().await?;
     let admin = server.admin().await?.in_namespace(NAMESPACE)?;
     let account = server.service_account(NAMESPACE, "manager-account").await?;

@@ -5,7 +5,7 @@ use kube::api::DeleteParams;
 use metallb_lab::eventually;
 
 use crate::common::{Installation, SOON, args, metallbs};
-use crate::start;
+use crate::{again, start};
 
 async fn ask_everybody(installation: &Installation, profile: &str) -> Result<()> {
     let metadata = "metadata: {name: cluster}";
@@ -50,9 +50,9 @@ async fn it_overrides_the_environment_and_a_bad_one_leaves_the_last_in_force_and
     until_told(&installation, CUSTOM).await;
 
     let admin = installation.admin.clone();
-    drop((installation, turn));
+    drop(installation);
     // One that has never seen a good profile.
-    let (installation, _turn) = start(&variables).await?;
+    let (installation, _turn) = again(&variables, turn).await?;
     installation.ask_for("{logLevel: debug}").await?;
     eventually(SOON, "it is at work", async || {
         anyhow::ensure!(args(&installation.speaker().await?).contains(&"--log-level=debug".to_owned()));

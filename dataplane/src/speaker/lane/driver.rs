@@ -319,7 +319,9 @@ impl Driver {
             self.sight(now, &heard);
             match heard {
                 Heard::Contested { interface, address, by, .. } => {
-                    self.succession.claimed(now, interface, address);
+                    if !self.shared.contested.borrow().contains_key(&address) {
+                        self.succession.claimed(now, interface, address);
+                    }
                     if self.has(address) && self.end.is_none() {
                         self.announcer.contested(now, address);
                         self.conflicts.handle_input(now, conflict::Input::Claimed { interface, address, by });

@@ -128,16 +128,6 @@ impl Members {
         NodeId::from(&self.node)
     }
 
-    /// The node itself.
-    pub(super) const fn node(&self) -> &NodeName {
-        &self.node
-    }
-
-    /// Who has an address, as far as speakers claimed it.
-    pub(super) fn tenure(&self, address: IpAddr) -> Option<&Tenure> {
-        self.liveness.as_ref()?.tenures().get(&address)
-    }
-
     /// Are heartbeats exchanged?
     pub(super) const fn is_on(&self) -> bool {
         self.liveness.is_some()

@@ -14,8 +14,7 @@ use metallb_protocols::stand_in::{Input, Name, Output, StandIns};
 
 use super::tables::{Predecessor, Tables};
 
-/// A node goes on to answer for this long after another one was given its address: that one may not have heard of it yet, and
-/// what arrives here until then is forwarded as before.
+/// A node goes on to answer for this long, at most, after another one was given its address: that one may not have heard of it yet.
 pub(super) const LINGER: Duration = Duration::from_millis(500);
 
 pub(super) struct Succession {

@@ -13,9 +13,9 @@ use tokio::task::JoinSet;
 
 use super::neighbours::{self, Daemon, FRRConfiguration, Judgement, POD_LABELS, PodRow};
 use super::{Input, Installed, Live, Reach as _, Row};
-use crate::discovery::{ASK_AGAIN, Route, is_served};
+use crate::discovery::{ASK_AGAIN, PATIENCE, Route, is_served};
 use crate::environment::Monitors;
-use crate::render::{PrometheusRule, SecurityContextConstraints, Served, ServiceMonitor};
+use crate::render::{Kind, PrometheusRule, SecurityContextConstraints, Served, ServiceMonitor};
 
 /// Starts the watches; what they report arrives through `sender`.
 pub fn start_watches(
@@ -60,6 +60,7 @@ pub fn start_watches(
     let (same, its) = (client.clone(), namespace.clone());
     watches.spawn(watch_if_served::<PrometheusRule>(same, its, looks, sender.clone()));
     watches.spawn(tell_of_service_ca(client.clone(), sender.clone()));
+    watches.spawn(lose_patience(Kind::SecurityContextConstraints, sender.clone()));
     watches.spawn(watch_if_served::<SecurityContextConstraints>(
         client,
         namespace,
@@ -83,6 +84,13 @@ async fn watch_installed<K: Installed>(client: Client, namespace: String, sender
     let read = |read: Read<K>| Live::of(read.ok()?);
     let wrap = |event: Event<ObjectKey, Live>| Input::Installed(K::KIND, by_name(event));
     watch::watch(source, config, sender, read, wrap).await;
+}
+
+/// After a while nobody waits any longer to hear whether that kind is known. If it is by then, this says nothing.
+async fn lose_patience(kind: Kind, sender: mpsc::Sender<Input>) {
+    tokio::time::sleep(PATIENCE).await;
+    // Nobody is left to be told: all the same.
+    let _ = sender.send(Input::Undiscovered(kind)).await;
 }
 
 /// How often it is asked whether a kind is known, until it is.

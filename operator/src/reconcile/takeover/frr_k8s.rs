@@ -167,7 +167,7 @@ pub fn next_move(world: &World, namespace: &str, owner: &str) -> Move {
 fn controller_is_ready(world: &World) -> bool {
     let controller = world.installed(&ObjectId::new(Kind::Deployment, CONTROLLER));
     controller
-        .is_some_and(|live| is_ours(&live.object) && live.rollout.as_ref().is_some_and(Rollout::is_complete))
+        .is_some_and(|live| is_ours(&live.object) && live.rollout.as_ref().is_some_and(Rollout::has_one))
 }
 
 /// The DaemonSets of upstream's frr-k8s in our namespace: the `MetalLB`'s, or nobody's if speakers have used it. One that

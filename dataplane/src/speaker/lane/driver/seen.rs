@@ -5,11 +5,10 @@ use std::net::IpAddr;
 use std::time::Instant;
 
 use ipnet::IpNet;
-use metallb_core::election::rank_of;
 use metallb_core::names::NodeName;
 use metallb_core::plan::Speakers;
 use metallb_core::shared::SharedMap;
-use metallb_protocols::liveness::{NodeId, Tenure};
+use metallb_protocols::liveness::Tenure;
 use metallb_protocols::sighting;
 
 use super::super::members::Members;
@@ -39,33 +38,12 @@ impl Driver {
                 {
                     return;
                 }
-                let node = node.clone();
-                self.sightings.handle_input(
-                    now,
-                    sighting::Input::Seen { node: &node, address: *address, station: *by },
-                );
-                self.settle_dispute(now, *address, &node);
-                return;
+                let is_here = self.has(*address);
+                sighting::Input::Seen { node, address: *address, station: *by, is_here }
             }
             Heard::Contested { .. } => return, // somebody speaks in another's name
         };
         self.sightings.handle_input(now, input);
-    }
-
-    /// A node that is seen and not heard announces an address of this one too. Where ownership is sticky neither learns that the other
-    /// claims it, so both decide by the rule that gives an address to one of those who do not have it.
-    fn settle_dispute(&mut self, now: Instant, address: IpAddr, node: &NodeName) {
-        let Some(members) = self.members.as_ref().filter(|members| members.all_keep()) else { return };
-        if !self.has(address) || !self.sightings.is_lasting(now, node) {
-            return;
-        }
-        let (held, theirs) = (members.tenure(address), NodeId::from(node));
-        if held.is_some_and(|held| held.owner != theirs)
-            && rank_of(address, node) < rank_of(address, members.node())
-        {
-            tracing::info!(event = "disputeSettled", %address, %node, "it has the address too, and comes first");
-            self.claims.insert(address, Tenure::following(held, theirs));
-        }
     }
 
     pub(super) fn settle_sightings(&mut self) {
@@ -77,6 +55,14 @@ impl Driver {
                     tracing::warn!(
                         event = "speakerSeen", %node,
                         "no heartbeat of it is heard, and it answers for its addresses: they stay there; is UDP between the nodes blocked?"
+                    );
+                    changed = true;
+                }
+                sighting::Output::Disputes(node) => {
+                    tracing::warn!(
+                        event = "addressDisputed", %node,
+                        "no heartbeat of it is heard, and it has an address of this node too: until it is heard, the rule decides \
+                         who has which"
                     );
                     changed = true;
                 }
@@ -108,7 +94,9 @@ impl Driver {
         let members = self.members.as_ref();
         self.shared.membership.send_modify(|membership| {
             membership.is_on = members.is_some_and(Members::is_on);
-            membership.all_keep = self.tables.upstream.is_empty() && members.is_some_and(Members::all_keep);
+            // Who does not hear what others claim, while both announce it, cannot go by claims.
+            let hears_claims = self.tables.upstream.is_empty() && !self.sightings.has_dispute();
+            membership.all_keep = hears_claims && members.is_some_and(Members::all_keep);
             membership.speakers = speakers.or(membership.speakers.take());
             membership.tenures = tenures.unwrap_or_else(|| std::mem::take(&mut membership.tenures));
             membership.lost = lost.unwrap_or_else(|| std::mem::take(&mut membership.lost));
