@@ -113,8 +113,8 @@ impl Brain<'_> {
         (asked, refusals)
     }
 
-    /// Applies what is asked for. One object that fails does not keep the others from being applied, but nothing is
-    /// deleted after it.
+    /// Applies what is asked for. One object that fails does not keep the others from being applied, except that
+    /// speakers wait for their constraints, and nothing is deleted after it.
     async fn bring_about(
         &mut self,
         key: &ObjectKey,
@@ -141,14 +141,23 @@ impl Brain<'_> {
                 return Done { failures: vec![failure], notes: Vec::new() };
             }
         };
-        let held = frr.holds_speakers(&self.world).then(|| ObjectId::new(Kind::DaemonSet, SPEAKER));
+        let speakers = ObjectId::new(Kind::DaemonSet, SPEAKER);
+        let mut holds_speakers = frr.holds_speakers(&self.world);
         let mut done = Done::default();
-        for object in apply.iter().filter(|object| Some(object.id()) != held) {
-            let is_spoiled = spoiled.contains(&object.id());
+        for object in &apply {
+            let id = object.id();
+            if holds_speakers && id == speakers {
+                continue;
+            }
+            let is_spoiled = spoiled.contains(&id);
             match self.apply(object).await {
-                Ok(Change::Made) if is_spoiled => self.tell_repaired(key, row, &object.id()),
+                Ok(Change::Made) if is_spoiled => self.tell_repaired(key, row, &id),
                 Ok(Change::Made | Change::None) => {}
-                Err(failure) => done.failures.push(failure),
+                Err(failure) => {
+                    // Their pods require these: none would be admitted, and working ones would be ended for them.
+                    holds_speakers |= id.kind == Kind::SecurityContextConstraints;
+                    done.failures.push(failure);
+                }
             }
         }
         if done.failures.is_empty() {
