@@ -47,17 +47,28 @@ fn kubernetes_has_no_constraints_and_nothing_names_any() {
 }
 
 #[test]
-fn speakers_may_do_what_their_pods_ask_for_and_no_more() {
+fn speakers_ask_for_what_they_need_of_what_they_may_do() {
     for (port, expected) in [(0, json!(["NET_RAW"])), (179, json!(["NET_BIND_SERVICE", "NET_RAW"]))] {
         let objects = rendered_on(OPENSHIFT, &format!("bgpListenPort: {port}"), &[]);
         let constraints = constraints(&objects).unwrap();
         let container = pod(&objects, SPEAKER).containers[0].clone();
         let asked = container.security_context.unwrap().capabilities.unwrap();
-        assert_eq!(constraints["allowedCapabilities"], expected);
-        assert_eq!(constraints["allowedCapabilities"], json!(asked.add));
+        assert_eq!(json!(asked.add), expected);
+        assert_eq!(constraints["allowedCapabilities"], json!(["NET_BIND_SERVICE", "NET_RAW"]));
         assert_eq!(constraints["requiredDropCapabilities"], json!(asked.drop));
         assert_eq!(constraints["defaultAddCapabilities"], json!([]));
     }
+}
+
+#[test]
+fn operators_of_one_cluster_agree_about_the_constraints_whatever_they_install_and_whichever_their_version() {
+    let expected = constraints(&rendered_on(OPENSHIFT, "{}", &[])).unwrap();
+    for spec in ["{bgpListenPort: 179}", "{bgpListenPort: 1790, logLevel: debug, ignoreExcludeLB: true}"] {
+        let other = rendered_on(OPENSHIFT, spec, &[("OPERATOR_NAMESPACE", "elsewhere")]);
+        assert_eq!(constraints(&other).as_ref(), Some(&expected), "{spec}");
+    }
+    let text = expected.to_string();
+    assert!(!text.contains(env!("CARGO_PKG_VERSION")), "{text}");
 }
 
 #[test]
