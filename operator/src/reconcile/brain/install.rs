@@ -61,8 +61,6 @@ impl Brain<'_> {
             Standing::failed(&failures)
         } else if let frr_k8s::Standing::InUse(configurations) = &frr {
             Standing::frr_in_use(namespace, configurations)
-        } else if let ClusterTls::Bad { error, .. } = &self.tls {
-            Standing::tls_profile_unusable(error)
         } else {
             let [controller, speaker] = self.rollouts();
             let standing = Standing::of(&controller, &speaker, &notes);
@@ -75,6 +73,10 @@ impl Brain<'_> {
                     standing
                 }
             }
+        };
+        let standing = match &self.tls {
+            ClusterTls::Bad { error, .. } => standing.with_bad_profile(error),
+            ClusterTls::Unknown | ClusterTls::Nothing | ClusterTls::Profile(_) => standing,
         };
         let outlook = Outlook {
             standing,
