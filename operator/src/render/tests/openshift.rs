@@ -183,3 +183,12 @@ fn what_a_workload_was_told_of_tls_can_be_read_from_it() {
     let upstreams = json!({ "spec": { "template": { "spec": { "containers": [{ "args": [] }] } } } });
     assert!(tls_in_force(&upstreams).is_none(), "another's");
 }
+
+#[test]
+fn what_somebody_wrote_into_a_workload_is_not_in_force_if_no_server_could_start_with_it() {
+    let mut speaker = find(&rendered("{}", &[("TLS_MIN_VERSION", "VersionTLS12")]), Kind::DaemonSet, SPEAKER);
+    let args = speaker.pointer_mut("/spec/template/spec/containers/0/args").unwrap().as_array_mut().unwrap();
+    let version = args.iter_mut().find(|arg| **arg == "--tls-min-version=VersionTLS12").unwrap();
+    *version = json!("--tls-min-version=foo");
+    assert!(tls_in_force(&speaker).is_none());
+}
