@@ -174,16 +174,21 @@ impl CertificateSource {
     }
 
     /// What this process would serve now, and the files to follow from then on.
-    fn look(&self) -> anyhow::Result<(Arc<Current>, Option<Followed>)> {
-        match self {
-            Self::Held(HeldCertificate(current)) => Ok((current.clone(), None)),
-            Self::SelfSigned => Ok((Arc::new(Current(ArcSwapOption::from_pointee(self.load()?))), None)),
+    fn look(self) -> anyhow::Result<(Arc<Current>, Option<Followed>)> {
+        // Before they are read: what comes while they are is news.
+        let followed = match &self {
             Self::Directory(directory) | Self::DirectoryOnceThere(directory) => {
-                let followed = Followed::now(directory); // before they are read: what comes while they are is news
-                let current = Current(ArcSwapOption::from_pointee(self.load()?));
-                Ok((Arc::new(current), Some(followed)))
+                Some(Followed::now(directory))
             }
-        }
+            Self::SelfSigned | Self::Held(_) => None,
+        };
+        let current = match self {
+            Self::Held(HeldCertificate(current)) => current,
+            read @ (Self::SelfSigned | Self::Directory(_) | Self::DirectoryOnceThere(_)) => {
+                Arc::new(Current(ArcSwapOption::from_pointee(read.load()?)))
+            }
+        };
+        Ok((current, followed))
     }
 
     fn load(&self) -> anyhow::Result<Option<CertifiedKey>> {
