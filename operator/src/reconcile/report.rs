@@ -36,6 +36,15 @@ pub enum Keeps {
     Nothing,
 }
 
+/// Something has to be done, and not for the pods' sake: they work, or will.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flaw {
+    /// One word, as machines compare it.
+    pub reason: &'static str,
+    /// What is wrong, and what to do.
+    pub message: String,
+}
+
 /// How an installation is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -43,11 +52,15 @@ pub enum Standing {
     Available {
         /// How many there are.
         message: String,
+        /// What is wrong all the same.
+        flaw: Option<Flaw>,
     },
     /// They will be.
     Progressing {
         /// What is missing.
         message: String,
+        /// What is wrong besides.
+        flaw: Option<Flaw>,
     },
     /// Something has to be done about it.
     Degraded {
@@ -116,12 +129,22 @@ impl Standing {
         Self::Degraded { reason: "FRRConfigurationsUnserved", message }
     }
 
-    /// In a cluster whose TLS profile cannot be followed.
-    pub fn tls_profile_unusable(error: &BadProfile) -> Self {
-        let message = format!(
+    /// The same in a cluster whose TLS profile cannot be followed. Pods work with what was in force before, and whatever
+    /// is worse is told first.
+    #[must_use]
+    pub fn with_bad_profile(self, error: &BadProfile) -> Self {
+        let text = format!(
             "spec.tlsSecurityProfile of APIServer cluster (config.openshift.io/v1): {error}. What was in force before stays"
         );
-        Self::Degraded { reason: "TLSProfileUnusable", message }
+        let flaw = Flaw { reason: "TLSProfileUnusable", message: text };
+        match self {
+            Self::Available { message, flaw: _ } => Self::Available { message, flaw: Some(flaw) },
+            Self::Progressing { message, flaw: _ } => Self::Progressing { message, flaw: Some(flaw) },
+            Self::Degraded { reason, message } => {
+                let message = format!("{}. {}", message.trim_end_matches('.'), flaw.message);
+                Self::Degraded { reason, message }
+            }
+        }
     }
 
     /// After everything was applied. `notes` tell what else is still to be done.
@@ -147,9 +170,9 @@ impl Standing {
             texts.chain(notes.iter().cloned()).collect::<Vec<_>>().join("; ")
         };
         if controller.is_complete() && speaker.is_complete() && notes.is_empty() {
-            Self::Available { message: sentences(&|_| true) }
+            Self::Available { message: sentences(&|_| true), flaw: None }
         } else {
-            Self::Progressing { message: sentences(&|rollout| !rollout.is_complete()) }
+            Self::Progressing { message: sentences(&|rollout| !rollout.is_complete()), flaw: None }
         }
     }
 
@@ -159,14 +182,16 @@ impl Standing {
         let message = self.message();
         let is_available = own == AVAILABLE;
         let in_short = match self {
-            Self::Available { message } | Self::Progressing { message } => message.clone(),
+            Self::Available { message, .. } | Self::Progressing { message, .. } => message.clone(),
             Self::Degraded { reason, .. } => format!("see Degraded: {reason}"),
         };
+        let trouble = self.trouble();
+        let (degraded_reason, degraded_message) = trouble.unwrap_or((DEGRADED, ""));
         let rows = [
             (AVAILABLE, is_available, AVAILABLE, in_short.as_str()),
             (UPGRADEABLE, is_available, UPGRADEABLE, in_short.as_str()),
             (PROGRESSING, own == PROGRESSING, PROGRESSING, if own == PROGRESSING { message } else { "" }),
-            (DEGRADED, own == DEGRADED, self.degraded_reason(), if own == DEGRADED { message } else { "" }),
+            (DEGRADED, trouble.is_some(), degraded_reason, degraded_message),
         ];
         rows.map(|(type_, is_true, reason, message)| {
             let status = if is_true { "True" } else { "False" };
@@ -185,23 +210,24 @@ impl Standing {
         .into()
     }
 
-    /// The event that tells of the change from `before`, if it is one worth telling.
-    pub fn event(&self, before: &[Condition]) -> Option<(Severity, &'static str, String)> {
-        let was = true_one(before);
-        let is_new = match self {
-            Self::Available { .. } | Self::Progressing { .. } => {
-                was.is_none_or(|condition| condition.type_ != self.own_type())
-            }
-            Self::Degraded { reason, message } => was.is_none_or(|condition| {
-                condition.type_ != DEGRADED || condition.reason != *reason || condition.message != *message
-            }),
+    /// The events that tell of the change from `before`, as far as it is worth telling.
+    pub fn events(&self, before: &[Condition]) -> Vec<(Severity, &'static str, String)> {
+        let was_degraded = is_true(before, DEGRADED);
+        let is_mended = was_degraded.is_some() && self.trouble().is_none();
+        let becomes_so = is_mended || true_one(before).is_none_or(|was| was.type_ != self.own_type());
+        let pods = match self {
+            Self::Available { message, .. } => Some((AVAILABLE, message)),
+            Self::Progressing { message, .. } => Some((PROGRESSING, message)),
+            Self::Degraded { .. } => None,
         };
-        let (severity, reason) = match self {
-            Self::Available { .. } => (Severity::Normal, AVAILABLE),
-            Self::Progressing { .. } => (Severity::Normal, PROGRESSING),
-            Self::Degraded { reason, .. } => (Severity::Warning, *reason),
+        let pods = pods.filter(|_| becomes_so);
+        let pods = pods.map(|(reason, message)| (Severity::Normal, reason, message.clone()));
+        let is_news = |(reason, message): &(&str, &str)| {
+            was_degraded.is_none_or(|was| was.reason != *reason || was.message != *message)
         };
-        is_new.then(|| (severity, reason, self.message().to_owned()))
+        let trouble = self.trouble().filter(is_news);
+        let trouble = trouble.map(|(reason, message)| (Severity::Warning, reason, message.to_owned()));
+        pods.into_iter().chain(trouble).collect()
     }
 
     fn own_type(&self) -> &'static str {
@@ -212,19 +238,22 @@ impl Standing {
         }
     }
 
-    fn degraded_reason(&self) -> &'static str {
+    /// What somebody has to do something about: the reason, and the message.
+    fn trouble(&self) -> Option<(&'static str, &str)> {
         match self {
-            Self::Available { .. } | Self::Progressing { .. } => DEGRADED,
-            Self::Degraded { reason, .. } => reason,
+            Self::Available { flaw, .. } | Self::Progressing { flaw, .. } => {
+                flaw.as_ref().map(|Flaw { reason, message }| (*reason, message.as_str()))
+            }
+            Self::Degraded { reason, message } => Some((reason, message)),
         }
     }
 
-    /// In words.
+    /// In words, but for what is wrong with one that works.
     pub fn message(&self) -> &str {
         match self {
-            Self::Available { message } | Self::Progressing { message } | Self::Degraded { message, .. } => {
-                message
-            }
+            Self::Available { message, .. }
+            | Self::Progressing { message, .. }
+            | Self::Degraded { message, .. } => message,
         }
     }
 }
@@ -251,12 +280,14 @@ pub fn is_spoken_for(conditions: &[Condition], generation: i64) -> bool {
     }
 }
 
-/// The one of Available, Progressing and Degraded that is true.
+/// The first of Available, Progressing and Degraded that is true. Degraded may be so beside another.
 fn true_one(conditions: &[Condition]) -> Option<&Condition> {
-    let one_of = [AVAILABLE, PROGRESSING, DEGRADED];
-    conditions
-        .iter()
-        .find(|condition| condition.status == "True" && one_of.contains(&condition.type_.as_str()))
+    [AVAILABLE, PROGRESSING, DEGRADED].iter().find_map(|type_| is_true(conditions, type_))
+}
+
+/// The condition of that type, if it is true.
+fn is_true<'c>(conditions: &'c [Condition], type_: &str) -> Option<&'c Condition> {
+    conditions.iter().find(|condition| condition.status == "True" && condition.type_ == type_)
 }
 
 /// As Kubernetes writes times: what is read back is what was written.

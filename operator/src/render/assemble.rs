@@ -70,7 +70,7 @@ pub fn render(
     ];
     match platform.security_context_constraints {
         Served::Yes => {
-            let constraints = security_context_constraints(&scene, wanted);
+            let constraints = security_context_constraints();
             objects.push(Object::SecurityContextConstraints(Box::new(constraints)));
         }
         Served::No => {}

@@ -97,18 +97,20 @@ pub(super) fn tls_args(environment: &Environment) -> impl Iterator<Item = String
     .map(|(flag, value)| format!("{flag}={value}"))
 }
 
-/// What the template of that workload, one of ours, says in [these](tls_args).
+/// What the template of that workload, one of ours, says in [these](tls_args). Nothing if somebody has made of it what no
+/// server of ours could start with.
 pub fn tls_in_force(workload: &Value) -> Option<TlsFlags> {
     let args = workload.pointer("/spec/template/spec/containers/0/args")?.as_array()?;
     let value = |flag: &str| {
         let mut values = args.iter().filter_map(|arg| arg.as_str()?.strip_prefix(flag)?.strip_prefix('='));
         values.next().unwrap_or_default().to_owned()
     };
-    is_ours(workload).then(|| TlsFlags {
+    let flags = is_ours(workload).then(|| TlsFlags {
         tls_min_version: value("--tls-min-version"),
         tls_cipher_suites: value("--tls-cipher-suites"),
         tls_curve_preferences: value("--tls-curve-preferences"),
-    })
+    });
+    flags.filter(|flags| flags.options().is_ok())
 }
 
 /// Where the certificate of the metrics is mounted, once OpenShift has made it. Both programs start without, and take it

@@ -17,27 +17,25 @@ pub(super) struct Scene<'a> {
 impl Scene<'_> {
     /// Of an object in the namespace.
     pub(super) fn metadata(&self, name: &str, labels: &[(&str, &str)]) -> ObjectMeta {
+        let versions = [
+            ("helm.sh/chart", concat!("metallb-", env!("CARGO_PKG_VERSION"))), // Upstream's manifests are made by Helm.
+            ("app.kubernetes.io/version", concat!("v", env!("CARGO_PKG_VERSION"))),
+        ];
         ObjectMeta {
             namespace: Some(self.environment.namespace.clone()),
             owner_references: Some(vec![self.owner.clone()]),
-            ..self.metadata_without_owner(name, labels)
+            ..metadata_in_no_namespace(name, &[&versions, labels].concat())
         }
     }
+}
 
-    /// Of an object in no namespace, which nothing in one can own.
-    #[expect(clippy::unused_self, reason = "beside the other, and by the same way")]
-    pub(super) fn metadata_without_owner(&self, name: &str, labels: &[(&str, &str)]) -> ObjectMeta {
-        let common = [
-            ("helm.sh/chart", concat!("metallb-", env!("CARGO_PKG_VERSION"))), // Upstream's manifests are made by Helm.
-            ("app", "metallb"),
-            ("app.kubernetes.io/version", concat!("v", env!("CARGO_PKG_VERSION"))),
-            ("app.kubernetes.io/managed-by", "Helm"),
-        ];
-        ObjectMeta {
-            name: Some(name.to_owned()),
-            labels: Some(map(common.iter().chain(labels).copied())),
-            ..ObjectMeta::default()
-        }
+/// Of an object in no namespace: nothing in one can own it, and it is there for operators of several versions.
+pub(super) fn metadata_in_no_namespace(name: &str, labels: &[(&str, &str)]) -> ObjectMeta {
+    let common = [("app", "metallb"), ("app.kubernetes.io/managed-by", "Helm")];
+    ObjectMeta {
+        name: Some(name.to_owned()),
+        labels: Some(map(common.iter().chain(labels).copied())),
+        ..ObjectMeta::default()
     }
 }
 

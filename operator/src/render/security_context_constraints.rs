@@ -3,6 +3,10 @@
 //! The one object that is in no namespace. It can belong to nothing that is in one, so it has no owner and a
 //! [label](SWEPT) instead, by which the operator finds it when the last `MetalLB` is gone. Which accounts may use it is
 //! said by the Role `speaker`, which is installed with the operator.
+//!
+//! There is one for all operators of a cluster, and each puts right what differs from its own, at once. So it depends
+//! neither on a `MetalLB` nor on the version of the operator: two would change it back and forth for ever. Pods have no
+//! more for it than they ask for.
 
 use std::borrow::Cow;
 
@@ -12,9 +16,8 @@ use kube::Resource;
 use kube::core::TypeMeta;
 use serde::{Deserialize, Serialize};
 
-use super::scene::{Scene, map};
+use super::scene::{map, metadata_in_no_namespace};
 use super::speaker;
-use crate::wanted::Wanted;
 
 /// Its name, upstream's.
 pub const SPEAKER_CONSTRAINTS: &str = "metallb-speaker";
@@ -130,11 +133,11 @@ impl Resource for SecurityContextConstraints {
     }
 }
 
-/// For pods of speakers as they are [rendered](speaker::daemon_set).
-pub(super) fn security_context_constraints(scene: &Scene<'_>, wanted: &Wanted) -> SecurityContextConstraints {
+/// For pods of speakers as they are [rendered](speaker::daemon_set), whatever the `MetalLB` says.
+pub(super) fn security_context_constraints() -> SecurityContextConstraints {
     let as_the_pod_asks = || Some(Strategy { type_: "RunAsAny".to_owned() });
     let list = |items: &[&str]| Some(items.iter().map(|item| (*item).to_owned()).collect::<Vec<_>>());
-    let mut metadata = scene.metadata_without_owner(SPEAKER_CONSTRAINTS, &[SWEPT]);
+    let mut metadata = metadata_in_no_namespace(SPEAKER_CONSTRAINTS, &[SWEPT]);
     metadata.annotations = Some(map([(
         "kubernetes.io/description",
         "What MetalLB's speakers need: the network of their node, and raw sockets on it.",
@@ -150,8 +153,8 @@ pub(super) fn security_context_constraints(scene: &Scene<'_>, wanted: &Wanted) -
         allow_host_pid: false,
         allow_privileged_container: false,
         allow_privilege_escalation: Some(false),
-        // With a low port to listen on this is one more than upstream's.
-        allowed_capabilities: list(speaker::capabilities(wanted.bgp_listen_port)),
+        // One more than upstream's, for those that listen on a low port.
+        allowed_capabilities: list(speaker::CAPABILITIES),
         default_add_capabilities: list(&[]),
         required_drop_capabilities: list(&["ALL"]),
         volumes: list(&["configMap", "downwardAPI", "emptyDir", "projected", "secret"]),

@@ -129,10 +129,13 @@ fn required_constraints(scene: &Scene<'_>) -> BTreeMap<String, String> {
     }
 }
 
-/// Raw sockets, and a port of those that not everybody may listen on.
-pub(super) fn capabilities(listen_port: u16) -> &'static [&'static str] {
+/// All that speakers may ever ask for: a port of those that not everybody may listen on, and raw sockets.
+pub(super) const CAPABILITIES: &[&str] = &["NET_BIND_SERVICE", "NET_RAW"];
+
+/// Those that they ask for.
+fn capabilities(listen_port: u16) -> &'static [&'static str] {
     match listen_port {
-        1..1024 => &["NET_BIND_SERVICE", "NET_RAW"],
+        1..1024 => CAPABILITIES,
         0 | 1024.. => &["NET_RAW"],
     }
 }

@@ -173,14 +173,22 @@ impl CertificateSource {
         if directory.is_empty() { Self::SelfSigned } else { Self::DirectoryOnceThere(directory.into()) }
     }
 
-    /// What this process would serve now.
-    fn current(&self) -> anyhow::Result<Arc<Current>> {
-        match self {
-            Self::Held(HeldCertificate(current)) => Ok(current.clone()),
-            Self::SelfSigned | Self::Directory(_) | Self::DirectoryOnceThere(_) => {
-                Ok(Arc::new(Current(ArcSwapOption::from_pointee(self.load()?))))
+    /// What this process would serve now, and the files to follow from then on.
+    fn look(self) -> anyhow::Result<(Arc<Current>, Option<Followed>)> {
+        // Before they are read: what comes while they are is news.
+        let followed = match &self {
+            Self::Directory(directory) | Self::DirectoryOnceThere(directory) => {
+                Some(Followed::now(directory))
             }
-        }
+            Self::SelfSigned | Self::Held(_) => None,
+        };
+        let current = match self {
+            Self::Held(HeldCertificate(current)) => current,
+            read @ (Self::SelfSigned | Self::Directory(_) | Self::DirectoryOnceThere(_)) => {
+                Arc::new(Current(ArcSwapOption::from_pointee(read.load()?)))
+            }
+        };
+        Ok((current, followed))
     }
 
     fn load(&self) -> anyhow::Result<Option<CertifiedKey>> {
@@ -196,7 +204,11 @@ impl CertificateSource {
             }
             Self::DirectoryOnceThere(directory) => {
                 Self::Directory(directory.clone()).load().or_else(|error| {
-                    tracing::info!(event = "selfSigned", error = format!("{error:#}"), "until there is one");
+                    tracing::warn!(
+                        event = "selfSigned",
+                        error = format!("{error:#}"),
+                        "we sign our own until there is one"
+                    );
                     Self::SelfSigned.load()
                 })
             }
@@ -244,17 +256,14 @@ pub fn listen_as_told(
     source: CertificateSource,
     mut options: watch::Receiver<TlsOptions>,
 ) -> anyhow::Result<Listener> {
-    let current = source.current()?;
+    let (current, followed) = source.look()?;
     let acceptor = acceptor(&options.borrow_and_update(), current.clone())?;
     let listener = on.listen()?;
     let local = listener.local_addr()?;
     let (sender, accepted) = mpsc::channel(ACCEPTED);
     tokio::spawn(accept_all(listener, acceptor, options, current.clone(), sender));
-    match source {
-        CertificateSource::Directory(directory) | CertificateSource::DirectoryOnceThere(directory) => {
-            tokio::spawn(follow(directory, Arc::downgrade(&current)));
-        }
-        CertificateSource::SelfSigned | CertificateSource::Held(_) => {}
+    if let Some(followed) = followed {
+        tokio::spawn(follow(followed, Arc::downgrade(&current)));
     }
     Ok(Listener { accepted, local })
 }
@@ -312,16 +321,27 @@ async fn accept_all(
     }
 }
 
-async fn follow(directory: PathBuf, current: std::sync::Weak<Current>) {
-    let mut seen = modified(&directory);
-    loop {
-        tokio::time::sleep(RELOAD).await;
-        let Some(current) = current.upgrade() else { return };
-        let now = modified(&directory);
-        if now == seen {
-            continue;
+/// Files of a certificate.
+struct Followed {
+    directory: PathBuf,
+    /// When they were last modified, as far as is known.
+    seen: [Option<SystemTime>; 2],
+}
+
+impl Followed {
+    /// As they are now.
+    fn now(directory: &Path) -> Self {
+        Self { directory: directory.to_owned(), seen: modified(directory) }
+    }
+
+    /// Takes what has come since.
+    fn look_again(&mut self, current: &Current) {
+        let Self { directory, seen } = self;
+        let now = modified(directory);
+        if now == *seen {
+            return;
         }
-        seen = now;
+        *seen = now;
         match CertificateSource::Directory(directory.clone()).load() {
             Ok(certificate) => {
                 current.0.store(certificate.map(Arc::new));
@@ -335,6 +355,14 @@ async fn follow(directory: PathBuf, current: std::sync::Weak<Current>) {
                 );
             }
         }
+    }
+}
+
+async fn follow(mut followed: Followed, current: std::sync::Weak<Current>) {
+    loop {
+        tokio::time::sleep(RELOAD).await;
+        let Some(current) = current.upgrade() else { return };
+        followed.look_again(&current);
     }
 }
 

@@ -61,8 +61,6 @@ impl Brain<'_> {
             Standing::failed(&failures)
         } else if let frr_k8s::Standing::InUse(configurations) = &frr {
             Standing::frr_in_use(namespace, configurations)
-        } else if let ClusterTls::Bad { error, .. } = &self.tls {
-            Standing::tls_profile_unusable(error)
         } else {
             let [controller, speaker] = self.rollouts();
             let standing = Standing::of(&controller, &speaker, &notes);
@@ -75,6 +73,10 @@ impl Brain<'_> {
                     standing
                 }
             }
+        };
+        let standing = match &self.tls {
+            ClusterTls::Bad { error, .. } => standing.with_bad_profile(error),
+            ClusterTls::Unknown | ClusterTls::Nothing | ClusterTls::Profile(_) => standing,
         };
         let outlook = Outlook {
             standing,
@@ -113,8 +115,8 @@ impl Brain<'_> {
         (asked, refusals)
     }
 
-    /// Applies what is asked for. One object that fails does not keep the others from being applied, but nothing is
-    /// deleted after it.
+    /// Applies what is asked for. One object that fails does not keep the others from being applied, except that
+    /// speakers wait for their constraints, and nothing is deleted after it.
     async fn bring_about(
         &mut self,
         key: &ObjectKey,
@@ -141,14 +143,23 @@ impl Brain<'_> {
                 return Done { failures: vec![failure], notes: Vec::new() };
             }
         };
-        let held = frr.holds_speakers(&self.world).then(|| ObjectId::new(Kind::DaemonSet, SPEAKER));
+        let speakers = ObjectId::new(Kind::DaemonSet, SPEAKER);
+        let mut holds_speakers = frr.holds_speakers(&self.world);
         let mut done = Done::default();
-        for object in apply.iter().filter(|object| Some(object.id()) != held) {
-            let is_spoiled = spoiled.contains(&object.id());
+        for object in &apply {
+            let id = object.id();
+            if holds_speakers && id == speakers {
+                continue;
+            }
+            let is_spoiled = spoiled.contains(&id);
             match self.apply(object).await {
-                Ok(Change::Made) if is_spoiled => self.tell_repaired(key, row, &object.id()),
+                Ok(Change::Made) if is_spoiled => self.tell_repaired(key, row, &id),
                 Ok(Change::Made | Change::None) => {}
-                Err(failure) => done.failures.push(failure),
+                Err(failure) => {
+                    // Their pods require these: none would be admitted, and working ones would be ended for them.
+                    holds_speakers |= id.kind == Kind::SecurityContextConstraints;
+                    done.failures.push(failure);
+                }
             }
         }
         if done.failures.is_empty() {

@@ -73,7 +73,7 @@ impl Brain<'_> {
         if row.status == status || is_on_its_way {
             return Ok(());
         }
-        let event = standing.event(&written.latest.conditions);
+        let events = standing.events(&written.latest.conditions);
         self.ensure_mandate()?;
         let (namespace, name) = key;
         let patch = json!({
@@ -99,7 +99,7 @@ impl Brain<'_> {
             let earlier = std::mem::replace(&mut written.latest, status);
             written.earlier.push(earlier);
         }
-        if let Some((severity, reason, message)) = event {
+        for (severity, reason, message) in events {
             tracing::info!(event = "statusChanged", metallb = format!("{namespace}/{name}"), reason, message);
             context.recorder.record(Happening { regarding: row.reference(key), severity, reason, message });
         }

@@ -103,7 +103,7 @@ fn no_pods_at_all_is_degraded_and_says_why() {
 #[test]
 fn a_time_changes_with_the_value_and_not_with_the_message() {
     let first = progressing().conditions(1, &[], at(0));
-    let other_message = Standing::Progressing { message: "something else".into() };
+    let other_message = Standing::Progressing { message: "something else".into(), flaw: None };
     let second = other_message.conditions(2, &first, at(10));
     let third = available().conditions(2, &second, at(20));
     let seconds = |conditions: &[Condition]| -> Vec<i64> {
@@ -119,17 +119,55 @@ fn a_time_changes_with_the_value_and_not_with_the_message() {
 #[test]
 fn an_event_tells_of_a_change_and_of_nothing_else() {
     let before = progressing().conditions(1, &[], at(0));
-    assert_eq!(Standing::Progressing { message: "on its way".into() }.event(&before), None);
-    let (severity, reason, _) = available().event(&before).unwrap();
-    assert_eq!((severity, reason), (Severity::Normal, "Available"));
+    assert_eq!(Standing::Progressing { message: "on its way".into(), flaw: None }.events(&before), []);
+    let expected = (Severity::Normal, "Available", available().message().to_owned());
+    assert_eq!(available().events(&before), [expected]);
 
-    let (severity, reason, message) = degraded().event(&before).unwrap();
-    assert_eq!((severity, reason), (Severity::Warning, "IncorrectMetalLBResourceName"));
-    assert_eq!(message, degraded().message());
+    let expected = (Severity::Warning, "IncorrectMetalLBResourceName", degraded().message().to_owned());
+    assert_eq!(degraded().events(&before), [expected]);
     let before = degraded().conditions(1, &before, at(0));
-    assert_eq!(degraded().event(&before), None);
+    assert_eq!(degraded().events(&before), []);
     let other = Standing::Degraded { reason: WRONG_NAME, message: "for another reason".into() };
-    assert!(other.event(&before).is_some());
+    assert_eq!(other.events(&before).len(), 1);
+}
+
+#[test]
+fn a_tls_profile_that_cannot_be_followed_is_told_and_what_works_still_counts_as_working() {
+    let reason = "TLSProfileUnusable";
+    for (standing, is_available) in [(available(), "True"), (progressing(), "False")] {
+        let good = standing.conditions(1, &[], at(0));
+        let flawed = standing.clone().with_bad_profile(&BadProfile::NoCustom);
+        let conditions = flawed.conditions(1, &good, at(10));
+        assert_eq!(conditions[..3], good[..3], "as without it, in words too");
+        assert_eq!(conditions[0].status, is_available);
+        let degraded = &conditions[3];
+        assert_eq!((&*degraded.status, &*degraded.reason), ("True", reason));
+        assert!(degraded.message.contains("type is Custom"), "{}", degraded.message);
+
+        let news = (Severity::Warning, reason, degraded.message.clone());
+        assert_eq!(flawed.events(&good), [news]);
+        assert_eq!(flawed.events(&conditions), []);
+        let mended = standing.events(&conditions);
+        assert_eq!(mended, [(Severity::Normal, standing.own_type(), standing.message().to_owned())]);
+    }
+    let flawed = progressing().with_bad_profile(&BadProfile::NoCustom).conditions(1, &[], at(0));
+    let arrived = available().with_bad_profile(&BadProfile::NoCustom).events(&flawed);
+    assert_eq!(arrived, [(Severity::Normal, "Available", available().message().to_owned())]);
+}
+
+#[test]
+fn a_tls_profile_that_cannot_be_followed_hides_nothing_that_is_worse() {
+    let failed = Standing::failed(&[Failure::NoMandate]);
+    for worse in [Standing::of(&complete(1), &complete(0), &[]), failed] {
+        let Standing::Degraded { reason, message } = worse.clone().with_bad_profile(&BadProfile::NoCustom)
+        else {
+            panic!("not degraded")
+        };
+        assert_eq!(reason, worse.trouble().unwrap().0);
+        let profile = "spec.tlsSecurityProfile of APIServer cluster";
+        let start = format!("{}. {profile}", worse.message().trim_end_matches('.'));
+        assert!(message.starts_with(&start), "{message}");
+    }
 }
 
 #[test]
@@ -169,7 +207,7 @@ fn a_failed_write_is_told_in_the_words_of_the_api_server() {
     };
     assert_eq!(standing, expected);
     let silent = Standing::failed(&[Failure::NoAnswer { what: "apply DaemonSet speaker".into() }]);
-    assert_eq!(silent.degraded_reason(), "ReconcileFailed");
+    assert_eq!(silent.trouble().map(|(reason, _)| reason), Some("ReconcileFailed"));
 }
 
 #[test]
@@ -182,7 +220,7 @@ fn what_is_kept_beside_an_invalid_spec_is_said() {
 fn what_is_still_to_be_done_keeps_it_progressing_and_is_told() {
     let notes = ["frr-k8s is handed over node by node".to_owned()];
     let standing = Standing::of(&complete(1), &complete(3), &notes);
-    assert_eq!(standing, Standing::Progressing { message: notes[0].clone() });
+    assert_eq!(standing, Standing::Progressing { message: notes[0].clone(), flaw: None });
     let Standing::Degraded { reason, message } = Standing::of(&complete(1), &complete(0), &notes) else {
         panic!("not degraded")
     };
@@ -194,10 +232,10 @@ fn what_is_still_to_be_done_keeps_it_progressing_and_is_told() {
 fn frr_configurations_that_stand_in_the_way_are_named_with_what_to_do() {
     let key = |name: &str| ("routers".to_owned(), name.to_owned());
     let unserved = Standing::frr_unserved(&[key("a")]);
-    assert_eq!(unserved.degraded_reason(), "FRRConfigurationsUnserved");
+    assert_eq!(unserved.trouble().map(|(reason, _)| reason), Some("FRRConfigurationsUnserved"));
     assert!(unserved.message().starts_with("FRRConfiguration routers/a has no effect"));
     let in_use = Standing::frr_in_use("metallb-system", &["a", "b", "c", "d", "e"].map(key));
-    assert_eq!(in_use.degraded_reason(), "FRRConfigurationsInUse");
+    assert_eq!(in_use.trouble().map(|(reason, _)| reason), Some("FRRConfigurationsInUse"));
     for part in
         ["routers/a, routers/b, routers/c (and 2 more)", "spec.frrk8sConfig.namespace to metallb-system"]
     {

@@ -47,17 +47,28 @@ fn kubernetes_has_no_constraints_and_nothing_names_any() {
 }
 
 #[test]
-fn speakers_may_do_what_their_pods_ask_for_and_no_more() {
+fn speakers_ask_for_what_they_need_of_what_they_may_do() {
     for (port, expected) in [(0, json!(["NET_RAW"])), (179, json!(["NET_BIND_SERVICE", "NET_RAW"]))] {
         let objects = rendered_on(OPENSHIFT, &format!("bgpListenPort: {port}"), &[]);
         let constraints = constraints(&objects).unwrap();
         let container = pod(&objects, SPEAKER).containers[0].clone();
         let asked = container.security_context.unwrap().capabilities.unwrap();
-        assert_eq!(constraints["allowedCapabilities"], expected);
-        assert_eq!(constraints["allowedCapabilities"], json!(asked.add));
+        assert_eq!(json!(asked.add), expected);
+        assert_eq!(constraints["allowedCapabilities"], json!(["NET_BIND_SERVICE", "NET_RAW"]));
         assert_eq!(constraints["requiredDropCapabilities"], json!(asked.drop));
         assert_eq!(constraints["defaultAddCapabilities"], json!([]));
     }
+}
+
+#[test]
+fn operators_of_one_cluster_agree_about_the_constraints_whatever_they_install_and_whichever_their_version() {
+    let expected = constraints(&rendered_on(OPENSHIFT, "{}", &[])).unwrap();
+    for spec in ["{bgpListenPort: 179}", "{bgpListenPort: 1790, logLevel: debug, ignoreExcludeLB: true}"] {
+        let other = rendered_on(OPENSHIFT, spec, &[("OPERATOR_NAMESPACE", "elsewhere")]);
+        assert_eq!(constraints(&other).as_ref(), Some(&expected), "{spec}");
+    }
+    let text = expected.to_string();
+    assert!(!text.contains(env!("CARGO_PKG_VERSION")), "{text}");
 }
 
 #[test]
@@ -171,4 +182,13 @@ fn what_a_workload_was_told_of_tls_can_be_read_from_it() {
     assert_eq!(flags.tls_cipher_suites, "");
     let upstreams = json!({ "spec": { "template": { "spec": { "containers": [{ "args": [] }] } } } });
     assert!(tls_in_force(&upstreams).is_none(), "another's");
+}
+
+#[test]
+fn what_somebody_wrote_into_a_workload_is_not_in_force_if_no_server_could_start_with_it() {
+    let mut speaker = find(&rendered("{}", &[("TLS_MIN_VERSION", "VersionTLS12")]), Kind::DaemonSet, SPEAKER);
+    let args = speaker.pointer_mut("/spec/template/spec/containers/0/args").unwrap().as_array_mut().unwrap();
+    let version = args.iter_mut().find(|arg| **arg == "--tls-min-version=VersionTLS12").unwrap();
+    *version = json!("--tls-min-version=foo");
+    assert!(tls_in_force(&speaker).is_none());
 }

@@ -122,9 +122,22 @@ fn metrics_do_not_wait_for_the_certificate_that_a_flag_names_and_take_it_when_it
     let directory = tempfile::tempdir().unwrap();
     let source = CertificateSource::from_flag(directory.path().to_str().unwrap());
     assert!(source.load().unwrap().is_some(), "one of our own");
-    let (certificate, key) = pem();
-    std::fs::write(directory.path().join("tls.crt"), &certificate).unwrap();
-    std::fs::write(directory.path().join("tls.key"), key).unwrap();
-    let expected = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+    let expected = write_certificate(directory.path());
     assert_eq!(source.load().unwrap().unwrap().cert, [expected]);
+}
+
+#[test]
+fn a_certificate_that_comes_right_after_the_first_look_is_taken() {
+    let directory = tempfile::tempdir().unwrap();
+    let (current, followed) = CertificateSource::DirectoryOnceThere(directory.path().into()).look().unwrap();
+    let expected = write_certificate(directory.path());
+    followed.unwrap().look_again(&current);
+    assert_eq!(current.0.load().as_ref().unwrap().cert, [expected]);
+}
+
+fn write_certificate(directory: &Path) -> CertificateDer<'static> {
+    let (certificate, key) = pem();
+    std::fs::write(directory.join("tls.crt"), &certificate).unwrap();
+    std::fs::write(directory.join("tls.key"), key).unwrap();
+    CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()
 }
