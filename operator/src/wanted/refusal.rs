@@ -191,8 +191,7 @@ impl Refusal for SpecRefusal {
             Self::NotOffered { offered, .. } => format!(
                 "remove it, and use the field of the MetalLB or the setting of the operator for it; here may be --{}",
                 offered.join(", --")
-            )
-            .into(),
+            ),
             Self::NotAFlag { .. } => "write one as --name or --name=value".into(),
             Self::RepeatedFlag { .. } => "remove one of them".into(),
             Self::NotAPattern { .. } => "write one, such as ^br-.* or ^lo$".into(),

@@ -84,7 +84,10 @@ async fn those_that_upstream_left_are_taken_over_and_go_with_the_metallb_too() -
     installation.ask_for("{}").await?;
     eventually(SOON, "they are as ours", async || {
         let now = all.get(NAME).await?;
-        anyhow::ensure!(now.allowed_capabilities == Some(vec!["NET_RAW".into()]), "{now:?}");
+        anyhow::ensure!(
+            now.allowed_capabilities == Some(vec!["NET_BIND_SERVICE".into(), "NET_RAW".into()]),
+            "{now:?}"
+        );
         anyhow::ensure!(now.metadata.uid == before.metadata.uid);
         Ok(())
     })
