@@ -1,5 +1,6 @@
 //! The profile of the cluster, as it changes.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use kube::Client;
@@ -10,7 +11,7 @@ use metallb_process::watch::{self as objects, ObjectKey, Read, Source};
 use tokio::sync::{mpsc, watch};
 
 use super::profile::{APIServer, BadProfile, flags};
-use crate::discovery::{ASK_AGAIN, PATIENCE, is_served};
+use crate::discovery::{PATIENCE, until_served};
 
 /// The one APIServer there is.
 const CLUSTER: &str = "cluster";
@@ -84,17 +85,24 @@ async fn lose_patience(tell: &watch::Sender<ClusterTls>, patience: Duration) {
     std::future::pending().await
 }
 
+/// Is that news? A profile that was seen stays in force.
+fn there_are_no_profiles(asked: &mut ClusterTls) -> bool {
+    match asked {
+        ClusterTls::Unknown | ClusterTls::Bad { .. } => {
+            *asked = ClusterTls::Nothing;
+            true
+        }
+        ClusterTls::Nothing | ClusterTls::Profile(_) => false,
+    }
+}
+
 async fn tell_of_changes(client: Client, tell: &watch::Sender<ClusterTls>) {
-    while !is_served::<APIServer>(&client).await {
-        let is_news = |asked: &mut ClusterTls| match asked {
-            ClusterTls::Unknown | ClusterTls::Bad { .. } => {
-                *asked = ClusterTls::Nothing;
-                true
-            }
-            ClusterTls::Nothing | ClusterTls::Profile(_) => false,
-        };
-        tell.send_if_modified(is_news);
-        tokio::time::sleep(ASK_AGAIN).await;
+    let absent = || async {
+        tell.send_if_modified(there_are_no_profiles);
+        ControlFlow::Continue(())
+    };
+    if until_served::<APIServer, _>(&client, absent).await.is_break() {
+        return;
     }
     let (sender, mut changes) = mpsc::channel(CHANGES);
     // A right that is for one name is for this question only.

@@ -1,5 +1,7 @@
 //! One watch for each kind, and what is asked before kinds that a cluster may not have are watched.
 
+use std::ops::ControlFlow;
+
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -13,7 +15,7 @@ use tokio::task::JoinSet;
 
 use super::neighbours::{self, Daemon, FRRConfiguration, Judgement, POD_LABELS, PodRow};
 use super::{Input, Installed, Live, Reach as _, Row};
-use crate::discovery::{ASK_AGAIN, PATIENCE, Route, is_served};
+use crate::discovery::{PATIENCE, Route, until_served};
 use crate::environment::Monitors;
 use crate::render::{Kind, PrometheusRule, SecurityContextConstraints, Served, ServiceMonitor};
 
@@ -107,39 +109,41 @@ async fn watch_if_served<K: Installed>(
     looks: Looks,
     sender: mpsc::Sender<Input>,
 ) {
-    while !is_served::<K>(&client).await {
-        if sender.send(Input::Served(K::KIND, Served::No)).await.is_err() {
-            return;
-        }
+    let absent = || async {
+        tell(&sender, Input::Served(K::KIND, Served::No)).await?;
         match looks {
-            Looks::One => return,
-            Looks::Many => tokio::time::sleep(ASK_AGAIN).await,
+            Looks::One => ControlFlow::Break(()),
+            Looks::Many => ControlFlow::Continue(()),
         }
-    }
-    if sender.send(Input::Served(K::KIND, Served::Yes)).await.is_ok() {
+    };
+    if until_served::<K, _>(&client, absent).await.is_continue()
+        && tell(&sender, Input::Served(K::KIND, Served::Yes)).await.is_continue()
+    {
         watch_installed::<K>(client, namespace, sender).await;
     }
 }
 
 /// OpenShift's signer of certificates has no API to be known by; routes are what upstream knows OpenShift by.
 async fn tell_of_service_ca(client: Client, sender: mpsc::Sender<Input>) {
-    while !is_served::<Route>(&client).await {
-        if sender.send(Input::Routes(Served::No)).await.is_err() {
-            return;
-        }
-        tokio::time::sleep(ASK_AGAIN).await;
+    if until_served::<Route, _>(&client, || tell(&sender, Input::Routes(Served::No))).await.is_continue() {
+        // Nobody is left to be told: all the same.
+        let _ = sender.send(Input::Routes(Served::Yes)).await;
     }
-    // Nobody is left to be told: all the same.
-    let _ = sender.send(Input::Routes(Served::Yes)).await;
+}
+
+/// Breaks when nobody is left to be told.
+async fn tell(sender: &mpsc::Sender<Input>, input: Input) -> ControlFlow<()> {
+    match sender.send(input).await {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(_) => ControlFlow::Break(()),
+    }
 }
 
 /// FRRConfigurations, and who may be there to read them. frr-k8s may be installed later than we are.
 async fn watch_frr_configurations(client: Client, sender: mpsc::Sender<Input>) {
-    while !is_served::<FRRConfiguration>(&client).await {
-        if sender.send(Input::NoFrrConfigurations).await.is_err() {
-            return;
-        }
-        tokio::time::sleep(ASK_AGAIN).await;
+    let absent = || tell(&sender, Input::NoFrrConfigurations);
+    if until_served::<FRRConfiguration, _>(&client, absent).await.is_break() {
+        return;
     }
     let configurations = watch::watch(
         watch::Source::<FRRConfiguration>::everywhere(client.clone()).read_as::<neighbours::Named>(),
