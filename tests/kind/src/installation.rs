@@ -222,15 +222,21 @@ impl Installation {
 
     /// Waits until the newest speakers run on every node.
     pub async fn speakers_ready(&self) {
+        self.daemon_set_ready("speaker").await;
+    }
+
+    /// Waits until the newest pods of a DaemonSet run on every node, of which there is one at least.
+    pub async fn daemon_set_ready(&self, name: &str) {
         let api: Api<DaemonSet> = self.api();
-        eventually(ROLLED_OUT, "the speakers are rolled out", async || {
-            let found = match api.get("speaker").await {
+        eventually(ROLLED_OUT, &format!("DaemonSet {name} is rolled out"), async || {
+            let found = match api.get(name).await {
                 Ok(found) => found,
                 Err(error) => return Verdict::NotYet(error.to_string()),
             };
             let status = found.status.clone().unwrap_or_default();
             let wanted = status.desired_number_scheduled;
-            let done = status.observed_generation >= found.metadata.generation
+            let done = wanted > 0
+                && status.observed_generation >= found.metadata.generation
                 && status.updated_number_scheduled == Some(wanted)
                 && status.number_ready == wanted;
             if done { Verdict::Yes(()) } else { Verdict::NotYet(format!("{status:?}")) }

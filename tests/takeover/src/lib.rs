@@ -4,7 +4,7 @@
 //! sees meanwhile; `make test-takeover` runs what is in `tests/`. It is no part of `make test`, as the build takes minutes and
 //! needs upstream's modules.
 
-pub mod in_place;
 pub mod scenario;
 pub mod sessions;
+pub mod there_and_back;
 pub mod upstream;

@@ -4,11 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use k8s_openapi::api::apps::v1::DaemonSet;
 use metallb_images::Image;
-use metallb_lab::eventually;
 use metallb_lab::tools::Tools;
-use metallb_scenarios::installation::{Installation, ROLLED_OUT};
+use metallb_scenarios::installation::Installation;
 use tempfile::TempDir;
 
 /// What its images run as unless the manifest says otherwise.
@@ -80,7 +78,7 @@ impl Upstream {
             Mode::Native | Mode::Frr => {}
             Mode::FrrK8s => {
                 metallb.deployment_ready("frr-k8s-statuscleaner").await;
-                frr_k8s_ready(metallb).await;
+                metallb.daemon_set_ready("frr-k8s-daemon").await;
             }
         }
         Ok(())
@@ -118,17 +116,4 @@ fn with_our_frr(manifest: &str) -> String {
         FRRS.iter().any(|frr| name.starts_with(frr)).then(|| format!("{before}image: {FRR}\n"))
     };
     manifest.lines().map(|it| line(it).unwrap_or_else(|| format!("{it}\n"))).collect()
-}
-
-async fn frr_k8s_ready(metallb: &Installation) {
-    let api = metallb.api::<DaemonSet>();
-    eventually(ROLLED_OUT, "frr-k8s runs on every node", async || {
-        let status = api.get("frr-k8s-daemon").await.map_err(|error| error.to_string())?.status;
-        let status = status.unwrap_or_default();
-        let runs = status.desired_number_scheduled > 0
-            && status.updated_number_scheduled == Some(status.desired_number_scheduled)
-            && status.number_ready == status.desired_number_scheduled;
-        if runs { Ok(()) } else { Err(format!("{status:?}")) }
-    })
-    .await;
 }
