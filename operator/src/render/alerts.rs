@@ -327,7 +327,8 @@ fn workloads(jobs: &Jobs<'_>) -> [Alert; 8] {
         )
         .saying(
             "MetalLB {{ $labels.metallb }} is Degraded",
-            "What it asks for is not in force, and will not be by itself. Its condition Degraded says why, and what to do.",
+            "Something that is asked of it is not in force, and will not be by itself. Its condition Degraded says why, \
+             and what to do.",
         ),
         Alert::new(
             "MetalLBRolloutStuck",
