@@ -16,12 +16,16 @@ const HEARTBEATS: &str = "7946";
 const EXCLUDED: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
 /// The annotation that stands for leaving, in a MetalLB that is made for these faults.
 pub const LEAVING: &str = "example.org/leaving";
+/// How long nothing happens: about as long as speakers take to be replaced.
+const QUIET: Duration = Duration::from_secs(15);
 /// How long a speaker that stands still does so.
 const STILL: Duration = Duration::from_secs(3);
 
 /// Something that happens to the announcing node, its speaker, or what both depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
+    /// Nothing at all, for a while: what a client misses then is no speaker's doing.
+    Nothing,
     /// The node loses its power.
     PowerOff,
     /// The same, while the API server stands still.
@@ -46,7 +50,8 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
+        Self::Nothing,
         Self::Kill,
         Self::Stop,
         Self::HeartbeatsCut,
@@ -62,6 +67,7 @@ impl Fault {
     /// As reports call it.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Nothing => "nothing",
             Self::PowerOff => "power-off",
             Self::PowerOffWithoutApiServer => "power-off, API server away",
             Self::CarrierLoss => "carrier loss",
@@ -79,15 +85,20 @@ impl Fault {
     pub const fn takes_the_network(self) -> bool {
         match self {
             Self::PowerOff | Self::PowerOffWithoutApiServer | Self::CarrierLoss | Self::Partition => true,
-            Self::Kill | Self::Stop | Self::HeartbeatsCut | Self::Rollout | Self::Exclude | Self::Leave => {
-                false
-            }
+            Self::Nothing
+            | Self::Kill
+            | Self::Stop
+            | Self::HeartbeatsCut
+            | Self::Rollout
+            | Self::Exclude
+            | Self::Leave => false,
         }
     }
 
     /// Makes it happen to `node`. Where it ends by itself, returns then.
     pub async fn strike(self, place: &impl Place, metallb: &Installation, node: &str) -> anyhow::Result<()> {
         match self {
+            Self::Nothing => tokio::time::sleep(QUIET).await,
             Self::PowerOff => place.demand_lab()?.power_off(node).await?,
             Self::PowerOffWithoutApiServer => {
                 place.demand_lab()?.freeze("kube-apiserver", true)?;
@@ -122,7 +133,7 @@ impl Fault {
             }
             Self::CarrierLoss => place.demand_lab()?.regain_carrier(node).await,
             Self::Partition => place.demand_lab()?.plug(node).await,
-            Self::Kill | Self::Stop | Self::Rollout => Ok(()),
+            Self::Nothing | Self::Kill | Self::Stop | Self::Rollout => Ok(()),
             Self::HeartbeatsCut => cut(place, node, false).await,
             Self::Exclude => patch(metallb, node, "labels", EXCLUDED, Value::Null).await,
             Self::Leave => patch(metallb, node, "annotations", LEAVING, Value::Null).await,

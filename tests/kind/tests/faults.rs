@@ -87,7 +87,7 @@ fn judge(trial: &Trial) {
         Fault::PowerOff | Fault::PowerOffWithoutApiServer | Fault::CarrierLoss | Fault::Partition => {
             assert!(trial.struck.longest_gap < OUTAGE, "{told}");
         }
-        Fault::Kill | Fault::Rollout | Fault::Stop | Fault::HeartbeatsCut => {
+        Fault::Nothing | Fault::Kill | Fault::Rollout | Fault::Stop | Fault::HeartbeatsCut => {
             assert_eq!(trial.struck.broken, 0, "{told}");
             assert!(trial.struck.failed <= late, "{told}");
         }
