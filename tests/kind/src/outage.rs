@@ -3,13 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use metallb_lab::{Verdict, eventually};
+use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -185,13 +186,31 @@ async fn keep(stream: &mut tokio::net::TcpStream, stop: &AtomicBool) -> anyhow::
     }
 }
 
+/// Where the ports begin that [`ask`] connects from, and how many there are: none that the system gives to who asks for none.
+///
+/// A question that comes before kube-proxy knows the address is forwarded as it is, and for two minutes the node remembers that
+/// nothing is to be translated between these ports: a client that were given the same one in that time would be lost.
+const FIRST_PORT: u16 = 10_000;
+const PORTS: u16 = 20_000;
+
 /// One request on a new connection, from the network of the calling thread.
 pub fn ask(address: IpAddr) -> anyhow::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&SocketAddr::new(address, 80), PATIENCE)?;
+    let mut stream = connect(SocketAddr::new(address, 80))?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let (_, body) = answer.split_once("\r\n\r\n").context("not HTTP")?;
     Ok(body.trim().to_owned())
+}
+
+fn connect(to: SocketAddr) -> anyhow::Result<TcpStream> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let port = FIRST_PORT + NEXT.fetch_add(1, Ordering::Relaxed) % PORTS;
+    let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&SocketAddr::new(any, port).into())?;
+    socket.connect_timeout(&to.into(), PATIENCE)?;
+    Ok(socket.into())
 }
