@@ -29,7 +29,7 @@ STATIC := env RUSTFLAGS="-C target-feature=+crt-static $(PACKED)" cargo build --
 AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo --preserve-env,)
 
 # What needs a whole cluster, or several.
-CLUSTERS := --exclude metallb-scenarios --exclude metallb-olm --exclude metallb-takeover
+CLUSTERS := kind|olm|takeover
 
 .DEFAULT_GOAL := help
 .PHONY: help setup tools programs pack images demo test test-takeover lint unit scenarios test-kind bundle validate test-olm bench soak generate audit clean begin
@@ -75,14 +75,16 @@ lint: ## Formatting, and clippy with warnings as errors
 	@$(STEP) "formatting" cargo fmt --all --check
 	@$(STEP) "clippy" cargo clippy --workspace --all-targets -- -D warnings
 
-# No more at once than there are cores: many of them start an API server each, some a whole cluster.
+# Test programs at once, with as many tests each as there are cores.
+AT_ONCE ?= 3
 unit: ## Unit, property and simulation tests, and those against an API server
 	@$(STEP) "unit, property, simulation and API server tests" $(AS_ROOT) env PATH="$$PATH" \
-		cargo test --quiet --workspace $(CLUSTERS) --no-fail-fast
+		tests/steps/side-by-side $(AT_ONCE) --invert-match 'tests/($(CLUSTERS))[[:space:]]'
+	@$(STEP) "examples in the docs" cargo test --quiet --workspace --doc
 
+# One at a time: each has a cluster of its own, and some see how soon it does what.
 scenarios: ## What users live through, on a whole cluster
-	@$(STEP) "scenarios on a whole cluster" $(AS_ROOT) env PATH="$$PATH" \
-		cargo test --quiet --package metallb-scenarios
+	@$(STEP) "scenarios on a whole cluster" $(AS_ROOT) env PATH="$$PATH" tests/steps/side-by-side 1 'tests/kind[[:space:]]'
 
 test-kind: begin ## Layer 2, admission and faults on a cluster of kind; needs Docker, kind and kubectl (KEEP=1 leaves it up)
 	@$(MAKE) --no-print-directory pack
@@ -113,7 +115,8 @@ bench: begin ## Allocation, BGP, BFD, faults and memory, of a release build (MIN
 
 soak: ## The random tests again, at a hundred times their length; each fuzz target for SOAK seconds (60)
 	@METALLB_FUZZ_SECONDS=$(SOAK) cargo test --release --workspace --test fuzz
-	@PROPTEST_CASES=60000 cargo test --release --workspace --exclude metallb-lab $(CLUSTERS) --lib
+	@PROPTEST_CASES=60000 cargo test --release --workspace --exclude metallb-lab --exclude metallb-scenarios \
+		--exclude metallb-olm --exclude metallb-takeover --lib
 
 bundle: begin ## Write bundle/ and catalog/ anew from the types, and ask the official validators
 	@$(STEP) "bundle and catalog" $(MAKE) --no-print-directory generate
