@@ -18,10 +18,13 @@ chmod -R u+w "$t/source"
 # Resolved as if nothing were installed here, so that all it depends on comes along.
 mkdir -p "$t/packages/partial"
 : >"$t/status"
-apt-get -qq -o Dir::State::status="$t/status" -o Dir::Cache::archives="$t/packages" -o Dir::Cache::pkgcache= \
-	-o Dir::Cache::srcpkgcache= -o APT::Sandbox::User=root -o Debug::NoLocking=1 --no-install-recommends --yes \
-	--download-only install bash coreutils grep sed util-linux procps tini frr frr-pythontools ||
-	{ echo "the packages of FRR are not to be had; are the lists there (apt-get update)?" >&2; exit 1; }
+fetch() {
+	apt-get -qq -o Dir::State::status="$t/status" -o Dir::Cache::archives="$t/packages" -o Dir::Cache::pkgcache= \
+		-o Dir::Cache::srcpkgcache= -o APT::Sandbox::User=root -o Debug::NoLocking=1 --no-install-recommends --yes \
+		--download-only install bash coreutils grep sed util-linux procps tini frr frr-pythontools
+}
+# A fresh machine may have no lists of packages, or old ones.
+fetch || { apt-get -qq update && fetch; } || { echo "the packages of FRR are not to be had" >&2; exit 1; }
 mkdir -p "$root/usr/bin" "$root/usr/sbin" "$root/usr/lib" "$root/usr/lib64"
 for directory in bin sbin lib lib64; do ln -s "usr/$directory" "$root/$directory"; done
 for package in "$t"/packages/*.deb; do

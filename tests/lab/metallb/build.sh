@@ -3,6 +3,8 @@
 set -eu
 cd "$(dirname "$0")"
 mkdir -p "$1"; out=$(cd "$1" && pwd)
+# A module has no directory to list before it is downloaded.
+go mod download github.com/metallb/frr-k8s go.universe.tf/metallb
 t=$(mktemp -d); trap 'rm -rf "$t"' EXIT
 # It wants the types of a frr-k8s that is no longer to be had, with one field more than go.mod's. Only its frr-k8s mode uses it.
 cp -r "$(go list -m -f '{{.Dir}}' github.com/metallb/frr-k8s)" "$t/frr-k8s"
