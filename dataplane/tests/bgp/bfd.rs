@@ -160,6 +160,22 @@ async fn a_changed_profile_resets_no_session() {
     tor.established(NODE).await;
 }
 
+/// One session of BFD watches for two peers, and does not change when one of them does without it for a while.
+#[tokio::test]
+async fn a_peer_learns_how_bfd_stands_also_when_nothing_changes() {
+    let site = Site::new();
+    let ours = Peer { bfd: Some(bfd_every(300)), ..peer(ROUTER) };
+    let (_tor, mut node) = watched(&site, Make::Frr, every_300_ms(), ours.clone()).await;
+    let nobody_listens = 1790.try_into().unwrap();
+    node.peer("second", Peer { port: nobody_listens, ..ours.clone() });
+    node.is_watched("second").await;
+    node.peer("tor", peer(ROUTER));
+    node.until("tor", "is not watched", |seen| seen.bfd.is_none()).await;
+    node.peer("tor", ours);
+    node.is_watched("tor").await;
+    assert_eq!(node.is_up("tor").await.flaps, 0);
+}
+
 /// FRR takes our farewell for a loss, against RFC 5882; the session is back without BFD, and with it when it returns.
 #[tokio::test]
 async fn bfd_is_taken_off_a_peer_and_put_on_again() {

@@ -257,6 +257,8 @@ impl Peer {
         if self.way != way {
             self.way = way;
             self.bfd = None;
+            // BFD may watch it already, and have nothing new to say.
+            self.around.bfd.mark_changed();
         }
     }
 
