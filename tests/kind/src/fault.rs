@@ -16,15 +16,13 @@ const HEARTBEATS: &str = "7946";
 const EXCLUDED: &str = "node.kubernetes.io/exclude-from-external-load-balancers";
 /// The annotation that stands for leaving, in a MetalLB that is made for these faults.
 pub const LEAVING: &str = "example.org/leaving";
-/// How long nothing happens: about as long as speakers take to be replaced.
-const QUIET: Duration = Duration::from_secs(15);
 /// How long a speaker that stands still does so.
 const STILL: Duration = Duration::from_secs(3);
 
 /// Something that happens to the announcing node, its speaker, or what both depend on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing at all, for a while: what a client misses then is no speaker's doing.
+    /// Nothing at all: what a client misses then is no speaker's doing.
     Nothing,
     /// The node loses its power.
     PowerOff,
@@ -98,7 +96,7 @@ impl Fault {
     /// Makes it happen to `node`. Where it ends by itself, returns then.
     pub async fn strike(self, place: &impl Place, metallb: &Installation, node: &str) -> anyhow::Result<()> {
         match self {
-            Self::Nothing => tokio::time::sleep(QUIET).await,
+            Self::Nothing => {}
             Self::PowerOff => place.demand_lab()?.power_off(node).await?,
             Self::PowerOffWithoutApiServer => {
                 place.demand_lab()?.freeze("kube-apiserver", true)?;

@@ -20,6 +20,8 @@ const STEADY: usize = 200;
 
 /// So many times that is longer than the time that a silent speaker has to come back.
 const GRACE_OVER: usize = 6;
+/// So many times that is about as long as speakers take to be replaced.
+const QUIET: usize = 15;
 
 /// The service that has the addresses.
 const SERVICE: &str = "struck";
@@ -93,7 +95,11 @@ impl<'c, P: Place> Trials<'c, P> {
             self.is_at(address, "another node announces it", |announcer| announcer != node).await;
         }
         self.answers(address).await;
-        let longer = if fault == Fault::HeartbeatsCut { GRACE_OVER } else { 1 };
+        let longer = match fault {
+            Fault::HeartbeatsCut => GRACE_OVER,
+            Fault::Nothing => QUIET,
+            _ => 1,
+        };
         watch.goes_on(longer * STEADY).await;
         let struck = watch.finish()?;
         let (owner, long_lived) = match self.ownership {
