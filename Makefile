@@ -19,12 +19,16 @@ IMAGES := target/images
 export STEPS := $(CURDIR)/target/steps
 export METALLB_IMAGES ?= $(CURDIR)/$(IMAGES)
 STEP := tests/steps/step
+COMMA := ,
 # Not --quiet: the first time it takes minutes, and silence would look like a standstill.
 # A static program relocates itself when it starts; packed, the list of places takes 7 kB and not 1.2 MB, which would stay in
 # memory. The C library understands that from 2.36 on.
 PACKED := $(shell getconf GNU_LIBC_VERSION 2>/dev/null | awk '{ split($$2, v, "."); \
 	if (v[1] > 2 || v[2] >= 36) print "-C link-arg=-Wl,-z,pack-relative-relocs" }')
-STATIC := env RUSTFLAGS="-C target-feature=+crt-static $(PACKED)" cargo build --target $(HOST)
+# Functions that came out alike are made one: generic code is compiled for each type that it is used with, and much of it does not
+# differ. LLVM's linker does that, which Rust links with by default on x86-64.
+ALIKE := $(if $(filter x86_64-unknown-linux-gnu,$(HOST)),-C link-arg=-Wl$(COMMA)--icf=all)
+STATIC := env RUSTFLAGS="-C target-feature=+crt-static $(PACKED) $(ALIKE)" cargo build --target $(HOST)
 # The lab makes network namespaces.
 AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo --preserve-env,)
 

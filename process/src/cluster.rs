@@ -1,6 +1,7 @@
 //! Reaching the API server: the client, MetalLB's namespace, and the own Pod.
 
 mod connection;
+mod kubeconfig;
 
 use std::path::Path;
 use std::time::Duration;
@@ -27,18 +28,31 @@ const SERVICE_ACCOUNT_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/servicea
 pub async fn client(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
     install_tls_provider();
     let mut config = match kubeconfig {
-        Some(path) => {
-            let file =
-                Kubeconfig::read_from(path).with_context(|| format!("cannot read {}", path.display()))?;
-            Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?
-        }
-        None => Config::infer()
-            .await
-            .context("neither a kubeconfig nor a service account to reach the API server with")?,
+        Some(path) => of(kubeconfig::read(path)?).await?,
+        None => infer().await?,
     };
     config.connect_timeout = Some(REQUEST_TIMEOUT);
     config.read_timeout = Some(SILENCE);
     Ok(connection::open(config)?)
+}
+
+async fn of(kubeconfig: Kubeconfig) -> anyhow::Result<Config> {
+    Ok(Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?)
+}
+
+/// By the user's kubeconfig, else by the Pod's service account.
+async fn infer() -> anyhow::Result<Config> {
+    let of_user = async { of(kubeconfig::of_user()?).await };
+    let mut config = match of_user.await {
+        Ok(config) => config,
+        Err(why_no_kubeconfig) => Config::incluster().with_context(|| {
+            format!(
+                "neither a kubeconfig ({why_no_kubeconfig:#}) nor a service account to reach the API server with"
+            )
+        })?,
+    };
+    config.apply_debug_overrides();
+    Ok(config)
 }
 
 /// Makes ring the TLS provider of the process. Harmless when called again.

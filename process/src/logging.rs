@@ -10,13 +10,15 @@ use std::sync::OnceLock;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Registry, reload};
+use tracing_subscriber::{Registry, reload};
 
 /// How much to log: upstream's `--log-level`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,20 +60,22 @@ impl FromStr for LogLevel {
 }
 
 impl LogLevel {
-    fn filter(self) -> EnvFilter {
-        EnvFilter::new(match self {
-            Self::All => "trace",
-            Self::Debug => "warn,metallb=debug",
-            Self::Info => "warn,metallb=info",
-            Self::Warn => "warn",
-            Self::Error => "error",
-            Self::None => "off",
-        })
+    fn filter(self) -> Targets {
+        let all = |level| Targets::new().with_default(level);
+        let ours = |level| all(LevelFilter::WARN).with_target("metallb", level);
+        match self {
+            Self::All => all(LevelFilter::TRACE),
+            Self::Debug => ours(LevelFilter::DEBUG),
+            Self::Info => ours(LevelFilter::INFO),
+            Self::Warn => all(LevelFilter::WARN),
+            Self::Error => all(LevelFilter::ERROR),
+            Self::None => all(LevelFilter::OFF),
+        }
     }
 }
 
 /// Replaces the filter of the running process.
-static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+static FILTER: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
 
 /// Starts logging. Once a process.
 pub fn init(level: LogLevel) {

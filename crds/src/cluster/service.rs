@@ -45,7 +45,10 @@ pub fn ingress_addresses(service: &Service) -> Result<Vec<IpAddr>, String> {
     let ingress = load_balancer.and_then(|load_balancer| load_balancer.ingress.as_ref());
     let texts =
         ingress.into_iter().flatten().filter_map(|entry| entry.ip.as_deref()).filter(|ip| !ip.is_empty());
-    texts.map(|text| parse_address(text).ok_or_else(|| format!("{text:?} is not an IP address"))).collect()
+    let address = |text| parse_address(text).ok_or_else(|| format!("{text:?} is not an IP address"));
+    let mut addresses: Vec<IpAddr> = texts.map(address).collect::<Result<_, _>>()?;
+    addresses.shrink_to_fit(); // mostly it is one, and there are thousands of services
+    Ok(addresses)
 }
 
 /// The pool that its annotation says its address came from.

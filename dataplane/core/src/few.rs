@@ -7,40 +7,51 @@
 use std::borrow::Borrow;
 use std::fmt;
 use std::ops::{Deref, Index};
+use std::sync::Arc;
 
-/// An ordered map of few.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct FewMap<K, V>(Vec<(K, V)>);
+/// An ordered map of few. It stays as it was made, and copies share what is in it.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+pub struct FewMap<K, V>(Option<Arc<[(K, V)]>>);
 
 impl<K, V> FewMap<K, V> {
     /// An empty one, which needs no memory.
     pub const fn new() -> Self {
-        Self(Vec::new())
+        Self(None)
     }
 
     /// Is nothing in it?
-    pub const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub fn is_empty(&self) -> bool {
+        self.pairs().is_empty()
     }
 
     /// How many are in it.
-    pub const fn len(&self) -> usize {
-        self.0.len()
+    pub fn len(&self) -> usize {
+        self.pairs().len()
     }
 
     /// All that is in it, ordered by key.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> {
-        self.0.iter().map(|(key, value)| (key, value))
+        self.pairs().iter().map(|(key, value)| (key, value))
     }
 
     /// The keys, in order.
     pub fn keys(&self) -> impl DoubleEndedIterator<Item = &K> {
-        self.0.iter().map(|(key, _)| key)
+        self.pairs().iter().map(|(key, _)| key)
     }
 
     /// The values, in the order of their keys.
     pub fn values(&self) -> impl DoubleEndedIterator<Item = &V> {
-        self.0.iter().map(|(_, value)| value)
+        self.pairs().iter().map(|(_, value)| value)
+    }
+
+    fn pairs(&self) -> &[(K, V)] {
+        self.0.as_deref().unwrap_or_default()
+    }
+}
+
+impl<K, V> Clone for FewMap<K, V> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
     }
 }
 
@@ -50,8 +61,8 @@ impl<K: Ord, V> FewMap<K, V> {
     where
         K: Borrow<Q>,
     {
-        let place = self.0.binary_search_by(|(held, _)| held.borrow().cmp(key)).ok()?;
-        self.0.get(place).map(|(_, value)| value)
+        let place = self.pairs().binary_search_by(|(held, _)| held.borrow().cmp(key)).ok()?;
+        self.pairs().get(place).map(|(_, value)| value)
     }
 
     /// Has `key` a value?
@@ -85,8 +96,7 @@ impl<K: Ord, V> FromIterator<(K, V)> for FewMap<K, V> {
                 Err(place) => held.insert(place, (key, value)),
             }
         }
-        held.shrink_to_fit();
-        Self(held)
+        Self((!held.is_empty()).then(|| held.into()))
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 macro_rules! name {
@@ -83,18 +84,38 @@ name!(
 );
 
 /// A Service: its namespace and its name.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ServiceKey {
+///
+/// As wide as a pointer, for a speaker keeps a dozen of them for each service.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceKey(Arc<ServiceName>);
+
+/// What a [`ServiceKey`] says.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceName {
     /// `metadata.namespace`.
     pub namespace: NamespaceName,
     /// `metadata.name`.
-    pub name: Arc<str>,
+    pub name: Box<str>,
 }
 
 impl ServiceKey {
     /// The service `name` in `namespace`.
-    pub fn new(namespace: impl Into<NamespaceName>, name: impl Into<Arc<str>>) -> Self {
-        Self { namespace: namespace.into(), name: name.into() }
+    pub fn new(namespace: impl Into<NamespaceName>, name: impl Into<Box<str>>) -> Self {
+        Self(Arc::new(ServiceName { namespace: namespace.into(), name: name.into() }))
+    }
+}
+
+impl Deref for ServiceKey {
+    type Target = ServiceName;
+
+    fn deref(&self) -> &ServiceName {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ServiceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
     }
 }
 

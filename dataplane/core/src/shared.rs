@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use crate::gather::Gather as _;
+
 /// Entries of a piece. A change copies one piece, and a copy counts up once a piece.
 const PIECE: usize = 64;
 
@@ -48,9 +50,17 @@ impl<K: Ord, V> SharedMap<K, V> {
     where
         K: Borrow<Q>,
     {
+        self.get_key_value(key).map(|(_, value)| value)
+    }
+
+    /// The key as it is in here, and its value.
+    pub fn get_key_value<Q: Ord + ?Sized>(&self, key: &Q) -> Option<(&K, &V)>
+    where
+        K: Borrow<Q>,
+    {
         let piece = self.pieces.get(self.piece_of(key))?;
         let place = place_of(piece, key).ok()?;
-        piece.get(place).map(|(_, value)| value)
+        piece.get(place).map(|(key, value)| (key, value))
     }
 
     /// The keys whose value is another than it was in `earlier`, of which this is a changed copy: what both share is not
@@ -60,13 +70,13 @@ impl<K: Ord, V> SharedMap<K, V> {
         V: PartialEq,
     {
         let own = |map: &'m Self, other: &'m Self| {
-            let shared: BTreeSet<_> = other.pieces.iter().map(Arc::as_ptr).collect();
+            let shared: BTreeSet<_> = other.pieces.iter().map(Arc::as_ptr).gather();
             let own = map.pieces.iter().filter(move |piece| !shared.contains(&Arc::as_ptr(piece)));
             own.flat_map(|piece| piece.iter())
         };
         let new = own(self, earlier).filter(|(key, value)| earlier.get(key) != Some(value));
         let gone = own(earlier, self).filter(|(key, _)| self.get(key).is_none());
-        new.chain(gone).map(|(key, _)| key).collect()
+        new.chain(gone).map(|(key, _)| key).gather()
     }
 
     /// The piece that `key` belongs into: the first that ends with it or behind it, or the one to be added.
@@ -154,7 +164,7 @@ impl<K: fmt::Debug, V: fmt::Debug> fmt::Debug for SharedMap<K, V> {
 
 impl<K: Ord, V> FromIterator<(K, V)> for SharedMap<K, V> {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(all: I) -> Self {
-        let mut rest = all.into_iter().collect::<BTreeMap<_, _>>().into_iter();
+        let mut rest = all.into_iter().gather::<BTreeMap<_, _>>().into_iter();
         let piece = || Some(rest.by_ref().take(PIECE).collect::<Vec<_>>()).filter(|piece| !piece.is_empty());
         Self { pieces: std::iter::from_fn(piece).map(Arc::new).collect() }
     }

@@ -5,6 +5,9 @@
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::gather::Gather as _;
+use crate::pack::Pack as _;
+
 /// What a watch says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event<K, V> {
@@ -21,10 +24,24 @@ impl<K, V> Event<K, V> {
     pub fn map_keys<L: Ord>(self, mut rename: impl FnMut(K) -> L) -> Event<L, V> {
         match self {
             Self::Listed(rows) => {
-                Event::Listed(rows.into_iter().map(|(key, value)| (rename(key), value)).collect())
+                Event::Listed(packed(rows.into_iter().map(|(key, value)| (rename(key), value))))
             }
             Self::Applied(key, value) => Event::Applied(rename(key), value),
             Self::Deleted(key) => Event::Deleted(rename(key)),
+        }
+    }
+
+    /// The same change with other values.
+    pub fn map_values<W>(self, mut change: impl FnMut(V) -> W) -> Event<K, W>
+    where
+        K: Ord,
+    {
+        match self {
+            Self::Listed(rows) => {
+                Event::Listed(packed(rows.into_iter().map(|(key, value)| (key, change(value)))))
+            }
+            Self::Applied(key, value) => Event::Applied(key, change(value)),
+            Self::Deleted(key) => Event::Deleted(key),
         }
     }
 }
@@ -53,12 +70,12 @@ impl<K: Ord + Clone, V: PartialEq> Table<K, V> {
                 self.rows.insert(key.clone(), value);
                 BTreeSet::from([key])
             }
-            Event::Deleted(key) => self.rows.remove(&key).map(|_| key).into_iter().collect(),
+            Event::Deleted(key) => self.rows.remove(&key).map(|_| key).into_iter().gather(),
             Event::Listed(rows) => {
                 self.listed = true;
                 let gone = self.rows.keys().filter(|key| !rows.contains_key(*key));
                 let new = rows.iter().filter(|(key, value)| self.rows.get(*key) != Some(*value));
-                let touched = gone.chain(new.map(|(key, _)| key)).cloned().collect();
+                let touched = gone.chain(new.map(|(key, _)| key)).cloned().gather();
                 self.rows = rows;
                 touched
             }
@@ -80,10 +97,24 @@ impl<K: Ord, V> Table<K, V> {
         self.rows.get(key)
     }
 
+    /// That key, and where it is in here already, the one that is here: keys that share what they say are kept once.
+    pub fn familiar(&self, key: K) -> K
+    where
+        K: Clone,
+    {
+        self.rows.get_key_value(&key).map_or(key, |(known, _)| known.clone())
+    }
+
     /// All rows, ordered by key.
     pub fn rows(&self) -> &BTreeMap<K, V> {
         &self.rows
     }
+}
+
+fn packed<K: Ord, V>(rows: impl Iterator<Item = (K, V)>) -> BTreeMap<K, V> {
+    let mut rows: BTreeMap<K, V> = rows.gather();
+    rows.pack();
+    rows
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use metallb_core::config::{BgpAdvertisement, Config, Password, PasswordSource, Peer, share_a_node};
+use metallb_core::gather::Gather as _;
 use metallb_core::labels::Labels;
 use metallb_core::names::{NodeName, PeerName};
 use metallb_core::refusal::{Effect, Kind, ObjectRef, ObjectRefusal};
@@ -300,7 +301,7 @@ fn reference<K: Resource<DynamicType = ()> + Default>(
 }
 
 fn by_name<V: Clone + PartialEq>(table: &Table<ObjectKey, V>) -> BTreeMap<String, V> {
-    table.rows().iter().map(|((_, name), value)| (name.clone(), value.clone())).collect()
+    table.rows().iter().map(|((_, name), value)| (name.clone(), value.clone())).gather()
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource, ResourceExt};
+use metallb_core::gather::Gather as _;
 use metallb_core::names::NodeName;
 use metallb_core::shared::SharedMap;
 use metallb_core::table::{Event, Table};
@@ -30,6 +31,7 @@ use serde_json::json;
 use tokio::sync::{mpsc, watch as latest};
 use tokio::time::MissedTickBehavior;
 
+use crate::net::heap;
 use digest::Digest;
 use due::Due;
 
@@ -40,6 +42,8 @@ const ROUND: Duration = Duration::from_millis(500);
 /// What the watch tells is set right in the next round. After a write failed, and should a change have been missed, all is
 /// looked at again this often.
 const SWEEP: Duration = Duration::from_secs(10);
+/// After so many steps in a round there is memory to give back.
+const MANY: usize = 100;
 /// An object that was deleted by somebody else is not created again before.
 const RECREATE: Duration = Duration::from_secs(10);
 
@@ -117,14 +121,14 @@ type Rows<K> = BTreeMap<String, Row<<K as Report>::Subject>>;
 
 /// One step towards objects that say what is.
 #[derive(Clone, Debug, PartialEq)]
-enum Action<Subject, Status> {
-    Create(Subject, Status),
+enum Action<Subject, Said> {
+    Create(Subject, Said),
     Own(String, Vec<OwnerReference>),
-    Write(String, Status),
+    Write(String, Subject, Said),
     Delete(String),
 }
 
-type ActionOf<K> = Action<<K as Report>::Subject, <K as Report>::Status>;
+type ActionOf<K> = Action<<K as Report>::Subject, <K as Report>::Said>;
 
 /// Who speaks: the speaker of this node, in its Pod.
 #[derive(Clone, Debug)]
@@ -143,7 +147,8 @@ pub async fn keep<K: Report>(
 ) {
     let (sender, mut inputs) = mpsc::channel(INPUTS);
     let api: Api<K> = Api::namespaced(client.clone(), &namespace);
-    let (me, owners) = (Voice { node, owner }, Owners::default());
+    let me = Voice { node, owner };
+    let familiar = Familiar::<K>::new(&me.node, wanted.clone());
     let watch = watch::watch(
         watch::Source::<K>::within(client, &namespace),
         match K::VOICES {
@@ -151,7 +156,7 @@ pub async fn keep<K: Report>(
             Voices::EachNode => watcher::Config::default().labels(&format!("{}={}", K::NODE_LABEL, me.node)),
         },
         sender,
-        |read| row(&read.ok()?, &owners),
+        |read| row(&read.ok()?, &familiar),
         |event| event.map_keys(|(_, name)| name),
     );
     let mut objects: Table<String, Row<K::Subject>> = Table::default();
@@ -170,6 +175,7 @@ pub async fn keep<K: Report>(
                     if last_sweep.elapsed() >= SWEEP {
                         last_sweep = Instant::now();
                         due = Due::Everything;
+                        created.retain(|_, at| at.elapsed() < RECREATE);
                     }
                     let saying = wanted.borrow_and_update().clone().filter(|_| objects.is_listed());
                     let Some(saying) = saying else { continue };
@@ -182,11 +188,16 @@ pub async fn keep<K: Report>(
                     if about.is_nothing() {
                         continue;
                     }
-                    for action in actions::<K>(objects.rows(), &saying, &me, &about) {
+                    let actions = actions::<K>(objects.rows(), &saying, &me, &about);
+                    let are_many = actions.len() >= MANY;
+                    for action in actions {
                         match premature::<K>(&action, &mut created) {
                             Some(subject) => due.add(subject),
-                            None => perform(&api, &me, action, &mut objects, &owners).await,
+                            None => perform(&api, &me, action, &mut objects, &familiar).await,
                         }
+                    }
+                    if are_many {
+                        heap::give_back();
                     }
                 }
             }
@@ -198,17 +209,36 @@ pub async fn keep<K: Report>(
     }
 }
 
-/// The owners of the object that was read last: mostly all have the same.
-#[derive(Debug, Default)]
-struct Owners(Mutex<Arc<[OwnerReference]>>);
+/// What objects say that somebody knows already: it is kept once, and not with each of them.
+#[derive(Debug)]
+struct Familiar<K: Report> {
+    node: NodeName,
+    /// Of the object that was read last: mostly all have the same.
+    owners: Mutex<Arc<[OwnerReference]>>,
+    wanted: latest::Receiver<Option<Saying<K>>>,
+}
 
-impl Owners {
-    fn share(&self, owners: &[OwnerReference]) -> Arc<[OwnerReference]> {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+impl<K: Report> Familiar<K> {
+    fn new(node: &NodeName, wanted: latest::Receiver<Option<Saying<K>>>) -> Self {
+        Self { node: node.clone(), owners: Mutex::default(), wanted }
+    }
+
+    fn owners(&self, owners: &[OwnerReference]) -> Arc<[OwnerReference]> {
+        let mut last = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
         if **last != *owners {
             *last = owners.into();
         }
         last.clone()
+    }
+
+    fn node(&self, name: String) -> NodeName {
+        if name == self.node.as_str() { self.node.clone() } else { name.into() }
+    }
+
+    fn subject(&self, subject: K::Subject) -> K::Subject {
+        let wanted = self.wanted.borrow();
+        let known = wanted.as_ref().and_then(|wanted| wanted.get_key_value(&subject));
+        known.map_or(subject, |(known, _)| known.clone())
     }
 }
 
@@ -257,12 +287,12 @@ fn actions<K: Report>(
     due: &Due<K::Subject>,
 ) -> Vec<ActionOf<K>> {
     let saying: BTreeMap<&K::Subject, &K::Said> = match due {
-        Due::Everything => saying.iter().collect(),
+        Due::Everything => saying.iter().gather(),
         Due::These(subjects) => {
-            subjects.iter().filter_map(|subject| Some((subject, saying.get(subject)?))).collect()
+            subjects.iter().filter_map(|subject| Some((subject, saying.get(subject)?))).gather()
         }
     };
-    let saying: BTreeMap<_, _> = saying.into_iter().filter(|(_, said)| !K::is_nothing(said)).collect();
+    let saying: BTreeMap<_, _> = saying.into_iter().filter(|(_, said)| !K::is_nothing(said)).gather();
     let mut actions = Vec::new();
     let mut mine: BTreeMap<&K::Subject, &str> = BTreeMap::new();
     for (name, row) in objects.iter().filter(|(_, row)| due.concerns(&row.subject)) {
@@ -277,15 +307,15 @@ fn actions<K: Report>(
         }
     }
     for (subject, said) in saying {
-        let status = K::status(&me.node, subject, said);
+        let status = || K::status(&me.node, subject, said);
         match mine.get(subject).and_then(|name| Some((*name, objects.get(*name)?))) {
-            None => actions.push(Action::Create(subject.clone(), status)),
+            None => actions.push(Action::Create(subject.clone(), said.clone())),
             Some((name, row)) => {
                 if let Some(owners) = joined(&row.owners, &me.owner) {
                     actions.push(Action::Own(name.to_owned(), owners));
                 }
-                if row.said != Some(Digest::of(&status)) {
-                    actions.push(Action::Write(name.to_owned(), status));
+                if row.said != Some(Digest::of(&status())) {
+                    actions.push(Action::Write(name.to_owned(), subject.clone(), said.clone()));
                 }
             }
         }
@@ -306,10 +336,10 @@ async fn perform<K: Report>(
     me: &Voice,
     action: ActionOf<K>,
     objects: &mut Table<String, Row<K::Subject>>,
-    owners: &Owners,
+    familiar: &Familiar<K>,
 ) {
     let kind = K::kind(&());
-    match tokio::time::timeout(REQUEST_TIMEOUT, act(api, me, action.clone(), owners)).await {
+    match tokio::time::timeout(REQUEST_TIMEOUT, act(api, me, action.clone(), familiar)).await {
         Ok(Ok(event)) => drop(objects.reduce(event)),
         Ok(Err(error)) => {
             let error = &error as &dyn std::error::Error;
@@ -323,15 +353,17 @@ async fn act<K: Report>(
     api: &Api<K>,
     me: &Voice,
     action: ActionOf<K>,
-    owners: &Owners,
+    familiar: &Familiar<K>,
 ) -> kube::Result<Event<String, Row<K::Subject>>> {
     let gone = |name| Ok(Event::Deleted(name));
     let written = match action {
-        Action::Create(subject, status) => {
+        Action::Create(subject, said) => {
             let created = api.create(&PostParams::default(), &object::<K>(me, &subject)).await?;
-            write(api, &created.name_any(), &status).await?
+            write(api, &created.name_any(), &K::status(&me.node, &subject, &said)).await?
         }
-        Action::Write(name, status) => write(api, &name, &status).await?,
+        Action::Write(name, subject, said) => {
+            write(api, &name, &K::status(&me.node, &subject, &said)).await?
+        }
         // By merge: applied, it would take away what the same manager has applied in the name of another Pod.
         Action::Own(name, joined) => {
             let owned = json!({ "metadata": { "ownerReferences": joined } });
@@ -346,7 +378,7 @@ async fn act<K: Report>(
         }
     };
     let name = written.name_any();
-    Ok(match row(&written, owners) {
+    Ok(match row(&written, familiar) {
         Some(row) => Event::Applied(name, row),
         None => Event::Deleted(name), // somebody took its labels meanwhile
     })
@@ -365,7 +397,7 @@ async fn write<K: Report>(api: &Api<K>, name: &str, status: &K::Status) -> kube:
 
 fn object<K: Report>(me: &Voice, subject: &K::Subject) -> K {
     let mut labels: BTreeMap<String, String> =
-        K::labels(subject).into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        K::labels(subject).into_iter().map(|(key, value)| (key.to_owned(), value)).gather();
     labels.insert(K::NODE_LABEL.to_owned(), me.node.to_string());
     K::object(ObjectMeta {
         generate_name: Some(K::name_prefix(&me.node)),
@@ -376,12 +408,12 @@ fn object<K: Report>(me: &Voice, subject: &K::Subject) -> K {
 }
 
 /// Objects without all of the labels are nobody's, and left alone.
-fn row<K: Report>(object: &K, owners: &Owners) -> Option<Row<K::Subject>> {
+fn row<K: Report>(object: &K, familiar: &Familiar<K>) -> Option<Row<K::Subject>> {
     let label = |key: &str| object.labels().get(key).cloned();
     Some(Row {
-        node: label(K::NODE_LABEL)?.into(),
-        subject: K::subject(label)?,
-        owners: owners.share(object.owner_references()),
+        node: familiar.node(label(K::NODE_LABEL)?),
+        subject: familiar.subject(K::subject(label)?),
+        owners: familiar.owners(object.owner_references()),
         said: object.found().map(Digest::of),
     })
 }

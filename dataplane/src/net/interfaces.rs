@@ -4,16 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures::TryStreamExt as _;
 use ipnet::IpNet;
 use metallb_core::names::InterfaceName;
 use metallb_protocols::ethernet::Mac;
-use rtnetlink::packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
-use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
-use rtnetlink::{Handle, MulticastGroup};
+use nix::net::if_::InterfaceFlags;
 use tokio::sync::watch;
 
-use super::netlink::{self, Subject};
+use super::netlink::wire::{AddressMessage, LinkMessage};
+use super::netlink::{self, Group, Subject};
 
 /// An interface.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,28 +30,25 @@ pub struct Interface {
 pub type Interfaces = BTreeMap<InterfaceName, Interface>;
 
 /// Follows the interfaces. An error means that the kernel cannot be asked at all.
-pub async fn follow() -> anyhow::Result<watch::Receiver<Interfaces>> {
-    netlink::follow(All).await
+pub fn follow() -> anyhow::Result<watch::Receiver<Interfaces>> {
+    netlink::follow(All)
 }
 
 struct All;
 
 impl Subject for All {
     type Value = Interfaces;
-    const GROUPS: &'static [MulticastGroup] =
-        &[MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
+    const GROUPS: &'static [Group] = &[Group::Link, Group::Ipv4Addresses, Group::Ipv6Addresses];
 
-    async fn list(&self, handle: &Handle) -> Result<Interfaces, rtnetlink::Error> {
-        let links: Vec<LinkMessage> = handle.link().get().execute().try_collect().await?;
-        let addresses: Vec<AddressMessage> = handle.address().get().execute().try_collect().await?;
-        Ok(interfaces(&links, &addresses))
+    fn read(&self, links: &[LinkMessage], addresses: &[AddressMessage]) -> Interfaces {
+        interfaces(links, addresses)
     }
 }
 
 fn interfaces(links: &[LinkMessage], messages: &[AddressMessage]) -> Interfaces {
     let mut addresses: BTreeMap<u32, BTreeSet<IpNet>> = BTreeMap::new();
     for message in messages {
-        addresses.entry(message.header.index).or_default().extend(address(message));
+        addresses.entry(message.index).or_default().extend(address(message));
     }
     let interface = |message| interface(message, &mut addresses);
     links.iter().filter_map(interface).collect()
@@ -63,40 +58,23 @@ fn interface(
     message: &LinkMessage,
     addresses: &mut BTreeMap<u32, BTreeSet<IpNet>>,
 ) -> Option<(InterfaceName, Interface)> {
-    let (mut name, mut mac) = (None, None);
-    for attribute in &message.attributes {
-        match attribute {
-            LinkAttribute::IfName(text) => name = Some(text.as_str()),
-            LinkAttribute::Address(octets) => mac = <[u8; 6]>::try_from(octets.as_slice()).ok().map(Mac),
-            _ => {} // a hundred others
-        }
-    }
-    let index = message.header.index;
+    let LinkMessage { index, flags, name, mac, controller: _ } = message;
     let interface = Interface {
-        index,
-        is_running: message.header.flags.contains(LinkFlags::Up | LinkFlags::Running),
-        mac,
-        addresses: addresses.remove(&index).unwrap_or_default(),
+        index: *index,
+        is_running: flags.contains(InterfaceFlags::IFF_UP | InterfaceFlags::IFF_RUNNING),
+        mac: *mac,
+        addresses: addresses.remove(index).unwrap_or_default(),
     };
-    Some((name?.into(), interface))
+    Some((name.as_deref()?.into(), interface))
 }
 
 /// The address, if it may be used: the kernel is done with asking whether somebody else has it (RFC 4862 §5.4).
 fn address(message: &AddressMessage) -> Option<IpNet> {
-    let flags = message.header.flags;
-    if flags.intersects(AddressHeaderFlags::Tentative | AddressHeaderFlags::Dadfailed) {
+    let AddressMessage { index: _, prefix_len, flags, local, address } = message;
+    if flags & (libc::IFA_F_TENTATIVE | libc::IFA_F_DADFAILED) != 0 {
         return None;
     }
-    let (mut local, mut remote) = (None, None);
-    for attribute in &message.attributes {
-        match attribute {
-            AddressAttribute::Local(address) => local = Some(*address),
-            // The same, except where the address of the other end is configured too.
-            AddressAttribute::Address(address) => remote = Some(*address),
-            _ => {} // lifetimes, labels, …
-        }
-    }
-    IpNet::new(local.or(remote)?, message.header.prefix_len).ok()
+    IpNet::new(local.or(*address)?, *prefix_len).ok()
 }
 
 #[cfg(test)]
@@ -105,38 +83,30 @@ mod tests {
 
     use super::*;
 
-    fn link(index: u32, name: &str, flags: LinkFlags) -> LinkMessage {
-        let mut message = LinkMessage::default();
-        message.header.index = index;
-        message.header.flags = flags;
-        message.attributes = vec![
-            LinkAttribute::IfName(name.to_owned()),
-            LinkAttribute::Address(vec![2, 0x77, 0, 0, 0, 0x11]),
-        ];
-        message
+    const UP: InterfaceFlags = InterfaceFlags::IFF_UP;
+    const RUNNING: InterfaceFlags = InterfaceFlags::IFF_RUNNING;
+
+    fn link(index: u32, name: &str, flags: InterfaceFlags) -> LinkMessage {
+        let (name, mac) = (Some(name.to_owned()), Some(Mac([2, 0x77, 0, 0, 0, 0x11])));
+        LinkMessage { index, flags, name, mac, controller: None }
     }
 
-    fn on(index: u32, address: &str, flags: AddressHeaderFlags) -> AddressMessage {
+    fn on(index: u32, address: &str, flags: u32) -> AddressMessage {
         let net: IpNet = address.parse().unwrap();
-        let mut message = AddressMessage::default();
-        message.header.index = index;
-        message.header.prefix_len = net.prefix_len();
-        message.header.flags = flags;
-        message.attributes = vec![AddressAttribute::Address(net.addr())];
-        message
+        let (prefix_len, address) = (net.prefix_len(), Some(net.addr()));
+        AddressMessage { index, prefix_len, flags, local: None, address }
     }
 
     #[test]
     fn an_interface_has_its_own_addresses_without_those_that_may_be_somebody_elses() {
-        let up = LinkFlags::Up | LinkFlags::Running;
+        let up = UP | RUNNING;
         let links = [link(2, "eth0", up), link(3, "eth1", up)];
-        let none = AddressHeaderFlags::empty();
         let addresses = [
-            on(2, "192.0.2.1/31", AddressHeaderFlags::Permanent),
-            on(2, "fe80::1/64", none),
-            on(2, "fe80::2/64", AddressHeaderFlags::Tentative),
-            on(2, "fe80::3/64", AddressHeaderFlags::Dadfailed | AddressHeaderFlags::Permanent),
-            on(3, "fe80::4/64", none),
+            on(2, "192.0.2.1/31", libc::IFA_F_PERMANENT),
+            on(2, "fe80::1/64", 0),
+            on(2, "fe80::2/64", libc::IFA_F_TENTATIVE),
+            on(2, "fe80::3/64", libc::IFA_F_DADFAILED | libc::IFA_F_PERMANENT),
+            on(3, "fe80::4/64", 0),
         ];
         let all = interfaces(&links, &addresses);
         let of = |name: &str| all[name].addresses.iter().map(IpNet::to_string).collect::<Vec<_>>();
@@ -147,19 +117,16 @@ mod tests {
 
     #[test]
     fn of_two_ends_the_local_one_is_ours() {
-        let mut message = on(2, "192.0.2.2/30", AddressHeaderFlags::empty());
-        message.attributes.push(AddressAttribute::Local(IpAddr::from([192, 0, 2, 1])));
+        let local = Some(IpAddr::from([192, 0, 2, 1]));
+        let message = AddressMessage { local, ..on(2, "192.0.2.2/30", 0) };
         assert_eq!(address(&message), "192.0.2.1/30".parse().ok());
     }
 
     #[test]
     fn an_interface_without_a_carrier_does_not_run() {
-        for (flags, is_running) in [
-            (LinkFlags::Up | LinkFlags::Running, true),
-            (LinkFlags::Up, false),
-            (LinkFlags::Running, false),
-            (LinkFlags::empty(), false),
-        ] {
+        for (flags, is_running) in
+            [(UP | RUNNING, true), (UP, false), (RUNNING, false), (InterfaceFlags::empty(), false)]
+        {
             let all = interfaces(&[link(2, "eth0", flags)], &[]);
             assert_eq!(all["eth0"].is_running, is_running, "{flags:?}");
         }

@@ -4,17 +4,35 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use futures::TryStreamExt as _;
 use ipnet::IpNet;
 use metallb_core::names::InterfaceName;
 use metallb_protocols::ethernet::Mac;
-use regex::RegexSet;
-use rtnetlink::packet_route::address::{AddressAttribute, AddressMessage};
-use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
-use rtnetlink::{Handle, MulticastGroup};
+use nix::net::if_::InterfaceFlags;
+use regex_lite::Regex;
 use tokio::sync::watch;
 
-use super::netlink::{self, Subject};
+use super::netlink::wire::{AddressMessage, LinkMessage};
+use super::netlink::{self, Group, Subject};
+
+/// The interfaces that any of some expressions finds.
+///
+/// What the expressions may say is what Go's may, except for classes of Unicode (`\pL`): names of interfaces are hardly ever other
+/// than ASCII, and the tables of all scripts would be a third of a megabyte in the memory of every node.
+#[derive(Clone, Debug, Default)]
+pub struct Excluded(Vec<Regex>);
+
+impl Excluded {
+    /// Those that any of these finds.
+    pub fn new(expressions: &[impl AsRef<str>]) -> Result<Self, regex_lite::Error> {
+        let all = expressions.iter().map(|expression| Regex::new(expression.as_ref()));
+        Ok(Self(all.collect::<Result<_, _>>()?))
+    }
+
+    /// Is that interface among them?
+    pub fn contains(&self, interface: &str) -> bool {
+        self.0.iter().any(|expression| expression.is_match(interface))
+    }
+}
 
 /// An interface that was not excluded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,146 +79,128 @@ impl Reach {
 }
 
 /// Follows the interfaces. The value is the current set; an error means that the kernel cannot be asked at all.
-pub async fn follow(excluded: RegexSet) -> anyhow::Result<watch::Receiver<Links>> {
-    netlink::follow(Answering { excluded }).await
+pub fn follow(excluded: Excluded) -> anyhow::Result<watch::Receiver<Links>> {
+    netlink::follow(Answering { excluded })
 }
 
 /// The interfaces, as layer 2 is concerned with them.
 struct Answering {
-    excluded: RegexSet,
+    excluded: Excluded,
 }
 
 impl Subject for Answering {
     type Value = Links;
-    const GROUPS: &'static [MulticastGroup] = &[MulticastGroup::Link, MulticastGroup::Ipv6Ifaddr];
+    const GROUPS: &'static [Group] = &[Group::Link, Group::Ipv6Addresses];
 
-    async fn list(&self, handle: &Handle) -> Result<Links, rtnetlink::Error> {
-        let messages: Vec<LinkMessage> = handle.link().get().execute().try_collect().await?;
-        let addresses: Vec<AddressMessage> = handle.address().get().execute().try_collect().await?;
+    fn read(&self, messages: &[LinkMessage], addresses: &[AddressMessage]) -> Links {
         let speaking: BTreeSet<u32> = addresses.iter().filter_map(with_link_local).collect();
         let networks: BTreeSet<(u32, IpNet)> = addresses.iter().filter_map(network).collect();
         let link = |message| link(message, &self.excluded, &speaking, &networks);
-        Ok(messages.iter().filter_map(link).collect())
+        messages.iter().filter_map(link).collect()
     }
 }
 
 /// The interface, if that is its link-local address, which every interface has that uses IPv6 (RFC 4291 §2.8). It may still
 /// be tentative: addresses of services are others.
 fn with_link_local(message: &AddressMessage) -> Option<u32> {
-    let is_link_local = |attribute: &AddressAttribute| match attribute {
-        AddressAttribute::Local(IpAddr::V6(address)) | AddressAttribute::Address(IpAddr::V6(address)) => {
-            address.is_unicast_link_local()
-        }
-        _ => false, // other addresses, lifetimes, labels, …
+    let is_link_local = |address: IpAddr| match address {
+        IpAddr::V4(_) => false,
+        IpAddr::V6(address) => address.is_unicast_link_local(),
     };
-    message.attributes.iter().any(is_link_local).then_some(message.header.index)
+    let mut addresses = message.local.into_iter().chain(message.address);
+    addresses.any(is_link_local).then_some(message.index)
 }
 
 /// The interface and the network of an address.
 fn network(message: &AddressMessage) -> Option<(u32, IpNet)> {
-    let address = message.attributes.iter().find_map(|attribute| match attribute {
-        AddressAttribute::Address(address) => Some(*address),
-        _ => None, // the own end of a point-to-point link, lifetimes, labels, …
-    })?;
-    let network = IpNet::new(address, message.header.prefix_len).ok()?.trunc();
+    let address = message.address?; // the other end of a point-to-point link
+    let network = IpNet::new(address, message.prefix_len).ok()?.trunc();
     let is_link_local = match address {
         IpAddr::V4(address) => address.is_link_local(),
         IpAddr::V6(address) => address.is_unicast_link_local(),
     };
     let is_single = network.prefix_len() == network.max_prefix_len();
-    (!is_link_local && !is_single).then_some((message.header.index, network))
+    (!is_link_local && !is_single).then_some((message.index, network))
 }
 
 fn link(
     message: &LinkMessage,
-    excluded: &RegexSet,
+    excluded: &Excluded,
     speaking: &BTreeSet<u32>,
     networks: &BTreeSet<(u32, IpNet)>,
 ) -> Option<(u32, Link)> {
-    let (mut name, mut mac, mut is_part) = (None, None, false);
-    for attribute in &message.attributes {
-        match attribute {
-            LinkAttribute::IfName(text) => name = Some(text.as_str()),
-            LinkAttribute::Address(octets) => mac = <[u8; 6]>::try_from(octets.as_slice()).ok().map(Mac),
-            LinkAttribute::Controller(controller) => is_part = *controller != 0,
-            _ => {} // a hundred others
-        }
-    }
-    let name = name.filter(|name| !excluded.is_match(name))?;
-    let flags = message.header.flags;
-    let index = message.header.index;
-    // `Noarp` stands for resolving no neighbours at all, by whatever protocol.
-    let fit = mac.filter(|_| !flags.contains(LinkFlags::Noarp) && !is_part);
-    let station = fit.filter(|_| flags.contains(LinkFlags::Up));
-    let carrier = station.is_some() && flags.contains(LinkFlags::Running);
-    let networks = networks.iter().filter(|(on, _)| fit.is_some() && *on == index);
+    let LinkMessage { index, flags, name, mac, controller } = message;
+    let name = name.as_deref().filter(|name| !excluded.contains(name))?;
+    let is_part = controller.is_some_and(|controller| controller != 0);
+    // `IFF_NOARP` stands for resolving no neighbours at all, by whatever protocol.
+    let fit = mac.filter(|_| !flags.contains(InterfaceFlags::IFF_NOARP) && !is_part);
+    let station = fit.filter(|_| flags.contains(InterfaceFlags::IFF_UP));
+    let carrier = station.is_some() && flags.contains(InterfaceFlags::IFF_RUNNING);
+    let networks = networks.iter().filter(|(on, _)| fit.is_some() && on == index);
     let networks = networks.map(|(_, network)| *network).collect();
-    let arp = station.filter(|_| flags.contains(LinkFlags::Broadcast));
-    let ndp = station.filter(|_| flags.contains(LinkFlags::Multicast) && speaking.contains(&index));
-    Some((index, Link { name: name.into(), arp, ndp, carrier, networks }))
+    let arp = station.filter(|_| flags.contains(InterfaceFlags::IFF_BROADCAST));
+    let ndp = station.filter(|_| flags.contains(InterfaceFlags::IFF_MULTICAST) && speaking.contains(index));
+    Some((*index, Link { name: name.into(), arp, ndp, carrier, networks }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn message(name: &str, flags: LinkFlags, extra: Option<LinkAttribute>) -> LinkMessage {
-        let mut message = LinkMessage::default();
-        message.header.index = 7;
-        message.header.flags = flags;
-        message.attributes = vec![
-            LinkAttribute::IfName(name.to_owned()),
-            LinkAttribute::Address(vec![2, 0x77, 0, 0, 0, 0x11]),
-        ];
-        message.attributes.extend(extra);
-        message
+    const MAC: Option<Mac> = Some(Mac([2, 0x77, 0, 0, 0, 0x11]));
+    const UP: InterfaceFlags = InterfaceFlags::IFF_UP;
+    const BROADCAST: InterfaceFlags = InterfaceFlags::IFF_BROADCAST;
+    const MULTICAST: InterfaceFlags = InterfaceFlags::IFF_MULTICAST;
+    const RUNNING: InterfaceFlags = InterfaceFlags::IFF_RUNNING;
+    const NOARP: InterfaceFlags = InterfaceFlags::IFF_NOARP;
+
+    fn message(name: &str, flags: InterfaceFlags, controller: Option<u32>) -> LinkMessage {
+        LinkMessage { index: 7, flags, name: Some(name.to_owned()), mac: MAC, controller }
     }
 
-    const MAC: Option<Mac> = Some(Mac([2, 0x77, 0, 0, 0, 0x11]));
+    fn on_it(address: &str, prefix_len: u8) -> AddressMessage {
+        AddressMessage { index: 7, prefix_len, flags: 0, local: None, address: address.parse().ok() }
+    }
 
     #[test]
     fn only_an_interface_that_is_up_resolves_neighbours_and_is_no_part_answers() {
-        let fit = LinkFlags::Up | LinkFlags::Broadcast | LinkFlags::Multicast;
+        let fit = UP | BROADCAST | MULTICAST;
         for (flags, extra, arp, ndp) in [
             (fit, None, MAC, MAC),
-            (fit | LinkFlags::Running, None, MAC, MAC),
-            (fit - LinkFlags::Up, None, None, None),
-            (fit - LinkFlags::Broadcast, None, None, MAC),
-            (fit - LinkFlags::Multicast, None, MAC, None),
-            (fit | LinkFlags::Noarp, None, None, None),
-            (fit, Some(LinkAttribute::Controller(3)), None, None),
+            (fit | RUNNING, None, MAC, MAC),
+            (fit - UP, None, None, None),
+            (fit - BROADCAST, None, None, MAC),
+            (fit - MULTICAST, None, MAC, None),
+            (fit | NOARP, None, None, None),
+            (fit, Some(3), None, None),
         ] {
-            let message = message("eth0", flags, extra.clone());
-            let (index, link) = link(&message, &RegexSet::empty(), &[7].into(), &BTreeSet::new()).unwrap();
+            let message = message("eth0", flags, extra);
+            let (index, link) = link(&message, &Excluded::default(), &[7].into(), &BTreeSet::new()).unwrap();
             assert_eq!((index, link.arp, link.ndp), (7, arp, ndp), "{flags:?} {extra:?}");
         }
     }
 
     #[test]
     fn only_an_interface_with_a_link_local_address_answers_neighbour_discovery() {
-        let flags = LinkFlags::Up | LinkFlags::Broadcast | LinkFlags::Multicast;
+        let flags = UP | BROADCAST | MULTICAST;
         for (address, ndp) in [("fe80::11", MAC), ("2001:db8::11", None), ("169.254.0.11", None)] {
-            let mut on_it = AddressMessage::default();
-            on_it.header.index = 7;
-            on_it.attributes = vec![AddressAttribute::Address(address.parse().unwrap())];
-            let speaking = with_link_local(&on_it).into_iter().collect();
+            let speaking = with_link_local(&on_it(address, 64)).into_iter().collect();
             let message = message("eth0", flags, None);
-            let (_, link) = link(&message, &RegexSet::empty(), &speaking, &BTreeSet::new()).unwrap();
+            let (_, link) = link(&message, &Excluded::default(), &speaking, &BTreeSet::new()).unwrap();
             assert_eq!((link.arp, link.ndp), (MAC, ndp), "{address}");
         }
     }
 
     #[test]
     fn a_network_is_lost_when_all_interfaces_in_it_have_lost_their_carrier() {
-        let up = LinkFlags::Up | LinkFlags::Broadcast;
-        let running = up | LinkFlags::Running;
+        let up = UP | BROADCAST;
+        let running = up | RUNNING;
         let net = |text: &str| text.parse::<IpNet>().unwrap();
         let on = [(7, net("192.0.2.0/24")), (8, net("192.0.2.0/24")), (8, net("2001:db8::/64"))].into();
-        let links = |one: LinkFlags, other: LinkFlags| -> Links {
+        let links = |one: InterfaceFlags, other: InterfaceFlags| -> Links {
             let link = |index, flags| {
-                let mut message = message("eth0", flags, None);
-                message.header.index = index;
-                link(&message, &RegexSet::empty(), &BTreeSet::new(), &on).unwrap()
+                let message = LinkMessage { index, ..message("eth0", flags, None) };
+                link(&message, &Excluded::default(), &BTreeSet::new(), &on).unwrap()
             };
             [link(7, one), link(8, other)].into()
         };
@@ -208,9 +208,9 @@ mod tests {
         assert_eq!(lost(&links(running, running)), [].into());
         assert_eq!(lost(&links(up, running)), [].into(), "the other one is in it too");
         assert_eq!(lost(&links(running, up)), [net("2001:db8::/64")].into());
-        assert_eq!(lost(&links(up, LinkFlags::Broadcast)).len(), 2);
+        assert_eq!(lost(&links(up, BROADCAST)).len(), 2);
         assert_eq!(
-            lost(&links(up, up | LinkFlags::Noarp)),
+            lost(&links(up, up | NOARP)),
             [net("192.0.2.0/24")].into(),
             "nobody was ever reached there"
         );
@@ -245,19 +245,15 @@ mod tests {
             ("fe80::9", 64, None),
             ("2001:db8::9", 64, Some("2001:db8::/64")),
         ] {
-            let mut message = AddressMessage::default();
-            message.header.index = 7;
-            message.header.prefix_len = length;
-            message.attributes = vec![AddressAttribute::Address(address.parse().unwrap())];
             let expected = expected.map(|network| (7, network.parse().unwrap()));
-            assert_eq!(network(&message), expected, "{address}/{length}");
+            assert_eq!(network(&on_it(address, length)), expected, "{address}/{length}");
         }
     }
 
     #[test]
     fn an_excluded_interface_does_not_exist() {
-        let excluded = RegexSet::new(["^veth.*", "dummy"]).unwrap();
-        let flags = LinkFlags::Up | LinkFlags::Broadcast;
+        let excluded = Excluded::new(&["^veth.*", "dummy"]).unwrap();
+        let flags = UP | BROADCAST;
         let link = |name| link(&message(name, flags, None), &excluded, &BTreeSet::new(), &BTreeSet::new());
         assert_eq!(link("veth1"), None);
         assert_eq!(link("my-dummy0"), None, "searched for, not anchored");

@@ -8,7 +8,7 @@
 //! | [`interfaces`] | the interfaces of this node and their addresses |
 //! | [`links`] | the interfaces that may answer ARP and neighbour discovery |
 //! | [`membership`] | multicast groups of IPv6, so that switches send their frames here |
-//! | `netlink` | following both |
+//! | `netlink` | asking the kernel, and following both |
 //! | [`packet`] | sockets for whole frames: ARP and neighbour discovery on one interface, BFD echo on all |
 //! | `route` | the interface that packets for an address leave by |
 //! | [`router_discovery`] | raw sockets for router solicitations and advertisements |

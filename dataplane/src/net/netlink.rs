@@ -1,16 +1,24 @@
 //! Following what the kernel has: listed at the start, again after every event (`rtnetlink(7)`), and now and then without one.
 //!
-//! Not here: what is listed ([`Subject`]).
+//! Not here: what is listed ([`Subject`]), and what messages look like ([`wire`]).
 
+pub(super) mod wire;
+
+use std::io;
+use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use futures::StreamExt as _;
-use rtnetlink::packet_core::NetlinkMessage;
-use rtnetlink::packet_route::RouteNetlinkMessage;
-use rtnetlink::sys::SocketAddr;
-use rtnetlink::{Handle, MulticastGroup};
+use nix::errno::Errno;
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, send, socket,
+};
+use socket2::Socket;
+use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
+
+use super::sys;
+use wire::{AddressMessage, Answer, LinkMessage, Question};
 
 /// After an event, wait for more of them this long: they come in bursts.
 const SETTLE: Duration = Duration::from_millis(20);
@@ -19,36 +27,49 @@ const REOPEN: Duration = Duration::from_secs(1);
 /// Look again this often even without an event: events can be lost when the kernel's queue is full.
 const SWEEP: Duration = Duration::from_mins(1);
 
+/// Whose events may have changed something (`RTMGRP_…`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(super) enum Group {
+    /// Interfaces.
+    Link = 0x1,
+    /// Their IPv4 addresses.
+    Ipv4Addresses = 0x10,
+    /// Their IPv6 addresses.
+    Ipv6Addresses = 0x100,
+}
+
 /// What is followed.
 pub(super) trait Subject: Send + Sync + 'static {
     /// What there is.
     type Value: PartialEq + Send + Sync + 'static;
     /// Whose events may have changed it.
-    const GROUPS: &'static [MulticastGroup];
-    /// Asks the kernel.
-    fn list(&self, handle: &Handle) -> impl Future<Output = Result<Self::Value, rtnetlink::Error>> + Send;
+    const GROUPS: &'static [Group];
+    /// What it is, by what the kernel has.
+    fn read(&self, links: &[LinkMessage], addresses: &[AddressMessage]) -> Self::Value;
 }
 
-/// Follows it until nobody reads the value any more. An error means that the kernel cannot be asked at all.
-pub(super) async fn follow<S: Subject>(subject: S) -> anyhow::Result<watch::Receiver<S::Value>> {
-    let mut netlink = Netlink::open(S::GROUPS).context("cannot follow the interfaces (netlink)")?;
-    let first = subject.list(&netlink.handle).await.context("cannot list the interfaces (netlink)")?;
+/// Follows it, on the runtime, until nobody reads the value any more. An error means that the kernel cannot be asked at all.
+pub(super) fn follow<S: Subject>(subject: S) -> anyhow::Result<watch::Receiver<S::Value>> {
+    let mut events = Events::of(S::GROUPS).context("cannot follow the interfaces (netlink)")?;
+    let list = move || Ok::<_, io::Error>(subject.read(&links()?, &addresses()?));
+    let first = list().context("cannot list the interfaces (netlink)")?;
     let (sender, receiver) = watch::channel(first);
     tokio::spawn(async move {
         loop {
             tokio::select! {
                 () = sender.closed() => return,
-                changed = netlink.changed() => if !changed {
-                    tracing::error!(event = "netlinkClosed", "opening it anew");
+                changed = events.changed() => if let Err(error) = changed {
+                    tracing::error!(event = "netlinkClosed", %error, "opening it anew");
                     tokio::time::sleep(REOPEN).await;
-                    match Netlink::open(S::GROUPS) {
-                        Ok(new) => netlink = new,
+                    match Events::of(S::GROUPS) {
+                        Ok(new) => events = new,
                         Err(error) => tracing::error!(event = "netlinkFailed", %error, "will retry"),
                     }
                 },
                 () = tokio::time::sleep(SWEEP) => {}
             }
-            match subject.list(&netlink.handle).await {
+            match list() {
                 Ok(value) => {
                     sender.send_if_modified(|known| {
                         let differs = *known != value;
@@ -66,28 +87,71 @@ pub(super) async fn follow<S: Subject>(subject: S) -> anyhow::Result<watch::Rece
     Ok(receiver)
 }
 
-type Events = futures::channel::mpsc::UnboundedReceiver<(NetlinkMessage<RouteNetlinkMessage>, SocketAddr)>;
-
-/// A connection to the kernel that hears of every change.
-struct Netlink {
-    handle: Handle,
-    events: Events,
+fn links() -> io::Result<Vec<LinkMessage>> {
+    let link = |answer| if let Answer::Link(link) = answer { Some(link) } else { None };
+    Ok(ask(Question::Links)?.into_iter().filter_map(link).collect())
 }
 
-impl Netlink {
-    fn open(groups: &[MulticastGroup]) -> std::io::Result<Self> {
-        let (connection, handle, events) = rtnetlink::new_multicast_connection(groups)?;
-        tokio::spawn(connection);
-        Ok(Self { handle, events })
+fn addresses() -> io::Result<Vec<AddressMessage>> {
+    let address = |answer| if let Answer::Address(address) = answer { Some(address) } else { None };
+    Ok(ask(Question::Addresses)?.into_iter().filter_map(address).collect())
+}
+
+/// All that the kernel answers. It does so before the question's system call has returned, and for what is more than fits at once
+/// whenever some of it is read: nothing is waited for.
+pub(super) fn ask(question: Question) -> io::Result<Vec<Answer>> {
+    let socket = open(&[])?;
+    send(socket.as_raw_fd(), &question.emit(), MsgFlags::empty())?;
+    let mut answers = Vec::new();
+    loop {
+        answers.extend(wire::parse(&receive(&socket)?)?);
+        // One answer is all for who asks for one.
+        if matches!(answers.last(), Some(Answer::Done | Answer::Route(_)) | None) {
+            return Ok(answers);
+        }
+    }
+}
+
+/// What has arrived, at once. `WouldBlock`: nothing.
+fn receive(socket: &Socket) -> io::Result<Vec<u8>> {
+    let length = recv(socket.as_raw_fd(), &mut [], MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC)?;
+    let mut bytes = vec![0; length];
+    let length = recv(socket.as_raw_fd(), &mut bytes, MsgFlags::empty())?;
+    bytes.truncate(length);
+    Ok(bytes)
+}
+
+/// A socket to the kernel that hears of changes of these, and does not block.
+fn open(groups: &[Group]) -> io::Result<Socket> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkRoute)?;
+    let groups = groups.iter().fold(0, |all, group| all | *group as u32);
+    bind(socket.as_raw_fd(), &NetlinkAddr::new(0, groups))?;
+    Ok(Socket::from(socket))
+}
+
+/// Hears of every change.
+struct Events(AsyncFd<Socket>);
+
+impl Events {
+    fn of(groups: &[Group]) -> io::Result<Self> {
+        Ok(Self(sys::watch(open(groups)?)?))
     }
 
-    /// Returns when something changed and has settled; false when the connection is gone.
-    async fn changed(&mut self) -> bool {
-        if self.events.next().await.is_none() {
-            return false;
-        }
+    /// Returns when something changed and has settled. After an error nothing more is heard.
+    async fn changed(&mut self) -> io::Result<()> {
+        let mut ready = self.0.readable().await?;
         tokio::time::sleep(SETTLE).await;
-        while futures::FutureExt::now_or_never(self.events.next()).flatten().is_some() {}
-        true
+        loop {
+            // What is said does not matter: all is listed anew. Cut off, it is gone as a whole.
+            match recv(self.0.as_raw_fd(), &mut [0], MsgFlags::MSG_TRUNC) {
+                // `ENOBUFS`: more changed than the queue had room for.
+                Ok(_) | Err(Errno::EINTR | Errno::ENOBUFS) => {}
+                Err(Errno::EAGAIN) => break,
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        ready.clear_ready();
+        Ok(())
     }
 }

@@ -28,6 +28,7 @@ use crate::kube::caveats;
 use crate::kube::configuration::Configuration;
 use crate::kube::configuration_state::{Verdict, publish};
 use crate::kube::service_l2_status::Announced;
+use crate::net::heap;
 use crate::net::links::Links;
 use metallb_crds::cluster::node::LeavingSigns;
 use metallb_crds::cluster::service::{LoadBalancerClass, key};
@@ -126,6 +127,10 @@ pub async fn work(
                 *told = is_announced;
                 is_news
             });
+            if start.is_done() {
+                facts.pack();
+                heap::give_back();
+            }
         }
         if stopping {
             match facts.leaving() {

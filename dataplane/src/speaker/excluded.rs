@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use regex::RegexSet;
 use serde::Deserialize;
+use serde_json::Value;
+
+use crate::net::links::Excluded;
 
 /// Where the ConfigMap `metallb-excludel2` is mounted.
 pub const FILE: &str = "/etc/metallb/excludel2.yaml";
@@ -18,18 +20,20 @@ struct File {
 
 /// Reads the file. A missing one excludes nothing; one that cannot be understood is an error, for the interfaces it
 /// means to exclude would be used.
-pub fn read(path: &Path) -> anyhow::Result<RegexSet> {
+pub fn read(path: &Path) -> anyhow::Result<Excluded> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(RegexSet::empty()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Excluded::default()),
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     };
     parse(&text).with_context(|| format!("{} (ConfigMap metallb-excludel2)", path.display()))
 }
 
-fn parse(text: &str) -> anyhow::Result<RegexSet> {
-    let file: Option<File> = serde_saphyr::from_str(text).context("is not YAML as expected")?;
-    RegexSet::new(file.unwrap_or_default().announced_interfaces_to_exclude)
+fn parse(text: &str) -> anyhow::Result<Excluded> {
+    // By way of JSON: a reader of YAML for each type is much program.
+    let file: Value = serde_saphyr::from_str(text).context("is not YAML")?;
+    let file: Option<File> = serde_json::from_value(file).context("is not YAML as expected")?;
+    Excluded::new(&file.unwrap_or_default().announced_interfaces_to_exclude)
         .context("announcedInterfacesToExclude holds no valid regular expression")
 }
 
@@ -42,15 +46,17 @@ mod tests {
         let excluded = parse("announcedInterfacesToExclude: ['^docker.*', '^lo$', 'cali']").unwrap();
         for (name, is) in [("docker0", true), ("lo", true), ("lo0", false), ("xcali1", true), ("eth0", false)]
         {
-            assert_eq!(excluded.is_match(name), is, "{name}");
+            assert_eq!(excluded.contains(name), is, "{name}");
         }
     }
 
     #[test]
     fn a_file_that_is_missing_or_empty_excludes_nothing() {
-        assert!(read(Path::new("/no/such/file")).unwrap().is_empty());
-        assert!(parse("").unwrap().is_empty());
-        assert!(parse("announcedInterfacesToExclude: []").unwrap().is_empty());
+        for excluded in
+            [read(Path::new("/no/such/file")), parse(""), parse("announcedInterfacesToExclude: []")]
+        {
+            assert!(!excluded.unwrap().contains("eth0"));
+        }
     }
 
     #[test]

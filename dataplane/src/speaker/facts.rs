@@ -22,7 +22,8 @@ use std::time::Instant;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use metallb_core::names::{NodeName, PeerName, ServiceKey};
-use metallb_core::plan::{Leaving, Node, Planner, Service, Speakers, Touched, World};
+use metallb_core::pack::Pack as _;
+use metallb_core::plan::{Endpoints, Leaving, Node, Planner, Service, Speakers, Touched, World};
 use metallb_core::refusal::AnnouncementRefusal;
 use metallb_core::table::{Event, Table};
 use metallb_process::watch::ObjectKey;
@@ -159,6 +160,7 @@ impl Facts {
     pub fn apply(&mut self, input: Input) {
         match input {
             Input::Service(event) => {
+                let event = event.map_keys(|service| self.slices.familiar(service));
                 for key in self.services.reduce(event) {
                     self.unreported.insert(key.clone());
                     let service = self.services.get(&key).map(|row| row.service.clone());
@@ -167,6 +169,7 @@ impl Facts {
                 }
             }
             Input::Slice(event) => {
+                let event = event.map_values(|slice| self.sharing(slice));
                 for service in self.slices.reduce(event) {
                     let endpoints = self.slices.endpoints(&service);
                     let touched = self.world.set_endpoints(service, endpoints);
@@ -205,6 +208,13 @@ impl Facts {
                 }
             }
         }
+    }
+
+    /// The slice, with names that are known already: there may be ten thousand that say the same.
+    fn sharing(&self, slice: Slice) -> Slice {
+        let Slice { service, usable: Endpoints { anywhere, nodes } } = slice;
+        let nodes = nodes.into_iter().map(|node| self.nodes.familiar(node)).collect();
+        Slice { service: self.services.familiar(service), usable: Endpoints { anywhere, nodes } }
     }
 
     /// Who else speaks, by the Pods.
@@ -455,6 +465,16 @@ impl Facts {
         let tenures = self.tenures.as_ref();
         let epoch = tenures.and_then(|tenures| tenures.epoch_of(*addresses.first()?, self.world.node()));
         Some(OnLayer2 { interfaces: interfaces?, conflicts: self.conflicts.of(addresses), epoch })
+    }
+
+    /// The start is over: what was listed is in place, and keeps no more memory than it needs.
+    pub fn pack(&mut self) {
+        self.world.pack();
+        self.slices.pack();
+        self.planner.pack();
+        self.succession.pack();
+        self.told.pack();
+        self.routing.pack();
     }
 
     /// What is to be said about the configuration; `None` until that is certain.

@@ -1,6 +1,7 @@
 //! What is announced, asked and answered.
 
 mod announced;
+mod by_address;
 
 use std::net::IpAddr;
 
@@ -8,6 +9,7 @@ use metallb_core::names::NodeName;
 use prometheus::{IntCounterVec, IntGaugeVec, Opts, Registry};
 
 pub use announced::Announced;
+pub use by_address::ByAddress;
 
 use crate::observe::ClientMetrics;
 
@@ -19,11 +21,11 @@ pub struct Metrics {
     /// 1 for every service, protocol and address that this node announces.
     pub announced: Announced,
     /// Requests for addresses that are announced here.
-    pub requests_received: IntCounterVec,
+    pub requests_received: ByAddress,
     /// Answers to them.
-    pub responses_sent: IntCounterVec,
+    pub responses_sent: ByAddress,
     /// Frames that tell, unasked, that an address is here.
-    pub gratuitous_sent: IntCounterVec,
+    pub gratuitous_sent: ByAddress,
     /// 1 for every announced address that a station outside the cluster has too.
     pub contested: Contested,
     /// Datagrams on the port of the heartbeats that counted for nothing.
@@ -35,14 +37,19 @@ pub struct Metrics {
 impl Metrics {
     /// Registers those of `node`.
     pub fn register(registry: &Registry, node: NodeName) -> prometheus::Result<Self> {
-        let counter_of = |name: &str, help: &str, label: &str| {
-            let counter = IntCounterVec::new(Opts::new(name, help), &[label])?;
+        let counter = |name: &str, help: &str| {
+            let counter = ByAddress::new(name, help)?;
             registry.register(Box::new(counter.clone()))?;
             Ok::<_, prometheus::Error>(counter)
         };
-        let counter = |name: &str, help: &str| counter_of(name, help, "ip");
         let announced = Announced::new(node)?;
         registry.register(Box::new(announced.clone()))?;
+        let heartbeats_dropped = Opts::new(
+            "metallb_speaker_heartbeats_dropped_total",
+            "Datagrams on the port of the heartbeats that counted for nothing; foreign: upstream's memberlist",
+        );
+        let heartbeats_dropped = IntCounterVec::new(heartbeats_dropped, &["reason"])?;
+        registry.register(Box::new(heartbeats_dropped.clone()))?;
         Ok(Self {
             client: ClientMetrics::register(registry)?,
             announced,
@@ -59,20 +66,15 @@ impl Metrics {
                 "Gratuitous ARP frames and unsolicited neighbour advertisements",
             )?,
             contested: Contested::register(registry)?,
-            heartbeats_dropped: counter_of(
-                "metallb_speaker_heartbeats_dropped_total",
-                "Datagrams on the port of the heartbeats that counted for nothing; foreign: upstream's memberlist",
-                "reason",
-            )?,
+            heartbeats_dropped,
             peers: Peers::register(registry)?,
         })
     }
 
     /// An address is no longer answered for here: its counters go.
     pub fn forget(&self, address: IpAddr) {
-        let label = address.to_string();
         for counter in [&self.requests_received, &self.responses_sent, &self.gratuitous_sent] {
-            let _ = counter.remove_label_values(&[&label]); // never counted: good
+            counter.forget(address);
         }
     }
 }

@@ -83,7 +83,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         shutdown.clone(),
     )?;
 
-    let links = links::follow(excluded).await?;
+    let links = links::follow(excluded)?;
     let mut facts = facts(&args, &node, heartbeats.is_some());
     let speaker_labels = heartbeats.is_some().then(|| args.ml_labels.clone());
     let lane = Lane::start(node.clone(), heartbeats, moving(&args)?, metrics.clone())?;

@@ -34,7 +34,7 @@ impl Node {
             thread::spawn(move || {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 runtime.block_on(async {
-                    started.send(Discovery::start().await.unwrap()).unwrap();
+                    started.send(Discovery::start().unwrap()).unwrap();
                     ended.await.unwrap();
                 });
             })

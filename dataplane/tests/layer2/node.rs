@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metallb_core::config::Interfaces;
-use metallb_dataplane::net::links::{self, Links};
+use metallb_dataplane::net::links::{self, Excluded, Links};
 use metallb_dataplane::speaker::lane::{
     Contested, Lane, Pace, Phase, Policy, Predecessor, Refresh, Station, Tables,
 };
@@ -15,7 +15,6 @@ use metallb_lab::network::Host;
 use metallb_protocols::jitter::Jitter;
 use prometheus::Registry;
 use prometheus::proto::MetricFamily;
-use regex::RegexSet;
 
 /// How long a silent speaker has to come back.
 pub const GRACE: Duration = Duration::from_secs(2);
@@ -129,7 +128,7 @@ pub fn stations(host: &Host) -> BTreeMap<u32, Station> {
 pub fn interfaces(host: &Host) -> Links {
     let look = || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async { links::follow(RegexSet::empty()).await.unwrap().borrow().clone() })
+        runtime.block_on(async { links::follow(Excluded::default()).unwrap().borrow().clone() })
     };
     host.inside(look).unwrap()
 }

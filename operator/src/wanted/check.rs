@@ -9,7 +9,7 @@ use metallb_crds::{
     ComponentConfig, ConflictPolicy, FRRK8sConfig, Layer2, LogLevel, MetalLBSpec, NodeLeaving, Ownership,
     SpeakerUpdateStrategy, SpeakerUpdateType,
 };
-use regex::Regex;
+use regex_lite::Regex;
 
 use super::SpecRefusal;
 use super::arguments::{self, Program};

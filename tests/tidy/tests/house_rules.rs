@@ -37,7 +37,7 @@ const NEVER_USES: &[(&str, &[&str])] = &[
     ("metallb-core", &["kube", "k8s-openapi", "tokio", "socket2", "nix", "libc", "rand"]),
     ("metallb-protocols", &["kube", "k8s-openapi", "tokio", "socket2", "nix", "libc", "rand"]),
     ("metallb-crds", &["tokio", "hyper", "kube-client"]),
-    ("metallb-operator", &["pnet_packet", "socket2", "rtnetlink"]),
+    ("metallb-operator", &["pnet_packet", "socket2"]),
 ];
 
 fn tree() -> PathBuf {

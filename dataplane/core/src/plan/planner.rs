@@ -8,6 +8,7 @@ use super::layer2::{self, Offers};
 use super::{AddressPlan, Ownership, Plan, Touched, World};
 use crate::election;
 use crate::names::NodeName;
+use crate::pack::Pack;
 
 /// The plan of a world, and what helps to bring it up to date.
 #[derive(Clone, Debug, Default)]
@@ -86,6 +87,14 @@ impl Planner {
         }
         self.plan.insert(address, plan);
         true
+    }
+}
+
+impl Pack for Planner {
+    fn pack(&mut self) {
+        let Self { plan, elected_from, registry: _, by_hash: _ } = self;
+        plan.pack();
+        elected_from.pack();
     }
 }
 

@@ -17,6 +17,7 @@ use crate::address::Family;
 use crate::config::{BgpAdvertisement, Community, Peer};
 use crate::few::{FewMap, FewSet};
 use crate::names::{AdvertisementName, PeerName, ServiceKey};
+use crate::pack::Pack;
 use crate::refusal::{AnnouncementRefusal as Refused, Kind};
 
 /// What the advertisements of a route say about it.
@@ -223,6 +224,15 @@ impl RoutePlanner {
             };
             changes.peers.entry(peer.clone()).or_default().routes.insert(prefix, now);
         }
+    }
+}
+
+impl Pack for RoutePlanner {
+    fn pack(&mut self) {
+        let Self { verdicts, holders, held, routes: _, known: _ } = self;
+        verdicts.pack();
+        holders.pack();
+        held.pack();
     }
 }
 

@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::few::FewSet;
 use crate::labels::Labels;
 use crate::names::{InterfaceName, NodeName, PoolName, ServiceKey};
+use crate::pack::Pack;
 use crate::refusal::AnnouncementRefusal;
 
 /// A Service of type LoadBalancer, as far as announcing it goes.
@@ -420,6 +421,28 @@ impl World {
 
     pub(super) fn excludes(&self, node: &Node) -> bool {
         node.is_excluded() && !self.ignore_exclude_label
+    }
+}
+
+impl Pack for World {
+    fn pack(&mut self) {
+        let Self {
+            node: _,
+            ignore_exclude_label: _,
+            config: _,
+            services,
+            on_address,
+            endpoints,
+            nodes: _,
+            speakers: _,
+            interfaces: _,
+            departure: _,
+            ownership: _,
+            lost: _,
+        } = self;
+        services.pack();
+        on_address.pack();
+        endpoints.pack();
     }
 }
 

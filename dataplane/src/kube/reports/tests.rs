@@ -8,6 +8,10 @@ use metallb_crds::{ServiceBGPStatus, ServiceL2Status};
 use super::*;
 use crate::kube::service_l2_status::OnLayer2;
 
+fn familiar<K: Report>() -> Familiar<K> {
+    Familiar::new(&me().node, latest::channel(None).1)
+}
+
 fn service(name: &str) -> ServiceKey {
     ServiceKey::new("default", name)
 }
@@ -51,8 +55,7 @@ fn done_on_layer2(found: &Rows<ServiceL2Status>, announced: &[&str]) -> Vec<Acti
 
 #[test]
 fn a_service_announced_from_here_has_one_object_which_says_so() {
-    let status = ServiceL2Status::status(&me().node, &service("web"), &everywhere());
-    assert_eq!(done_on_layer2(&l2(&[]), &["web"]), [Action::Create(service("web"), status)]);
+    assert_eq!(done_on_layer2(&l2(&[]), &["web"]), [Action::Create(service("web"), everywhere())]);
     assert_eq!(done_on_layer2(&l2(&[("l2-a", "n1", "web")]), &["web"]), []);
 }
 
@@ -99,8 +102,7 @@ fn a_service_announced_to_nobody_has_no_object() {
 fn what_changes_is_written_to_the_object_that_is_there() {
     let found = l2(&[("l2-a", "n1", "web")]);
     let eth1 = OnLayer2::from(Interfaces::Only(["eth1".into()].into()));
-    let status = ServiceL2Status::status(&me().node, &service("web"), &eth1);
-    let written = [Action::Write("l2-a".into(), status)];
+    let written = [Action::Write("l2-a".into(), service("web"), eth1.clone())];
     assert_eq!(
         actions::<ServiceL2Status>(&found, &[(service("web"), eth1)].into(), &me(), &Due::Everything),
         written
@@ -110,7 +112,7 @@ fn what_changes_is_written_to_the_object_that_is_there() {
     let both = peers(&["tor-2", "tor-1"]);
     let status = ServiceBGPStatus::status(&me().node, &service("web"), &both);
     assert_eq!(status.peers, ["tor-1", "tor-2"], "in alphabetical order");
-    let written = [Action::Write("bgp-a".into(), status)];
+    let written = [Action::Write("bgp-a".into(), service("web"), both.clone())];
     assert_eq!(
         actions::<ServiceBGPStatus>(&found, &[(service("web"), both)].into(), &me(), &Due::Everything),
         written
@@ -122,13 +124,12 @@ fn only_what_is_due_is_looked_at() {
     let found = l2(&[("l2-a", "n1", "gone"), ("l2-b", "n1", "gone-too"), ("l2-c", "n1", "stays")]);
     let saying = ["new", "new-too", "stays"].map(|name| (service(name), everywhere())).into();
     let about = |due: &Due<ServiceKey>| actions::<ServiceL2Status>(&found, &saying, &me(), due);
-    let status = ServiceL2Status::status(&me().node, &service("new"), &everywhere());
     let mut due = Due::default();
     assert_eq!((about(&due), due.is_nothing()), (vec![], true));
     for name in ["gone", "new", "stays", "never-was"] {
         due.add(&service(name));
     }
-    let done = [Action::Delete("l2-a".into()), Action::Create(service("new"), status)];
+    let done = [Action::Delete("l2-a".into()), Action::Create(service("new"), everywhere())];
     assert_eq!((about(&due), due.is_nothing()), (done.into(), false));
     assert_eq!(about(&Due::Everything).len(), 4);
 }
@@ -179,19 +180,19 @@ fn an_object_is_made_with_labels_owner_and_a_name_of_its_kind() {
 #[test]
 fn an_object_without_all_labels_is_nobodys() {
     let mut made: ServiceBGPStatus = object(&me(), &service("web"));
-    assert!(row(&made, &Owners::default()).is_some());
+    assert!(row(&made, &familiar()).is_some());
     for missing in ["metallb.io/node", "metallb.io/service-name", "metallb.io/service-namespace"] {
         let mut without = made.clone();
         without.labels_mut().remove(missing);
-        assert!(row(&without, &Owners::default()).is_none(), "{missing}");
+        assert!(row(&without, &familiar()).is_none(), "{missing}");
     }
     made.metadata.labels = None;
-    assert!(row(&made, &Owners::default()).is_none());
+    assert!(row(&made, &familiar()).is_none());
 }
 
 #[test]
 fn what_somebody_deletes_is_not_made_again_at_once() {
-    let create = Action::Create(service("web"), ServiceBGPStatus::default().status.unwrap_or_default());
+    let create = Action::Create(service("web"), peers(&["tor"]));
     let mut created = BTreeMap::new();
     assert_eq!(premature::<ServiceBGPStatus>(&create, &mut created), None);
     assert_eq!(premature::<ServiceBGPStatus>(&create, &mut created), Some(&service("web")));

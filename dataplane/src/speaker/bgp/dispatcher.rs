@@ -207,7 +207,7 @@ mod tests {
     async fn a_task_that_breaks_ends_the_lane_and_nobody_says_any_more_how_sessions_stand() {
         let registry = Registry::new();
         let bfd = bfd::Lane::start(bfd::metrics::Metrics::register(&registry).unwrap()).unwrap();
-        let discovery = Discovery::start().await.unwrap();
+        let discovery = Discovery::start().unwrap();
         let (telling, mut seen) = watch::channel(Seen::new());
         let around = Around {
             watched: Watched::new(bfd.publisher.clone()),

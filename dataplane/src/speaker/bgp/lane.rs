@@ -58,7 +58,7 @@ impl Lane {
         let (begun, beginning) = std::sync::mpsc::channel();
         let taken = orders.clone();
         let work = async move {
-            match begin(beside, taken, telling, jitter).await {
+            match begin(beside, taken, telling, jitter) {
                 Ok(dispatcher) => {
                     let _ = begun.send(Ok(())); // who started it waits
                     dispatcher.run().await;
@@ -103,7 +103,7 @@ impl Lane {
 }
 
 /// Opens what the lane needs, on its own thread.
-async fn begin(
+fn begin(
     beside: Beside,
     orders: Arc<Orders<OfLane>>,
     seen: watch::Sender<Seen>,
@@ -113,7 +113,7 @@ async fn begin(
     let listeners = port.map(listen).transpose().with_context(|| {
         format!("cannot listen for routers on port {}; is it taken, or below 1024?", port.unwrap_or_default())
     })?;
-    let discovery = Discovery::start().await.context("cannot look for the routers of unnumbered sessions")?;
+    let discovery = Discovery::start().context("cannot look for the routers of unnumbered sessions")?;
     let around = Around {
         watched: Watched::new(bfd),
         bfd: bfd_seen,

@@ -32,8 +32,8 @@ pub struct Discovery {
 
 impl Discovery {
     /// Starts a task on the runtime that this is called on. Sockets are opened when interfaces are wanted, and not before.
-    pub async fn start() -> anyhow::Result<Self> {
-        let interfaces = interfaces::follow().await?;
+    pub fn start() -> anyhow::Result<Self> {
+        let interfaces = interfaces::follow()?;
         let generator = StdRng::try_from_os_rng().context("the system gives no random bytes")?;
         let (wanted, to_find) = watch::channel(BTreeSet::new());
         let (seen_sender, seen) = watch::channel(Seen::new());

@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use metallb_core::config::Peer;
 use metallb_core::few::{FewMap, FewSet};
 use metallb_core::names::{PeerName, ServiceKey};
+use metallb_core::pack::Pack;
 use metallb_core::plan::{Departure, PeerChanges, RoutePlanner, Touched, World, peers};
 use metallb_core::refusal::HOSTNAME;
 use metallb_core::shared::SharedMap;
@@ -191,6 +192,13 @@ impl Routing {
             }
         }
         (news, differs.then(|| heard.clone()))
+    }
+}
+
+impl Pack for Routing {
+    fn pack(&mut self) {
+        self.planner.pack();
+        self.told.pack();
     }
 }
 

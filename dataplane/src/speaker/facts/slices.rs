@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use metallb_core::few::FewSet;
 use metallb_core::names::ServiceKey;
+use metallb_core::pack::Pack;
 use metallb_core::plan::Endpoints;
 use metallb_core::table::{Event, Table};
 use metallb_process::watch::ObjectKey;
@@ -18,16 +19,17 @@ type SliceKey = Arc<ObjectKey>;
 #[derive(Debug, Default)]
 pub struct Slices {
     all: Table<SliceKey, Slice>,
-    owner: BTreeMap<SliceKey, ServiceKey>,
     of: BTreeMap<ServiceKey, FewSet<SliceKey>>,
 }
 
 impl Slices {
     /// Takes in a change. The services whose endpoints may now be different.
     pub fn reduce(&mut self, event: Event<ObjectKey, Slice>) -> BTreeSet<ServiceKey> {
+        let event = event.map_keys(Arc::new);
+        let mut owners = self.owners(&event);
         let mut services = BTreeSet::new();
-        for key in self.all.reduce(event.map_keys(Arc::new)) {
-            if let Some(service) = self.owner.remove(&key) {
+        for key in self.all.reduce(event) {
+            if let Some(service) = owners.remove(&key) {
                 if let Some(slices) = self.of.get_mut(&service) {
                     slices.remove(&key);
                     if slices.is_empty() {
@@ -37,12 +39,27 @@ impl Slices {
                 services.insert(service);
             }
             if let Some(slice) = self.all.get(&key) {
-                self.of.entry(slice.service.clone()).or_default().insert(key.clone());
-                self.owner.insert(key, slice.service.clone());
+                self.of.entry(slice.service.clone()).or_default().insert(key);
                 services.insert(slice.service.clone());
             }
         }
         services
+    }
+
+    /// Whose the slices are that a change may concern, before it is taken in.
+    fn owners(&self, event: &Event<SliceKey, Slice>) -> BTreeMap<SliceKey, ServiceKey> {
+        let owner = |(key, slice): (&SliceKey, &Slice)| (key.clone(), slice.service.clone());
+        match event {
+            Event::Listed(_) => self.all.rows().iter().map(owner).collect(),
+            Event::Applied(key, _) | Event::Deleted(key) => {
+                self.all.rows().get_key_value(key).map(owner).into_iter().collect()
+            }
+        }
+    }
+
+    /// That service, and where it has slices, by the key that these have: the same is kept once.
+    pub fn familiar(&self, service: ServiceKey) -> ServiceKey {
+        self.of.get_key_value(&service).map_or(service, |(known, _)| known.clone())
     }
 
     /// What the slices of `service` amount to.
@@ -54,6 +71,13 @@ impl Slices {
     /// Has a complete list been seen?
     pub fn is_listed(&self) -> bool {
         self.all.is_listed()
+    }
+}
+
+impl Pack for Slices {
+    fn pack(&mut self) {
+        let Self { all: _, of } = self;
+        of.pack();
     }
 }
 

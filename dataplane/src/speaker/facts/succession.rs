@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use metallb_core::names::NodeName;
+use metallb_core::pack::Pack;
 use metallb_core::plan::World;
 
 use crate::speaker::lane::{Predecessor, Tables};
@@ -76,6 +77,14 @@ impl Succession {
             Arc::make_mut(&mut tables.inherited).retain(|_, predecessor| !is_back(predecessor));
         }
         any
+    }
+}
+
+impl Pack for Succession {
+    fn pack(&mut self) {
+        let Self { owners, owned, experienced: _ } = self;
+        owners.pack();
+        owned.pack();
     }
 }
 

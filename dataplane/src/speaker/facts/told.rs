@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use k8s_openapi::api::core::v1::ObjectReference;
 use metallb_core::few::{FewMap, FewSet};
 use metallb_core::names::{NodeName, ServiceKey};
+use metallb_core::pack::Pack;
 use metallb_core::refusal::{AnnouncementRefusal, Refusal};
 use metallb_process::events::{Happening, Severity};
 
@@ -150,6 +151,14 @@ impl Told {
             news.withdrawn.insert((service.clone(), address));
         }
         was
+    }
+}
+
+impl Pack for Told {
+    fn pack(&mut self) {
+        let Self { protocol: _, verdicts, served } = self;
+        verdicts.pack();
+        served.pack();
     }
 }
 

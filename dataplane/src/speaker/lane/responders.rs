@@ -98,7 +98,7 @@ impl Responders {
             let told = |own| succession.told(tables, address, responder.index, own);
             for sent in responder.tell(address, told) {
                 match sent {
-                    Ok(()) => self.metrics.gratuitous_sent.with_label_values(&[&address.to_string()]).inc(),
+                    Ok(()) => self.metrics.gratuitous_sent.inc(address),
                     Err(error) => {
                         tracing::warn!(event = "announceFailed", interface = %responder.name, %error, "will be repeated");
                     }
@@ -132,10 +132,9 @@ impl Responders {
     fn count(&self, responder: &Responder, outcome: Outcome) -> Option<Heard> {
         match outcome {
             Outcome::Answered(address, sent) => {
-                let label = address.to_string();
-                self.metrics.requests_received.with_label_values(&[&label]).inc();
+                self.metrics.requests_received.inc(address);
                 match sent {
-                    Ok(()) => self.metrics.responses_sent.with_label_values(&[&label]).inc(),
+                    Ok(()) => self.metrics.responses_sent.inc(address),
                     Err(error) => {
                         tracing::warn!(event = "answerFailed", interface = %responder.name, %error, "the asker asks again");
                     }

@@ -98,7 +98,7 @@ impl Model {
 
 fn admits(pool: &Pool, name: &str, claim: &Claim, namespaces: &Namespaces) -> bool {
     let Some(allocation) = &pool.allocation else { return true };
-    let namespace = key(name).namespace;
+    let namespace = key(name).namespace.clone();
     let named = allocation.namespaces.contains(&namespace);
     let labelled = namespaces
         .get(&namespace)
