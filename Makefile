@@ -86,9 +86,9 @@ unit: ## Unit, property and simulation tests, and those against an API server
 		tests/steps/side-by-side $(AT_ONCE) --invert-match 'tests/($(CLUSTERS))[[:space:]]'
 	@$(STEP) "examples in the docs" cargo test --quiet --workspace --doc
 
-# One at a time: each has a cluster of its own, and some see how soon it does what.
+# Two at a time: each has a cluster of its own, and with more of them what is about time would be late.
 scenarios: ## What users live through, on a whole cluster
-	@$(STEP) "scenarios on a whole cluster" $(AS_ROOT) env PATH="$$PATH" tests/steps/side-by-side 1 'tests/kind[[:space:]]'
+	@$(STEP) "scenarios on a whole cluster" $(AS_ROOT) env PATH="$$PATH" tests/steps/side-by-side 2 'tests/kind[[:space:]]'
 
 test-kind: begin ## Layer 2, admission and faults on a cluster of kind; needs Docker, kind and kubectl (KEEP=1 leaves it up)
 	@$(MAKE) --no-print-directory pack
