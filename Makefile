@@ -26,8 +26,9 @@ COMMA := ,
 PACKED := $(shell getconf GNU_LIBC_VERSION 2>/dev/null | awk '{ split($$2, v, "."); \
 	if (v[1] > 2 || v[2] >= 36) print "-C link-arg=-Wl,-z,pack-relative-relocs" }')
 # Functions that came out alike are made one: generic code is compiled for each type that it is used with, and much of it does not
-# differ. LLVM's linker does that, which Rust links with by default on x86-64.
-ALIKE := $(if $(filter x86_64-unknown-linux-gnu,$(HOST)),-C link-arg=-Wl$(COMMA)--icf=all)
+# differ. LLVM's linker does that, which Rust brings along and links with by default on x86-64.
+LLD := $(wildcard $(shell rustc --print sysroot 2>/dev/null)/lib/rustlib/x86_64-unknown-linux-gnu/bin/gcc-ld/ld.lld)
+ALIKE := $(if $(and $(LLD),$(filter x86_64-unknown-linux-gnu,$(HOST))),-C link-arg=-Wl$(COMMA)--icf=all)
 STATIC := env RUSTFLAGS="-C target-feature=+crt-static $(PACKED) $(ALIKE)" cargo build --target $(HOST)
 # The lab makes network namespaces.
 AS_ROOT := $(if $(filter-out 0,$(shell id -u)),sudo --preserve-env,)

@@ -188,15 +188,16 @@ pub async fn keep<K: Report>(
                     if about.is_nothing() {
                         continue;
                     }
-                    let actions = actions::<K>(objects.rows(), &saying, &me, &about);
-                    let are_many = actions.len() >= MANY;
-                    for action in actions {
-                        match premature::<K>(&action, &mut created) {
-                            Some(subject) => due.add(subject),
-                            None => perform(&api, &me, action, &mut objects, &familiar).await,
+                    let mut performed = 0;
+                    for action in actions::<K>(objects.rows(), &saying, &me, &about) {
+                        if let Some(subject) = premature::<K>(&action, &mut created) {
+                            due.add(subject);
+                            continue;
                         }
+                        perform(&api, &me, action, &mut objects, &familiar).await;
+                        performed += 1;
                     }
-                    if are_many {
+                    if performed >= MANY {
                         heap::give_back();
                     }
                 }

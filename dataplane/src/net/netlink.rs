@@ -27,6 +27,11 @@ const REOPEN: Duration = Duration::from_secs(1);
 /// Look again this often even without an event: events can be lost when the kernel's queue is full.
 const SWEEP: Duration = Duration::from_mins(1);
 
+/// How often a question is asked while what it is about changes under the answer.
+const ATTEMPTS: usize = 4;
+/// The kernel makes the parts of a long answer as long as what is there to read them into, up to this.
+const PART: usize = 32 * 1024;
+
 /// Whose events may have changed something (`RTMGRP_…`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
@@ -100,25 +105,29 @@ fn addresses() -> io::Result<Vec<AddressMessage>> {
 /// All that the kernel answers. It does so before the question's system call has returned, and for what is more than fits at once
 /// whenever some of it is read: nothing is waited for.
 pub(super) fn ask(question: Question) -> io::Result<Vec<Answer>> {
+    for _ in 1..ATTEMPTS {
+        match ask_once(question) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            answers => return answers,
+        }
+    }
+    ask_once(question)
+}
+
+fn ask_once(question: Question) -> io::Result<Vec<Answer>> {
     let socket = open(&[])?;
     send(socket.as_raw_fd(), &question.emit(), MsgFlags::empty())?;
+    let mut buffer = vec![0; PART];
     let mut answers = Vec::new();
     loop {
-        answers.extend(wire::parse(&receive(&socket)?)?);
+        let length = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_TRUNC)?;
+        let cut_off = || io::Error::from(io::ErrorKind::InvalidData);
+        answers.extend(wire::parse(buffer.get(..length).ok_or_else(cut_off)?)?);
         // One answer is all for who asks for one.
-        if matches!(answers.last(), Some(Answer::Done | Answer::Route(_)) | None) {
+        if matches!(answers.last(), Some(Answer::Done | Answer::Route(_))) {
             return Ok(answers);
         }
     }
-}
-
-/// What has arrived, at once. `WouldBlock`: nothing.
-fn receive(socket: &Socket) -> io::Result<Vec<u8>> {
-    let length = recv(socket.as_raw_fd(), &mut [], MsgFlags::MSG_PEEK | MsgFlags::MSG_TRUNC)?;
-    let mut bytes = vec![0; length];
-    let length = recv(socket.as_raw_fd(), &mut bytes, MsgFlags::empty())?;
-    bytes.truncate(length);
-    Ok(bytes)
 }
 
 /// A socket to the kernel that hears of changes of these, and does not block.

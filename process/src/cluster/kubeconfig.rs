@@ -5,7 +5,7 @@
 //!
 //! Not here: what they mean, which is kube's affair.
 
-use std::path::{MAIN_SEPARATOR, Path};
+use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 
 use anyhow::Context as _;
 use kube::config::Kubeconfig;
@@ -23,7 +23,10 @@ pub(super) fn of_user() -> anyhow::Result<Kubeconfig> {
         let home = std::env::home_dir().context("this user has no home")?;
         return read(&home.join(".kube").join("config"));
     }
-    paths.try_fold(Kubeconfig::default(), |all, path| Ok(all.merge(read(path)?)?))
+    let is_missing = |path: &&PathBuf| matches!(path.try_exists(), Ok(false));
+    paths
+        .filter(|path| !is_missing(path))
+        .try_fold(Kubeconfig::default(), |all, path| Ok(all.merge(read(path)?)?))
 }
 
 /// The kubeconfig in a file. Paths in it are meant from where it is.
@@ -60,7 +63,8 @@ fn make_absolute(document: &mut Value, directory: &Path) {
             let Some(place) = entry.pointer_mut(pointer) else { continue };
             // A command without a directory is looked for on the path.
             let is_file = |text: &&str| !pointer.ends_with("command") || text.contains(MAIN_SEPARATOR);
-            let relative = place.as_str().filter(is_file).map(Path::new).filter(|path| path.is_relative());
+            let named = place.as_str().filter(|text| !text.is_empty());
+            let relative = named.filter(is_file).map(Path::new).filter(|path| path.is_relative());
             if let Some(absolute) = relative.and_then(|path| Some(directory.join(path).to_str()?.to_owned()))
             {
                 *place = absolute.into();
@@ -90,7 +94,7 @@ users:
     client-key: /pki/admin.key
     exec: { apiVersion: client.authentication.k8s.io/v1, command: ./login, args: ['12'] }
 - name: robot
-  user: { tokenFile: token, exec: { command: aws } }
+  user: { tokenFile: token, client-key: '', exec: { command: aws } }
 ";
 
     #[test]
@@ -104,6 +108,7 @@ users:
         let command = |user: &kube::config::AuthInfo| user.exec.as_ref().unwrap().command.clone().unwrap();
         assert_eq!(command(admin), "/home/me/.kube/./login");
         assert_eq!(robot.token_file.as_deref(), Some("/home/me/.kube/token"));
+        assert_eq!(robot.client_key.as_deref(), Some(""), "none is none");
         assert_eq!(command(robot), "aws", "looked for on the path");
     }
 

@@ -15,6 +15,8 @@ const NLMSG_ERROR: u16 = 2;
 const NLMSG_DONE: u16 = 3;
 const NLM_F_REQUEST: u16 = 1;
 const NLM_F_DUMP: u16 = 0x300;
+/// Something changed while the parts of the answer were made: some of it may be missing.
+const NLM_F_DUMP_INTR: u16 = 0x10;
 /// The length of what is before the message itself.
 const HEADER: usize = 16;
 /// The length of what is before the value of an attribute.
@@ -120,16 +122,25 @@ fn route(to: IpAddr, by: Option<u32>) -> Vec<u8> {
     body
 }
 
-/// The answers in what was received at once; the error is the kernel's.
+/// The answers in what was received at once; the error is the kernel's. `Interrupted`: they may be incomplete, ask again.
 pub fn parse(mut bytes: &[u8]) -> io::Result<Vec<Answer>> {
     let mut answers = Vec::new();
     while let Some(length) = u32_at(bytes, 0).and_then(|length| usize::try_from(length).ok()) {
-        let (Some(kind), Some(body)) = (u16_at(bytes, 4), bytes.get(HEADER..length)) else { break };
+        let (Some(kind), Some(flags), Some(body)) =
+            (u16_at(bytes, 4), u16_at(bytes, 6), bytes.get(HEADER..length))
+        else {
+            break;
+        };
+        if flags & NLM_F_DUMP_INTR != 0 {
+            return Err(io::Error::from(io::ErrorKind::Interrupted));
+        }
         answers.push(match kind {
-            NLMSG_DONE => Answer::Done,
-            NLMSG_ERROR => match u32_at(body, 0).map(u32::cast_signed) {
-                Some(0) => Answer::Done,
-                Some(number) => return Err(io::Error::from_raw_os_error(number.saturating_neg())),
+            NLMSG_DONE | NLMSG_ERROR => match u32_at(body, 0).map(u32::cast_signed) {
+                Some(number) if number < 0 => {
+                    return Err(io::Error::from_raw_os_error(number.saturating_neg()));
+                }
+                Some(_) => Answer::Done,
+                None if kind == NLMSG_DONE => Answer::Done,
                 None => return Err(io::Error::from(io::ErrorKind::InvalidData)),
             },
             libc::RTM_NEWLINK => link(body).map_or(Answer::Other, Answer::Link),
@@ -294,6 +305,15 @@ mod tests {
         let refused = |number: i32| parse(&message(NLMSG_ERROR, &number.to_ne_bytes()));
         assert_eq!(refused(-libc::ENETUNREACH).unwrap_err().raw_os_error(), Some(libc::ENETUNREACH));
         assert_eq!(refused(0).unwrap(), [Answer::Done], "an acknowledgement");
+        let given_up = parse(&message(NLMSG_DONE, &(-libc::EMSGSIZE).to_ne_bytes()));
+        assert_eq!(given_up.unwrap_err().raw_os_error(), Some(libc::EMSGSIZE), "after a part of it");
+    }
+
+    #[test]
+    fn what_changed_while_it_was_listed_is_to_be_asked_for_again() {
+        let mut done = message(NLMSG_DONE, &[0; 4]);
+        done[6] = 0x12;
+        assert_eq!(parse(&done).unwrap_err().kind(), io::ErrorKind::Interrupted);
     }
 
     #[test]
