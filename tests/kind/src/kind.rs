@@ -8,15 +8,19 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use std::{env, fs};
 
 use anyhow::{Context as _, bail, ensure};
 use k8s_openapi::api::core::v1::Node;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt as _};
-use metallb_lab::{Cluster, Outcome, User, inside_network, run};
+use metallb_lab::{Cluster, Outcome, User, eventually, inside_network, run};
 
 use crate::place::{Addresses, Machine, Place};
+
+/// How long nodes of a cluster that is just made may take.
+const SOON: Duration = Duration::from_mins(1);
 
 /// How a cluster of kind is reached.
 #[derive(Clone, Debug)]
@@ -86,7 +90,13 @@ impl Kind {
         let addresses = Addresses::of_docker(&ask(&["network", "inspect", &network]).await?)
             .with_context(|| format!("the network {network} of Docker"))?;
         let api: Api<Node> = Api::all(user.client());
-        let found = api.list(&ListParams::default()).await.context("list the nodes")?.items;
+        let found = eventually(SOON, "every node takes part", async || {
+            let found = api.list(&ListParams::default()).await.map_err(|error| error.to_string())?.items;
+            let waiting: Vec<_> =
+                found.iter().filter(|node| is_not_ready_yet(node)).map(Node::name_any).collect();
+            if waiting.is_empty() { Ok(found) } else { Err(format!("{waiting:?} do not")) }
+        })
+        .await;
         let mut workers: Vec<_> =
             found.iter().filter(|node| takes_any_pod(node)).map(Node::name_any).collect();
         workers.sort();
@@ -127,6 +137,12 @@ impl Drop for Kind {
             eprintln!("cannot remove the container {0}: `docker rm --force {0}`", self.client.name);
         }
     }
+}
+
+/// A node that is ready has this taint for a moment longer.
+fn is_not_ready_yet(node: &Node) -> bool {
+    let mut taints = node.spec.iter().flat_map(|spec| spec.taints.iter().flatten());
+    taints.any(|taint| taint.key == "node.kubernetes.io/not-ready")
 }
 
 /// A control plane takes not any pod, and kubeadm keeps load balancers away from it.
