@@ -81,7 +81,7 @@ lint: ## Formatting, and clippy with warnings as errors
 	@$(STEP) "clippy" cargo clippy --workspace --all-targets -- -D warnings
 
 # Test programs at once, with as many tests each as there are cores.
-AT_ONCE ?= 3
+AT_ONCE ?= 2
 unit: ## Unit, property and simulation tests, and those against an API server
 	@$(STEP) "unit, property, simulation and API server tests" $(AS_ROOT) env PATH="$$PATH" \
 		tests/steps/side-by-side $(AT_ONCE) --invert-match 'tests/($(CLUSTERS))[[:space:]]'
