@@ -16,7 +16,15 @@ async fn a_service_gets_an_address_and_says_from_where() {
     assert_eq!(metallb.given(&web).await, ip("10.1.0.0"));
     let now = metallb.services().get("web").await.unwrap();
     assert_eq!(now.annotations()["metallb.io/ip-allocated-from-pool"], "lab");
-    eventually(SOON, "the event is there", async || metallb.reasons(&web).await == ["IPAllocated"]).await;
+    eventually(SOON, "the event is there", async || {
+        let reasons = metallb.reasons(&web).await;
+        if reasons.iter().any(|reason| reason == "IPAllocated") {
+            Ok(())
+        } else {
+            Err(format!("{reasons:?}"))
+        }
+    })
+    .await;
     let asks = metallb.service(load_balancer("asks").port(80).requesting_ip("10.1.0.77")).await;
     assert_eq!(metallb.given(&asks).await, ip("10.1.0.77"));
 }
