@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::gather::Gather as _;
+
 /// What can be packed.
 pub trait Pack {
     /// Has the same in it, in less memory.
@@ -14,22 +16,14 @@ pub trait Pack {
 impl<K: Ord, V> Pack for BTreeMap<K, V> {
     fn pack(&mut self) {
         // What is appended is merged into new nodes, which are filled. (To collect it anew would sort it, which is more program.)
-        let last = self.pop_last();
-        let mut last = last.into_iter().fold(Self::new(), |mut all, (key, value)| {
-            all.insert(key, value);
-            all
-        });
+        let mut last: Self = self.pop_last().into_iter().gather();
         self.append(&mut last);
     }
 }
 
 impl<K: Ord> Pack for BTreeSet<K> {
     fn pack(&mut self) {
-        let last = self.pop_last();
-        let mut last = last.into_iter().fold(Self::new(), |mut all, key| {
-            all.insert(key);
-            all
-        });
+        let mut last: Self = self.pop_last().into_iter().gather();
         self.append(&mut last);
     }
 }

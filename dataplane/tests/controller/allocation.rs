@@ -18,11 +18,7 @@ async fn a_service_gets_an_address_and_says_from_where() {
     assert_eq!(now.annotations()["metallb.io/ip-allocated-from-pool"], "lab");
     eventually(SOON, "the event is there", async || {
         let reasons = metallb.reasons(&web).await;
-        if reasons.iter().any(|reason| reason == "IPAllocated") {
-            Ok(())
-        } else {
-            Err(format!("{reasons:?}"))
-        }
+        if reasons == ["IPAllocated"] { Ok(()) } else { Err(format!("{reasons:?}")) }
     })
     .await;
     let asks = metallb.service(load_balancer("asks").port(80).requesting_ip("10.1.0.77")).await;

@@ -12,8 +12,8 @@ use serde_json::json;
 const LOAD: Load = Load { rate: 500, long_lived: 5 };
 /// Requests before and after.
 const STEADY: usize = 1000;
-/// Requests that may be under way at one moment: on a busy machine each takes a twenty-fifth of a second.
-const UNDER_WAY: usize = 20;
+/// Requests that may be under way at one moment.
+const UNDER_WAY: usize = 4;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rolling_update_of_the_speakers_loses_no_request_where_nothing_has_to_move() {
