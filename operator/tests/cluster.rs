@@ -35,8 +35,9 @@ use common::{
 
 const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/manifests/metallb-operator.yaml");
 const NAMESPACE: &str = "metallb-system";
-/// The garbage collector looks for new kinds, such as `MetalLB`, every 30 s.
-const NEXT_COLLECTION: Duration = Duration::from_mins(1);
+/// The garbage collector looks for new kinds, such as `MetalLB`, every 30 s, and what it could not place meanwhile it
+/// takes up again after twice as long each time: after 41 s, or after 82.
+const NEXT_COLLECTION: Duration = Duration::from_mins(2);
 
 /// For both tests. As strict about owner references as OpenShift is.
 async fn server() -> Result<&'static ApiServer> {
