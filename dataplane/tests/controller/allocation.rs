@@ -37,7 +37,7 @@ async fn a_service_that_ends_or_changes_its_type_leaves_its_address_to_who_waits
         metallb.reasons(&second).await == ["AllocationFailed"]
     })
     .await;
-    let event = &metallb.services.events_of(&second).await.unwrap()[0];
+    let event = &metallb.told(&second).await[0];
     assert!(event.message.contains("no free IPv4 address in pool lab"), "{}", event.message);
 
     let services = metallb.services();

@@ -10,7 +10,7 @@ use kube::api::{DeleteParams, ListParams};
 use kube::{Api, ResourceExt};
 use metallb_crds::cluster::service::ingress_addresses;
 use metallb_crds::{IPAddressPool, schema};
-use metallb_lab::{ApiServer, LoadBalancer, SharedApiServer, User, eventually};
+use metallb_lab::{ApiServer, Happening, LoadBalancer, SharedApiServer, User, eventually};
 use nix::sys::signal::Signal;
 use serde_json::json;
 
@@ -115,9 +115,17 @@ impl Installation {
         .await
     }
 
+    /// What the controller said of it. The API server has its own say about services, at times: when its repair of
+    /// cluster IPs comes by before it has seen that a new one is allocated.
+    pub async fn told(&self, service: &Service) -> Vec<Happening> {
+        let mut events = self.services.events_of(service).await.unwrap();
+        events.retain(|event| event.reporter == "metallb-controller");
+        events
+    }
+
+    /// The reasons among it.
     pub async fn reasons(&self, service: &Service) -> Vec<String> {
-        let events = self.services.events_of(service).await.unwrap();
-        events.into_iter().map(|event| event.reason).collect()
+        self.told(service).await.into_iter().map(|event| event.reason).collect()
     }
 
     /// The address of every service that has one.
