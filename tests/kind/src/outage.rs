@@ -52,7 +52,9 @@ pub struct Watch {
 #[derive(Clone, Debug)]
 struct Request {
     asked: Instant,
-    answered: Result<Instant, String>,
+    ended: Instant,
+    /// Or why there was no answer.
+    answered: Result<(), String>,
 }
 
 /// What was noticed.
@@ -64,6 +66,8 @@ pub struct Noticed {
     pub failed: usize,
     /// Why not, each reason once.
     pub reasons: BTreeSet<String>,
+    /// How often those that were under way were disrupted, at least: each that failed was under way at one of so many moments.
+    pub disruptions: usize,
     /// The longest time from one request that was answered to the answer of the next one that was.
     pub longest_gap: Duration,
     /// Connections that stayed open.
@@ -108,21 +112,36 @@ impl Watch {
         let (mut requests, long_lived) =
             self.thread.join().map_err(|_| anyhow::anyhow!("the thread that asked has panicked"))??;
         requests.sort_by_key(|request| request.asked);
-        let answers: Vec<_> = requests
-            .iter()
-            .filter_map(|request| Some((request.asked, *request.answered.as_ref().ok()?)))
-            .collect();
-        let gaps = answers.windows(2).map(|pair| pair[1].1.saturating_duration_since(pair[0].0));
+        let reasons = requests.iter().filter_map(|request| request.answered.clone().err()).collect();
+        let (answered, failed): (Vec<_>, Vec<_>) =
+            requests.into_iter().partition(|request| request.answered.is_ok());
+        let gaps = answered.windows(2).map(|pair| pair[1].ended.saturating_duration_since(pair[0].asked));
         let longest_gap = gaps.max().context("fewer than two requests were answered")?;
         Ok(Noticed {
-            answered: answers.len(),
-            failed: requests.len() - answers.len(),
-            reasons: requests.iter().filter_map(|request| request.answered.clone().err()).collect(),
+            answered: answered.len(),
+            failed: failed.len(),
+            reasons,
+            disruptions: disruptions(failed.iter().map(|request| (request.asked, request.ended))),
             longest_gap,
             kept: long_lived.iter().filter(|kept| **kept).count(),
             broken: long_lived.iter().filter(|kept| !**kept).count(),
         })
     }
+}
+
+/// The fewest moments of which each span, from its beginning to its end, holds one.
+fn disruptions(spans: impl Iterator<Item = (Instant, Instant)>) -> usize {
+    let mut spans: Vec<_> = spans.collect();
+    spans.sort_by_key(|(_, end)| *end);
+    let mut latest: Option<Instant> = None;
+    let mut disruptions = 0;
+    for (begin, end) in spans {
+        if latest.is_none_or(|moment| moment < begin) {
+            latest = Some(end);
+            disruptions += 1;
+        }
+    }
+    disruptions
 }
 
 async fn ask_until(
@@ -146,8 +165,8 @@ async fn ask_until(
         pace.tick().await;
         under_way.spawn(async move {
             let asked = Instant::now();
-            let answered = one_request(to).await.map(|()| Instant::now());
-            Request { asked, answered: answered.map_err(|error| format!("{error:#}")) }
+            let answered = one_request(to).await.map_err(|error| format!("{error:#}"));
+            Request { asked, ended: Instant::now(), answered }
         });
         while let Some(done) = under_way.try_join_next() {
             requests.push(done?);
@@ -213,4 +232,22 @@ fn connect(to: SocketAddr) -> anyhow::Result<TcpStream> {
     socket.bind(&SocketAddr::new(any, port).into())?;
     socket.connect_timeout(&to.into(), PATIENCE)?;
     Ok(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_that_were_under_way_at_one_moment_failed_by_one_blow() {
+        let start = Instant::now();
+        let disruptions_of = |spans: &[(u64, u64)]| {
+            let at = |ms| start + Duration::from_millis(ms);
+            disruptions(spans.iter().map(|(begin, end)| (at(*begin), at(*end))))
+        };
+        assert_eq!(disruptions_of(&[]), 0);
+        assert_eq!(disruptions_of(&[(0, 9), (3, 4), (4, 8)]), 1);
+        assert_eq!(disruptions_of(&[(0, 9), (3, 4), (5, 8)]), 2);
+        assert_eq!(disruptions_of(&[(5, 6), (1, 2), (3, 4)]), 3);
+    }
 }

@@ -17,8 +17,10 @@ use metallb_lab::routers::{Config, Family, Make, Router};
 
 const SOON: Duration = Duration::from_secs(10);
 
+/// One question, and an answer within four seconds: the kernel asks for a new neighbour three times, a second apart, and keeps the
+/// question meanwhile.
 async fn hears(from: &Host, address: &str) -> bool {
-    from.run(&["ping", "-c", "1", "-W", "1", address]).await.unwrap().is_success()
+    from.run(&["ping", "-c", "1", "-W", "4", address]).await.unwrap().is_success()
 }
 
 /// `one` ── `192.0.2.0/24` ── `middle` ── a bridge, `198.51.100.0/24` ── `two`
