@@ -83,7 +83,7 @@ lint: ## Formatting, and clippy with warnings as errors
 # Test programs at once: most wait for API servers, routers and timers. Those that measure time run alone: what is late is taken for
 # a fault.
 AT_ONCE ?= $(shell echo $$((($$(nproc) + 2) / 2)))
-ALONE := dataplane test (bfd|bgp)|kind test rollout
+ALONE := dataplane test (bfd|bgp)|kind test (bgp|rollout)
 unit: ## Unit, property and simulation tests, and those against an API server
 	@$(STEP) "unit, property, simulation and API server tests" $(AS_ROOT) env PATH="$$PATH" \
 		tests/steps/side-by-side $(AT_ONCE) '$(ALONE)' --invert-match 'tests/($(CLUSTERS))[[:space:]]'

@@ -3,8 +3,6 @@
 
 mod common;
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
 use k8s_openapi::NamespaceResourceScope;
@@ -29,15 +27,12 @@ use tokio::sync::{OnceCell, watch};
 use tokio::task::JoinHandle;
 
 use common::{
-    FRR_CONFIGURATIONS, FRR_WEBHOOK, Installation, MONITORING, SOON, ask_for, environment, frr_webhook,
-    metallbs, until,
+    COLLECTED, FRR_CONFIGURATIONS, FRR_WEBHOOK, Installation, MONITORING, SOON, ask_for, environment,
+    frr_webhook, metallbs, until,
 };
 
 const MANIFEST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/manifests/metallb-operator.yaml");
 const NAMESPACE: &str = "metallb-system";
-/// The garbage collector looks for new kinds, such as `MetalLB`, every 30 s, and what it could not place meanwhile it
-/// takes up again after twice as long each time: after 41 s, or after 82.
-const NEXT_COLLECTION: Duration = Duration::from_mins(2);
 
 /// For both tests. As strict about owner references as OpenShift is.
 async fn server() -> Result<&'static ApiServer> {
@@ -116,7 +111,7 @@ async fn what_is_installed_goes_with_the_metallb_and_comes_back_with_a_new_one()
     installation.ask_for("{}").await?;
     installation.until("Available", "Available").await;
     metallbs(admin).delete("metallb", &DeleteParams::default()).await?;
-    eventually(NEXT_COLLECTION, "everything is gone", async || is_installed(admin, &[]).await).await;
+    eventually(COLLECTED, "everything is gone", async || is_installed(admin, &[]).await).await;
     installation.ask_for("{}").await?;
     installation.until("Available", "Available").await;
     Ok(())

@@ -27,6 +27,9 @@ use tokio::task::AbortHandle;
 pub const PROMPTLY: Duration = Duration::from_secs(2);
 /// For everything else that happens by itself. Long beside what it takes, as the machine may be busy.
 pub const SOON: Duration = Duration::from_secs(20);
+/// The garbage collector looks for new kinds, such as `MetalLB`, every 30 s, and what it could not place meanwhile it
+/// takes up again after twice as long each time: after 41 s, or after 82.
+pub const COLLECTED: Duration = Duration::from_mins(2);
 
 pub const DEFINITION: &str = include_str!("../../../crds/metallb.io_metallbs.yaml");
 

@@ -9,13 +9,10 @@ use metallb_lab::eventually;
 use metallb_operator::render::SecurityContextConstraints;
 use serde_json::json;
 
-use crate::common::{Installation, SOON, edit, metallbs};
+use crate::common::{COLLECTED, Installation, SOON, edit, metallbs};
 use crate::{again, start};
 
 const NAME: &str = "metallb-speaker";
-/// The garbage collector looks for new kinds, such as `MetalLB`, every 30 s, and what it could not place meanwhile it
-/// takes up again after twice as long each time: after 41 s, or after 82.
-const COLLECTED: std::time::Duration = std::time::Duration::from_mins(2);
 
 fn constraints(installation: &Installation) -> Api<SecurityContextConstraints> {
     Api::all(installation.admin.client())

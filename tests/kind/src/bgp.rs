@@ -24,9 +24,8 @@ pub const ROUTER: &str = "10.77.0.1";
 pub const ROUTED: &str = "10.99.0.0/24";
 /// The BGPPeer that is the router.
 const PEER: &str = "router";
-/// What BFD sends and expects, and how many may be missed. Not less: a machine on which other clusters run may keep a router or a
-/// speaker from its processor for longer than 150 ms.
-const INTERVAL: Duration = Duration::from_millis(100);
+/// What BFD sends and expects, and how many may be missed.
+const INTERVAL: Duration = Duration::from_millis(50);
 const MULTIPLIER: u8 = 3;
 
 /// FRR on the router of the cluster's LAN. Every node may be its neighbour, and BFD watches.

@@ -239,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_that_were_under_way_at_one_moment_failed_by_one_blow() {
+    fn requests_that_were_under_way_at_one_moment_failed_by_one_disruption() {
         let start = Instant::now();
         let disruptions_of = |spans: &[(u64, u64)]| {
             let at = |ms| start + Duration::from_millis(ms);

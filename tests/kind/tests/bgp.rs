@@ -20,6 +20,8 @@ use serde_json::json;
 
 /// Long beside what it takes, as the machine may be busy.
 const SOON: Duration = Duration::from_secs(30);
+/// Requests that may be under way at one moment.
+const UNDER_WAY: usize = 2;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn metallb_with_a_router() {
@@ -115,7 +117,7 @@ impl Scenario<'_> {
         annotate(json!(null)).await;
         bgp::paths(self.router, self.address, all.len()).await;
         let noticed = watch.finish().unwrap();
-        assert!(noticed.disruptions <= 2, "{noticed:?}");
+        assert!(noticed.disruptions <= 2 && noticed.failed <= 2 * UNDER_WAY, "{noticed:?}");
     }
 
     /// Graceful restart keeps the routes, though BFD watches.
@@ -144,7 +146,7 @@ impl Scenario<'_> {
         bgp::paths(self.router, self.address, all.len() - 1).await;
         let took = gone.elapsed();
         let noticed = watch.finish().unwrap();
-        // 300 ms to detect it; the rest is for a machine that does other work too.
+        // 150 ms to detect it; the rest is for a machine that does other work too.
         assert!(
             took < Duration::from_secs(5) && noticed.longest_gap < Duration::from_secs(3),
             "{took:?} {noticed:?}"
