@@ -80,17 +80,20 @@ lint: ## Formatting, and clippy with warnings as errors
 	@$(STEP) "formatting" cargo fmt --all --check
 	@$(STEP) "clippy" cargo clippy --workspace --all-targets -- -D warnings
 
-# Test programs at once: most wait for API servers, routers and timers. Those that measure time run alone: what is late is taken for
-# a fault.
-AT_ONCE ?= $(shell echo $$((($$(nproc) + 2) / 2)))
+# Test programs at once: most wait for API servers, routers and timers; those with a cluster compute more. Those that measure time run
+# alone: what is late is taken for a fault.
+AT_ONCE ?= $(shell echo $$(($$(nproc) + 1)))
+CLUSTERS_AT_ONCE ?= $(shell echo $$((($$(nproc) + 2) / 2)))
 ALONE := dataplane test (bfd|bgp)|kind test (bgp|rollout)
+LONGEST := protocols lib metallb_protocols|kind test faults
 unit: ## Unit, property and simulation tests, and those against an API server
 	@$(STEP) "unit, property, simulation and API server tests" $(AS_ROOT) env PATH="$$PATH" \
-		tests/steps/side-by-side $(AT_ONCE) '$(ALONE)' --invert-match 'tests/($(CLUSTERS))[[:space:]]'
+		tests/steps/side-by-side $(AT_ONCE) '$(ALONE)' '$(LONGEST)' --invert-match 'tests/($(CLUSTERS))[[:space:]]'
 	@$(STEP) "examples in the docs" cargo test --quiet --workspace --doc
 
 scenarios: ## What users live through, on a whole cluster
-	@$(STEP) "scenarios on a whole cluster" $(AS_ROOT) env PATH="$$PATH" tests/steps/side-by-side $(AT_ONCE) '$(ALONE)' 'tests/kind[[:space:]]'
+	@$(STEP) "scenarios on a whole cluster" $(AS_ROOT) env PATH="$$PATH" \
+		tests/steps/side-by-side $(CLUSTERS_AT_ONCE) '$(ALONE)' '$(LONGEST)' 'tests/kind[[:space:]]'
 
 test-kind: begin ## Layer 2, admission and faults on a cluster of kind; needs Docker, kind and kubectl (KEEP=1 leaves it up)
 	@$(MAKE) --no-print-directory pack
