@@ -54,30 +54,6 @@ pub struct Link {
 /// The interfaces that were not excluded, by index.
 pub type Links = BTreeMap<u32, Link>;
 
-/// The networks of interfaces, also of those whose addresses were taken from them when they lost their carrier.
-#[derive(Clone, Debug, Default)]
-pub struct Reach {
-    /// By index, when they last had it.
-    with_carrier: BTreeMap<u32, BTreeSet<IpNet>>,
-}
-
-impl Reach {
-    /// The networks that are out of reach, as every interface in them has lost its carrier.
-    pub fn lost(&mut self, links: &Links) -> BTreeSet<IpNet> {
-        self.with_carrier.retain(|index, _| links.contains_key(index));
-        let connected = links.iter().filter(|(_, link)| link.carrier);
-        self.with_carrier.extend(connected.map(|(index, link)| (*index, link.networks.clone())));
-        let had = |index: &u32| self.with_carrier.get(index).into_iter().flatten();
-        let networks = |carrier: bool| {
-            let links = links.iter().filter(move |(_, link)| link.carrier == carrier);
-            links.flat_map(|(index, link)| link.networks.iter().chain(had(index)))
-        };
-        let is_reached =
-            |lost: &&IpNet| networks(true).any(|network| network.contains(*lost) || lost.contains(network));
-        networks(false).filter(|lost| !is_reached(lost)).copied().collect()
-    }
-}
-
 /// Follows the interfaces. The value is the current set; an error means that the kernel cannot be asked at all.
 pub fn follow(excluded: Excluded) -> anyhow::Result<watch::Receiver<Links>> {
     netlink::follow(Answering { excluded })
@@ -192,48 +168,19 @@ mod tests {
     }
 
     #[test]
-    fn a_network_is_lost_when_all_interfaces_in_it_have_lost_their_carrier() {
+    fn an_interface_has_a_carrier_when_it_is_up_running_and_fit_and_networks_while_it_is_fit() {
         let up = UP | BROADCAST;
-        let running = up | RUNNING;
-        let net = |text: &str| text.parse::<IpNet>().unwrap();
-        let on = [(7, net("192.0.2.0/24")), (8, net("192.0.2.0/24")), (8, net("2001:db8::/64"))].into();
-        let links = |one: InterfaceFlags, other: InterfaceFlags| -> Links {
-            let link = |index, flags| {
-                let message = LinkMessage { index, ..message("eth0", flags, None) };
-                link(&message, &Excluded::default(), &BTreeSet::new(), &on).unwrap()
-            };
-            [link(7, one), link(8, other)].into()
-        };
-        let lost = |links: &Links| Reach::default().lost(links);
-        assert_eq!(lost(&links(running, running)), [].into());
-        assert_eq!(lost(&links(up, running)), [].into(), "the other one is in it too");
-        assert_eq!(lost(&links(running, up)), [net("2001:db8::/64")].into());
-        assert_eq!(lost(&links(up, BROADCAST)).len(), 2);
-        assert_eq!(
-            lost(&links(up, up | NOARP)),
-            [net("192.0.2.0/24")].into(),
-            "nobody was ever reached there"
-        );
-    }
-
-    #[test]
-    fn a_network_stays_lost_when_the_addresses_in_it_are_taken_away_and_until_the_carrier_is_back() {
-        let link = |carrier, networks: &[&str]| Link {
-            name: "eth1".into(),
-            arp: MAC,
-            ndp: MAC,
-            carrier,
-            networks: networks.iter().map(|network| network.parse().unwrap()).collect(),
-        };
-        let mut reach = Reach::default();
-        let mut lost =
-            |link: Option<Link>| reach.lost(&link.map(|link| (7, link)).into_iter().collect()).len();
-        assert_eq!(lost(Some(link(true, &["192.0.2.0/24"]))), 0);
-        assert_eq!(lost(Some(link(false, &["192.0.2.0/24"]))), 1);
-        assert_eq!(lost(Some(link(false, &[]))), 1);
-        assert_eq!(lost(Some(link(true, &[]))), 0);
-        assert_eq!(lost(Some(link(false, &[]))), 0, "it had none when it last had a carrier");
-        assert_eq!(lost(None), 0);
+        let on = [(7, "192.0.2.0/24".parse().unwrap())].into();
+        for (flags, carrier, networks) in [
+            (up | RUNNING, true, 1),
+            (up, false, 1),
+            (BROADCAST | RUNNING, false, 1),
+            (up | RUNNING | NOARP, false, 0),
+        ] {
+            let message = message("eth0", flags, None);
+            let (_, link) = link(&message, &Excluded::default(), &BTreeSet::new(), &on).unwrap();
+            assert_eq!((link.carrier, link.networks.len()), (carrier, networks), "{flags:?}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! | [`membership`] | multicast groups of IPv6, so that switches send their frames here |
 //! | `netlink` | asking the kernel, and following both |
 //! | [`packet`] | sockets for whole frames: ARP and neighbour discovery on one interface, BFD echo on all |
+//! | [`reach`] | the networks that this node reaches, and since when a cable that had died is trusted again |
 //! | `route` | the interface that packets for an address leave by |
 //! | [`router_discovery`] | raw sockets for router solicitations and advertisements |
 //! | `sys` | system calls that no library wraps; the only unsafe code of the project |
@@ -24,6 +25,7 @@ pub mod links;
 pub mod membership;
 mod netlink;
 pub mod packet;
+pub mod reach;
 mod route;
 pub mod router_discovery;
 mod sys;

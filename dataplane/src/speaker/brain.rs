@@ -101,7 +101,7 @@ pub async fn work(
     start_watches(context, &facts, sender, &mut watches);
     let mut membership = lane.membership.clone();
     facts.set_membership(Instant::now(), membership.borrow_and_update().clone());
-    facts.set_links(links.borrow_and_update().clone());
+    facts.set_links(Instant::now(), links.borrow_and_update().clone());
     let mut contested = lane.contested.clone();
     let mut stopping = false;
     let mut start = announced::Progress::default();
@@ -174,7 +174,7 @@ pub async fn work(
             }
             Some(question) = questions.recv() => drop(question.send(facts.state(&seen.borrow()))), // whoever asked may be gone
             Ok(()) = caveats.changed() => caveats.mark_unchanged(), // told with the verdict
-            Ok(()) = links.changed() => facts.set_links(links.borrow_and_update().clone()),
+            Ok(()) = links.changed() => facts.set_links(Instant::now(), links.borrow_and_update().clone()),
         }
     }
 }

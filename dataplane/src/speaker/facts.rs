@@ -283,7 +283,7 @@ impl Facts {
         let phase = if self.is_ready() { Phase::Serving } else { Phase::Starting };
         self.tables_changed |= phase != self.tables.phase;
         self.tables.phase = phase;
-        self.tell_lost();
+        self.tell_lost(now);
         if let Some(tenures) = &mut self.tenures {
             let touched = tenures.pass_time(now, &mut self.world);
             self.touch_layer2(touched);
@@ -392,7 +392,8 @@ impl Facts {
     /// When [`Facts::decide_routes`] or [`Facts::decide`] is due though nothing has changed.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let tenures = self.tenures.as_ref().and_then(Tenures::poll_timeout);
-        self.departure.poll_timeout().into_iter().chain(tenures).min()
+        let reach = self.surroundings.reach.poll_timeout();
+        self.departure.poll_timeout().into_iter().chain(tenures).chain(reach).min()
     }
 
     /// Why this node leaves, if it does.

@@ -87,7 +87,7 @@ async fn an_interface_without_ipv6_answers_arp_alone_and_hears_of_what_is_announ
     assert!(without.arp.is_some() && without.ndp.is_none(), "{without:?}");
     let mut node = Node::start(first);
     node.announce(&[V4, V6]);
-    assert!(finds_by_arp(&site).await);
+    eventually(SOON, "it is found by ARP", async || finds_by_arp(&site).await).await;
     assert!(!finds_by_ndp(&site).await);
     ipv6("0");
     eventually(SOON, "IPv6 is in use there", async || on_link().ndp == on_link().arp).await;

@@ -340,6 +340,8 @@ fn a_node_whose_cable_to_the_network_of_an_address_is_dead_is_no_candidate_for_i
         world.set_lost(node.into(), ["10.0.0.0/24".parse().unwrap()].into());
     }
     assert_eq!(planned(&world, vip()).owner, Some("node-b".into()), "no other is better off");
+    assert!(!world.is_reached_elsewhere("10.0.0.0/24".parse().unwrap()));
+    assert!(world.is_reached_elsewhere("192.0.2.0/24".parse().unwrap()));
     for node in ["node-a", "node-c"] {
         world.set_lost(node.into(), [].into());
     }

@@ -165,7 +165,7 @@ impl World {
         }
     }
 
-    /// The node does not reach these networks: its interfaces in them have lost their carrier.
+    /// The node does not reach these networks: its interfaces in them have lost their carrier, or have it again only since a moment.
     pub fn set_lost(&mut self, node: NodeName, networks: BTreeSet<IpNet>) -> Touched {
         let before = self.lost.get(&node).cloned().unwrap_or_default();
         let changed: Vec<_> = before.symmetric_difference(&networks).copied().collect();
@@ -181,6 +181,19 @@ impl World {
     /// The network of an address, if that node does not reach it.
     pub(super) fn lost_network(&self, node: &NodeName, address: IpAddr) -> Option<IpNet> {
         self.lost.get(node)?.iter().find(|network| network.contains(&address)).copied()
+    }
+
+    /// Is there another node, with a speaker that lives, that reaches this network?
+    pub fn is_reached_elsewhere(&self, network: IpNet) -> bool {
+        let has_lost = |node: &NodeName| {
+            let lost = self.lost.get(node).into_iter().flatten();
+            lost.into_iter().any(|lost| lost.contains(&network))
+        };
+        let reaches = |node: &NodeName| *node != self.node && !has_lost(node);
+        match &self.speakers {
+            Speakers::EveryNode => self.nodes.keys().any(reaches),
+            Speakers::Alive(nodes) => nodes.iter().any(reaches),
+        }
     }
 
     /// The nodes that do not reach an address.

@@ -49,7 +49,7 @@ pub enum AnnouncementRefusal {
     SharedWithServiceSelector,
     /// The node's network is not available (condition NetworkUnavailable).
     NetworkUnavailable,
-    /// The node's interfaces in the address's network have lost their carrier.
+    /// The node's interfaces in the address's network have lost their carrier, or have it again only since a moment.
     NetworkLost {
         /// The network.
         network: IpNet,
@@ -120,7 +120,9 @@ impl Refusal for AnnouncementRefusal {
             }
             Self::NetworkUnavailable => "the node has condition NetworkUnavailable".to_owned(),
             Self::NetworkLost { network } => {
-                format!("the node's interfaces in {network} have no carrier")
+                format!(
+                    "the node's interfaces in {network} have no carrier, or have it again only since a moment"
+                )
             }
             Self::NodeExcluded => {
                 "the node has label node.kubernetes.io/exclude-from-external-load-balancers".to_owned()

@@ -13,7 +13,8 @@ use metallb_protocols::liveness::{LOST, Tenure};
 
 use super::Facts;
 use super::succession::Succession;
-use crate::net::links::{Link, Links, Reach};
+use crate::net::links::{Link, Links};
+use crate::net::reach::Reach;
 use crate::speaker::lane::{Contested, Membership, Station};
 
 /// What is out of reach.
@@ -21,8 +22,8 @@ use crate::speaker::lane::{Contested, Membership, Station};
 pub struct Surroundings {
     /// What this node says, others hear.
     pub is_heard: bool,
-    reach: Reach,
-    /// The networks that this node does not reach, whether or not an address is in them.
+    /// Of this node, whether or not an address is in its networks.
+    pub reach: Reach,
     lost_here: BTreeSet<IpNet>,
     /// Those of other nodes.
     lost_elsewhere: BTreeMap<NodeName, BTreeSet<IpNet>>,
@@ -83,7 +84,18 @@ impl Facts {
 
     /// Of the networks that this node does not reach, others are told of those with an address in them; and this node lets go of what
     /// they are told of, neither more nor less. Who is not heard says nothing.
-    pub(super) fn tell_lost(&mut self) {
+    pub(super) fn tell_lost(&mut self, now: Instant) {
+        let reach = &mut self.surroundings.reach;
+        let mut is_news = reach.pass_time(now);
+        for network in reach.returning() {
+            if !self.world.is_reached_elsewhere(network) {
+                reach.trust(now, &network);
+                is_news = true;
+            }
+        }
+        if is_news {
+            self.surroundings.lost_here = reach.lost();
+        }
         if self.surroundings.lost_here.is_empty() && self.tables.lost.is_empty() {
             return;
         }
@@ -97,7 +109,7 @@ impl Facts {
             .take(LOST);
         let lost: BTreeSet<IpNet> = lost.copied().collect();
         if *self.tables.lost != lost {
-            tracing::info!(event = "networksLost", networks = ?lost, "without a carrier; other speakers are told");
+            tracing::info!(event = "networksLost", networks = ?lost, "without a carrier that lasts; other speakers are told");
             self.tables.lost = Arc::new(lost.clone());
             self.tables_changed = true;
             let touched = self.world.set_lost(self.world.node().clone(), lost);
@@ -106,9 +118,10 @@ impl Facts {
     }
 
     /// The interfaces of this node are these.
-    pub fn set_links(&mut self, links: Links) {
+    pub fn set_links(&mut self, now: Instant, links: Links) {
         let names: BTreeSet<InterfaceName> = links.values().map(|link| link.name.clone()).collect();
-        self.surroundings.lost_here = self.surroundings.reach.lost(&links);
+        self.surroundings.reach.set(now, &links);
+        self.surroundings.lost_here = self.surroundings.reach.lost();
         let answering = links.iter().filter(|(_, link)| link.arp.is_some() || link.ndp.is_some());
         let station = |link: &Link| Station { name: link.name.clone(), arp: link.arp, ndp: link.ndp };
         let stations = answering.map(|(index, link)| (*index, station(link)));

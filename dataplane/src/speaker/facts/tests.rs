@@ -98,7 +98,7 @@ fn all_alive() -> Speakers {
 fn ready_on(node: &str) -> (Facts, Outcome) {
     let mut facts = Facts::new(node.into(), false, true, Profile::Native, PACE);
     facts.set_speakers(Some(all_alive()));
-    facts.set_links(links());
+    facts.set_links(Instant::now(), links());
     for input in inputs() {
         facts.apply(input);
     }
@@ -118,7 +118,7 @@ fn reasons(outcome: &Outcome) -> Vec<&'static str> {
 #[test]
 fn what_is_announced_here_is_said_when_it_is_known_be_it_nothing() {
     let mut facts = Facts::new("node-c".into(), false, true, Profile::Native, PACE);
-    facts.set_links(links());
+    facts.set_links(Instant::now(), links());
     for input in inputs() {
         facts.apply(input);
         assert_eq!(round(&mut facts).statuses, None);
@@ -133,7 +133,7 @@ fn until_every_list_is_in_nothing_is_announced_and_others_must_not_count_on_it()
     for missing in 0..inputs().len() {
         let mut facts = Facts::new("node-b".into(), false, true, Profile::Native, PACE);
         facts.set_speakers(Some(all_alive()));
-        facts.set_links(links());
+        facts.set_links(Instant::now(), links());
         for (position, input) in inputs().into_iter().enumerate() {
             if position != missing {
                 facts.apply(input);
@@ -147,7 +147,7 @@ fn until_every_list_is_in_nothing_is_announced_and_others_must_not_count_on_it()
 #[test]
 fn until_the_lane_knows_who_lives_nothing_is_announced() {
     let mut facts = Facts::new("node-a".into(), false, true, Profile::Native, PACE);
-    facts.set_links(links());
+    facts.set_links(Instant::now(), links());
     for input in inputs() {
         facts.apply(input);
     }
@@ -207,7 +207,7 @@ fn nothing_new_is_nothing_said() {
 fn without_heartbeats_the_pods_of_the_speakers_do_not_matter() {
     let mut facts = Facts::new("node-b".into(), false, false, Profile::Native, PACE);
     facts.set_speakers(Some(Speakers::EveryNode));
-    facts.set_links(links());
+    facts.set_links(Instant::now(), links());
     for input in inputs().into_iter().take(5) {
         facts.apply(input);
     }
@@ -328,7 +328,7 @@ fn the_state_says_what_is_waited_for_and_why_an_address_is_not_announced_here() 
     for input in inputs() {
         facts.apply(input);
     }
-    facts.set_links(links());
+    facts.set_links(Instant::now(), links());
     facts.set_speakers(Some(Speakers::EveryNode));
     facts.decide(Instant::now());
     let state = facts.state(&[].into());

@@ -153,7 +153,7 @@ fn what_becomes_of_other_nodes_is_no_business_of_routes() {
     let (mut facts, _) = with(&spec());
     facts.apply(Input::Node(Event::Applied("node-z".into(), Node::default())));
     facts.set_speakers(Some(all_alive()));
-    facts.set_links(links());
+    facts.set_links(Instant::now(), links());
     assert_eq!(facts.decide_routes(Instant::now()), Decided::default());
 }
 

@@ -1,0 +1,285 @@
+//! The networks that this node reaches by its interfaces, and since when a cable that had died is trusted again.
+//!
+//! A carrier that came back says little at first: the switch's port may not forward yet, and what is asked of neighbours in that
+//! moment is asked again only a second later. So addresses move back only when it has lasted (the `updelay` of Linux bonding), the
+//! longer the more often it was lost in between.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use ipnet::IpNet;
+
+use super::links::Links;
+
+/// How long a carrier must last that was lost once.
+const UP_DELAY: Duration = Duration::from_secs(2);
+/// How long it must last at most, however often it was lost.
+const LONGEST_UP_DELAY: Duration = Duration::from_secs(16);
+/// A carrier that was trusted for so long may be lost like one that never was before.
+const CALM: Duration = Duration::from_mins(1);
+
+/// The networks of interfaces, also of those whose addresses were taken from them when they lost their carrier.
+#[derive(Clone, Debug, Default)]
+pub struct Reach {
+    /// By index of the interface.
+    cables: BTreeMap<u32, Cable>,
+}
+
+/// What an interface is connected by.
+#[derive(Clone, Debug)]
+struct Cable {
+    carrier: Carrier,
+    networks: BTreeSet<IpNet>,
+    /// Those when the carrier was last trusted.
+    networks_then: BTreeSet<IpNet>,
+    /// How long the carrier must last when it comes back.
+    up_delay: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Carrier {
+    /// `since` is `None` if it was never lost.
+    Trusted {
+        since: Option<Instant>,
+    },
+    Lost,
+    /// It is back.
+    Returning {
+        trusted_at: Instant,
+    },
+}
+
+impl Reach {
+    /// The interfaces are these.
+    pub fn set(&mut self, now: Instant, links: &Links) {
+        self.cables.retain(|index, _| links.contains_key(index));
+        for (index, link) in links {
+            let cable = self.cables.entry(*index).or_insert_with(|| Cable::new(link.carrier));
+            cable.networks.clone_from(&link.networks);
+            cable.set(now, link.carrier);
+        }
+    }
+
+    /// Carriers that have lasted long enough are trusted. Says whether there was one.
+    pub fn pass_time(&mut self, now: Instant) -> bool {
+        let mut is_news = false;
+        for cable in self.cables.values_mut() {
+            if cable.trusted_at().is_some_and(|at| at <= now) {
+                cable.trust(Some(now));
+                is_news = true;
+            }
+        }
+        is_news
+    }
+
+    /// When the next carrier is trusted.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.cables.values().filter_map(Cable::trusted_at).min()
+    }
+
+    /// The networks that are out of reach: every interface in them has lost its carrier, or has it again only since a moment.
+    pub fn lost(&self) -> BTreeSet<IpNet> {
+        let networks = |trusted: bool| {
+            let cables = self.cables.values().filter(move |cable| cable.is_trusted() == trusted);
+            cables.flat_map(Cable::networks)
+        };
+        let is_reached =
+            |lost: &&IpNet| networks(true).any(|network| network.contains(*lost) || lost.contains(network));
+        networks(false).filter(|lost| !is_reached(lost)).copied().collect()
+    }
+
+    /// Those of them in which the carrier of an interface is back.
+    pub fn returning(&self) -> BTreeSet<IpNet> {
+        let returning = self.cables.values().filter(|cable| cable.trusted_at().is_some());
+        let networks: BTreeSet<_> = returning.flat_map(Cable::networks).copied().collect();
+        networks.intersection(&self.lost()).copied().collect()
+    }
+
+    /// Carriers that are back in this network are trusted before their time: nobody else reaches it.
+    pub fn trust(&mut self, now: Instant, network: &IpNet) {
+        let in_it = self.cables.values_mut().filter(|cable| cable.networks().any(|other| other == network));
+        for cable in in_it.filter(|cable| cable.trusted_at().is_some()) {
+            cable.trust(Some(now));
+        }
+    }
+}
+
+impl Cable {
+    fn new(carrier: bool) -> Self {
+        Self {
+            carrier: if carrier { Carrier::Trusted { since: None } } else { Carrier::Lost },
+            networks: BTreeSet::new(),
+            networks_then: BTreeSet::new(),
+            up_delay: UP_DELAY,
+        }
+    }
+
+    fn set(&mut self, now: Instant, carrier: bool) {
+        match (self.carrier, carrier) {
+            (Carrier::Trusted { since }, true) => self.trust(since),
+            (Carrier::Returning { .. }, true) | (Carrier::Lost, false) => {}
+            (Carrier::Lost, true) => self.carrier = Carrier::Returning { trusted_at: now + self.up_delay },
+            (Carrier::Trusted { since }, false) => {
+                let was_calm = since.is_none_or(|since| now.saturating_duration_since(since) >= CALM);
+                self.up_delay = if was_calm { UP_DELAY } else { longer(self.up_delay) };
+                self.carrier = Carrier::Lost;
+            }
+            (Carrier::Returning { .. }, false) => {
+                self.up_delay = longer(self.up_delay);
+                self.carrier = Carrier::Lost;
+            }
+        }
+    }
+
+    fn trust(&mut self, since: Option<Instant>) {
+        self.carrier = Carrier::Trusted { since };
+        self.networks_then.clone_from(&self.networks);
+    }
+
+    fn is_trusted(&self) -> bool {
+        match self.carrier {
+            Carrier::Trusted { .. } => true,
+            Carrier::Lost | Carrier::Returning { .. } => false,
+        }
+    }
+
+    fn trusted_at(&self) -> Option<Instant> {
+        match self.carrier {
+            Carrier::Returning { trusted_at } => Some(trusted_at),
+            Carrier::Trusted { .. } | Carrier::Lost => None,
+        }
+    }
+
+    fn networks(&self) -> impl Iterator<Item = &IpNet> {
+        self.networks.iter().chain(&self.networks_then)
+    }
+}
+
+fn longer(up_delay: Duration) -> Duration {
+    (2 * up_delay).min(LONGEST_UP_DELAY)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::links::Link;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn link(carrier: bool, networks: &[&str]) -> Link {
+        let networks = networks.iter().map(|network| network.parse().unwrap()).collect();
+        Link { name: "eth1".into(), arp: None, ndp: None, carrier, networks }
+    }
+
+    fn lost(links: &Links) -> Vec<String> {
+        let mut reach = Reach::default();
+        reach.set(Instant::now(), links);
+        reach.lost().iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_network_is_lost_when_all_interfaces_in_it_have_lost_their_carrier() {
+        let links = |one: bool, other: bool| -> Links {
+            [(7, link(one, &["192.0.2.0/24"])), (8, link(other, &["192.0.2.0/24", "2001:db8::/64"]))].into()
+        };
+        assert!(lost(&links(true, true)).is_empty());
+        assert!(lost(&links(false, true)).is_empty(), "the other one is in it too");
+        assert_eq!(lost(&links(true, false)), ["2001:db8::/64"]);
+        assert_eq!(lost(&links(false, false)), ["192.0.2.0/24", "2001:db8::/64"]);
+    }
+
+    /// One interface whose carrier comes and goes.
+    struct OneInterface {
+        reach: Reach,
+        now: Instant,
+    }
+
+    impl OneInterface {
+        fn new() -> Self {
+            let mut one = Self { reach: Reach::default(), now: Instant::now() };
+            one.set(true);
+            assert!(one.is_reached(), "what never was lost is trusted at once");
+            one
+        }
+
+        fn set(&mut self, carrier: bool) {
+            self.reach.set(self.now, &[(7, link(carrier, &["192.0.2.0/24"]))].into());
+        }
+
+        fn pass(&mut self, time: Duration) {
+            self.now += time;
+            self.reach.pass_time(self.now);
+        }
+
+        fn is_reached(&self) -> bool {
+            self.reach.lost().is_empty()
+        }
+
+        /// Loses its carrier for a second. How long it then takes until it is trusted again.
+        fn flap(&mut self) -> Duration {
+            self.set(false);
+            assert!(!self.is_reached() && self.reach.poll_timeout().is_none());
+            self.pass(SECOND);
+            self.set(true);
+            assert!(!self.is_reached());
+            let due = self.reach.poll_timeout().unwrap();
+            let delay = due - self.now;
+            self.pass(delay / 2);
+            assert!(!self.is_reached());
+            self.pass(due - self.now);
+            assert!(self.is_reached());
+            delay
+        }
+    }
+
+    #[test]
+    fn a_carrier_that_comes_and_goes_is_trusted_later_each_time_and_like_a_new_one_when_it_was_calm() {
+        let mut one = OneInterface::new();
+        let delays: Vec<_> = (0..5).map(|_| one.flap().as_secs()).collect();
+        assert_eq!(delays, [2, 4, 8, 16, 16]);
+        one.pass(CALM);
+        assert_eq!(one.flap(), UP_DELAY);
+    }
+
+    #[test]
+    fn a_carrier_that_is_lost_before_it_was_trusted_counts_as_lost_again() {
+        let mut one = OneInterface::new();
+        one.set(false);
+        one.set(true);
+        one.pass(SECOND);
+        assert_eq!(one.flap(), 2 * UP_DELAY);
+    }
+
+    #[test]
+    fn where_nobody_else_reaches_a_network_its_carrier_is_trusted_as_soon_as_it_is_back() {
+        let mut one = OneInterface::new();
+        let network = "192.0.2.0/24".parse().unwrap();
+        one.set(false);
+        assert!(one.reach.returning().is_empty());
+        one.reach.trust(one.now, &network);
+        assert!(!one.is_reached(), "there is no carrier");
+        one.set(true);
+        assert_eq!(one.reach.returning(), [network].into());
+        one.reach.trust(one.now, &network);
+        assert!(one.is_reached() && one.reach.poll_timeout().is_none());
+    }
+
+    #[test]
+    fn a_network_stays_lost_when_the_addresses_in_it_are_taken_away_until_the_carrier_is_trusted_again() {
+        let mut reach = Reach::default();
+        let start = Instant::now();
+        let mut lost = |seconds: u64, link: Option<Link>| {
+            let now = start + Duration::from_secs(seconds);
+            reach.set(now, &link.map(|link| (7, link)).into_iter().collect());
+            reach.pass_time(now);
+            reach.lost().len()
+        };
+        assert_eq!(lost(0, Some(link(true, &["192.0.2.0/24"]))), 0);
+        assert_eq!(lost(1, Some(link(false, &["192.0.2.0/24"]))), 1);
+        assert_eq!(lost(2, Some(link(false, &[]))), 1);
+        assert_eq!(lost(3, Some(link(true, &[]))), 1);
+        assert_eq!(lost(5, Some(link(true, &[]))), 0, "it has no address there now");
+        assert_eq!(lost(6, Some(link(false, &[]))), 0, "it had none when it was last trusted");
+        assert_eq!(lost(7, None), 0);
+    }
+}
