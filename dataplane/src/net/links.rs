@@ -66,7 +66,7 @@ struct Answering {
 
 impl Subject for Answering {
     type Value = Links;
-    const GROUPS: &'static [Group] = &[Group::Link, Group::Ipv6Addresses];
+    const GROUPS: &'static [Group] = &[Group::Link, Group::Ipv4Addresses, Group::Ipv6Addresses];
 
     fn read(&self, messages: &[LinkMessage], addresses: &[AddressMessage]) -> Links {
         let speaking: BTreeSet<u32> = addresses.iter().filter_map(with_link_local).collect();

@@ -2,9 +2,11 @@
 //!
 //! A carrier that came back says little at first: the switch's port may not forward yet, and what is asked of neighbours in that
 //! moment is asked again only a second later. So addresses move back only when it has lasted (the `updelay` of Linux bonding), the
-//! longer the more often it was lost in between.
+//! longer the more often it was lost in between. The network by which speakers talk is excepted the first time: who is heard there
+//! proves that the port forwards, and who was cut off for less than others take to notice has lost nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
@@ -21,8 +23,8 @@ const CALM: Duration = Duration::from_mins(1);
 /// The networks of interfaces, also of those whose addresses were taken from them when they lost their carrier.
 #[derive(Clone, Debug, Default)]
 pub struct Reach {
-    /// By index of the interface.
-    cables: BTreeMap<u32, Cable>,
+    /// By index of the interface; `None` until they are known for the first time.
+    cables: Option<BTreeMap<u32, Cable>>,
 }
 
 /// What an interface is connected by.
@@ -38,6 +40,8 @@ struct Cable {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Carrier {
+    /// The interface is new, and had none yet.
+    Awaited,
     /// `since` is `None` if it was never lost.
     Trusted {
         since: Option<Instant>,
@@ -50,20 +54,25 @@ enum Carrier {
 }
 
 impl Reach {
-    /// The interfaces are these.
-    pub fn set(&mut self, now: Instant, links: &Links) {
-        self.cables.retain(|index, _| links.contains_key(index));
+    /// The interfaces are these; speakers talk by `own` addresses of this node.
+    pub fn set(&mut self, now: Instant, links: &Links, own: &[IpAddr]) {
+        // What is there without a carrier when the speaker starts may have had one before.
+        let without = if self.cables.is_none() { Carrier::Lost } else { Carrier::Awaited };
+        let cables = self.cables.get_or_insert_default();
+        cables.retain(|index, _| links.contains_key(index));
         for (index, link) in links {
-            let cable = self.cables.entry(*index).or_insert_with(|| Cable::new(link.carrier));
+            let carrier = if link.carrier { Carrier::Trusted { since: None } } else { without };
+            let cable = cables.entry(*index).or_insert_with(|| Cable::new(carrier));
             cable.networks.clone_from(&link.networks);
-            cable.set(now, link.carrier);
+            let is_own = cable.networks().any(|network| own.iter().any(|own| network.contains(own)));
+            cable.set(now, link.carrier, is_own);
         }
     }
 
     /// Carriers that have lasted long enough are trusted. Says whether there was one.
     pub fn pass_time(&mut self, now: Instant) -> bool {
         let mut is_news = false;
-        for cable in self.cables.values_mut() {
+        for cable in self.cables.iter_mut().flat_map(BTreeMap::values_mut) {
             if cable.trusted_at().is_some_and(|at| at <= now) {
                 cable.trust(Some(now));
                 is_news = true;
@@ -74,13 +83,13 @@ impl Reach {
 
     /// When the next carrier is trusted.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.cables.values().filter_map(Cable::trusted_at).min()
+        self.cables().filter_map(Cable::trusted_at).min()
     }
 
     /// The networks that are out of reach: every interface in them has lost its carrier, or has it again only since a moment.
     pub fn lost(&self) -> BTreeSet<IpNet> {
         let networks = |trusted: bool| {
-            let cables = self.cables.values().filter(move |cable| cable.is_trusted() == trusted);
+            let cables = self.cables().filter(move |cable| cable.is_trusted() == trusted);
             cables.flat_map(Cable::networks)
         };
         let is_reached =
@@ -90,34 +99,36 @@ impl Reach {
 
     /// Those of them in which the carrier of an interface is back.
     pub fn returning(&self) -> BTreeSet<IpNet> {
-        let returning = self.cables.values().filter(|cable| cable.trusted_at().is_some());
+        let returning = self.cables().filter(|cable| cable.trusted_at().is_some());
         let networks: BTreeSet<_> = returning.flat_map(Cable::networks).copied().collect();
         networks.intersection(&self.lost()).copied().collect()
     }
 
-    /// Carriers that are back in this network are trusted before their time: nobody else reaches it.
+    /// Carriers that are back in this network are trusted before their time, with all other networks of their interfaces.
     pub fn trust(&mut self, now: Instant, network: &IpNet) {
-        let in_it = self.cables.values_mut().filter(|cable| cable.networks().any(|other| other == network));
+        let cables = self.cables.iter_mut().flat_map(BTreeMap::values_mut);
+        let in_it = cables.filter(|cable| cable.networks().any(|other| other == network));
         for cable in in_it.filter(|cable| cable.trusted_at().is_some()) {
             cable.trust(Some(now));
         }
     }
+
+    fn cables(&self) -> impl Iterator<Item = &Cable> {
+        self.cables.iter().flat_map(BTreeMap::values)
+    }
 }
 
 impl Cable {
-    fn new(carrier: bool) -> Self {
-        Self {
-            carrier: if carrier { Carrier::Trusted { since: None } } else { Carrier::Lost },
-            networks: BTreeSet::new(),
-            networks_then: BTreeSet::new(),
-            up_delay: UP_DELAY,
-        }
+    fn new(carrier: Carrier) -> Self {
+        Self { carrier, networks: BTreeSet::new(), networks_then: BTreeSet::new(), up_delay: UP_DELAY }
     }
 
-    fn set(&mut self, now: Instant, carrier: bool) {
+    fn set(&mut self, now: Instant, carrier: bool, is_own: bool) {
         match (self.carrier, carrier) {
+            (Carrier::Awaited, true) => self.trust(None),
             (Carrier::Trusted { since }, true) => self.trust(since),
-            (Carrier::Returning { .. }, true) | (Carrier::Lost, false) => {}
+            (Carrier::Returning { .. }, true) | (Carrier::Awaited | Carrier::Lost, false) => {}
+            (Carrier::Lost, true) if is_own && self.up_delay == UP_DELAY => self.trust(Some(now)),
             (Carrier::Lost, true) => self.carrier = Carrier::Returning { trusted_at: now + self.up_delay },
             (Carrier::Trusted { since }, false) => {
                 let was_calm = since.is_none_or(|since| now.saturating_duration_since(since) >= CALM);
@@ -139,14 +150,14 @@ impl Cable {
     fn is_trusted(&self) -> bool {
         match self.carrier {
             Carrier::Trusted { .. } => true,
-            Carrier::Lost | Carrier::Returning { .. } => false,
+            Carrier::Awaited | Carrier::Lost | Carrier::Returning { .. } => false,
         }
     }
 
     fn trusted_at(&self) -> Option<Instant> {
         match self.carrier {
             Carrier::Returning { trusted_at } => Some(trusted_at),
-            Carrier::Trusted { .. } | Carrier::Lost => None,
+            Carrier::Awaited | Carrier::Trusted { .. } | Carrier::Lost => None,
         }
     }
 
@@ -173,7 +184,7 @@ mod tests {
 
     fn lost(links: &Links) -> Vec<String> {
         let mut reach = Reach::default();
-        reach.set(Instant::now(), links);
+        reach.set(Instant::now(), links, &[]);
         reach.lost().iter().map(ToString::to_string).collect()
     }
 
@@ -192,18 +203,19 @@ mod tests {
     struct OneInterface {
         reach: Reach,
         now: Instant,
+        own: Vec<IpAddr>,
     }
 
     impl OneInterface {
         fn new() -> Self {
-            let mut one = Self { reach: Reach::default(), now: Instant::now() };
+            let mut one = Self { reach: Reach::default(), now: Instant::now(), own: vec![] };
             one.set(true);
             assert!(one.is_reached(), "what never was lost is trusted at once");
             one
         }
 
         fn set(&mut self, carrier: bool) {
-            self.reach.set(self.now, &[(7, link(carrier, &["192.0.2.0/24"]))].into());
+            self.reach.set(self.now, &[(7, link(carrier, &["192.0.2.0/24"]))].into(), &self.own);
         }
 
         fn pass(&mut self, time: Duration) {
@@ -251,7 +263,36 @@ mod tests {
     }
 
     #[test]
-    fn where_nobody_else_reaches_a_network_its_carrier_is_trusted_as_soon_as_it_is_back() {
+    fn the_network_by_which_speakers_talk_is_trusted_at_once_unless_it_was_lost_just_before() {
+        let mut one = OneInterface::new();
+        one.own = vec!["192.0.2.11".parse().unwrap()];
+        one.set(false);
+        one.set(true);
+        assert!(one.is_reached());
+        one.pass(SECOND);
+        assert_eq!(one.flap(), 2 * UP_DELAY);
+        one.pass(CALM);
+        one.set(false);
+        one.set(true);
+        assert!(one.is_reached());
+    }
+
+    #[test]
+    fn an_interface_that_is_made_is_trusted_with_its_first_carrier_and_one_found_without_is_not() {
+        let at_start = [(7, link(false, &["192.0.2.0/24"]))].into();
+        let later = [(7, link(true, &["192.0.2.0/24"])), (8, link(false, &["198.51.100.0/24"]))].into();
+        let connected = [(7, link(true, &["192.0.2.0/24"])), (8, link(true, &["198.51.100.0/24"]))].into();
+        let mut reach = Reach::default();
+        let now = Instant::now();
+        let mut lost = |links| {
+            reach.set(now, links, &[]);
+            reach.lost().len()
+        };
+        assert_eq!([lost(&at_start), lost(&later), lost(&connected)], [1, 2, 1]);
+    }
+
+    #[test]
+    fn a_carrier_that_is_back_is_trusted_before_its_time_when_that_is_asked_for() {
         let mut one = OneInterface::new();
         let network = "192.0.2.0/24".parse().unwrap();
         one.set(false);
@@ -270,7 +311,7 @@ mod tests {
         let start = Instant::now();
         let mut lost = |seconds: u64, link: Option<Link>| {
             let now = start + Duration::from_secs(seconds);
-            reach.set(now, &link.map(|link| (7, link)).into_iter().collect());
+            reach.set(now, &link.map(|link| (7, link)).into_iter().collect(), &[]);
             reach.pass_time(now);
             reach.lost().len()
         };

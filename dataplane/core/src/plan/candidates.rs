@@ -179,7 +179,7 @@ impl Registry {
 }
 
 /// Is there nothing about the node itself that speaks against it?
-fn can_announce(world: &World, node: Option<&Node>) -> bool {
+pub(super) fn can_announce(world: &World, node: Option<&Node>) -> bool {
     node.is_none_or(|node| !node.network_unavailable && !world.excludes(node))
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::Touched;
+use super::candidates::can_announce;
 use crate::config::Config;
 use crate::few::FewSet;
 use crate::labels::Labels;
@@ -183,17 +184,17 @@ impl World {
         self.lost.get(node)?.iter().find(|network| network.contains(&address)).copied()
     }
 
-    /// Is there another node, with a speaker that lives, that reaches this network?
-    pub fn is_reached_elsewhere(&self, network: IpNet) -> bool {
-        let has_lost = |node: &NodeName| {
-            let lost = self.lost.get(node).into_iter().flatten();
+    /// Do all other nodes that live and may announce say that they do not reach this network? Not where there is none: who hears
+    /// nobody does not know what others reach.
+    pub fn is_lost_elsewhere(&self, network: IpNet) -> bool {
+        let others =
+            self.speaking_nodes().filter(|(name, node)| **name != self.node && can_announce(self, *node));
+        let has_lost = |name| {
+            let lost = self.lost.get(name).into_iter().flatten();
             lost.into_iter().any(|lost| lost.contains(&network))
         };
-        let reaches = |node: &NodeName| *node != self.node && !has_lost(node);
-        match &self.speakers {
-            Speakers::EveryNode => self.nodes.keys().any(reaches),
-            Speakers::Alive(nodes) => nodes.iter().any(reaches),
-        }
+        let mut others = others.map(|(name, _)| has_lost(name)).peekable();
+        others.peek().is_some() && others.all(|has_lost| has_lost)
     }
 
     /// The nodes that do not reach an address.

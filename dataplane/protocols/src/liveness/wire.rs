@@ -59,7 +59,7 @@ pub enum Word {
         ballot: Page,
         /// All that I know of who has which address, in short.
         tenures: u64,
-        /// Networks that I do not reach, as my interfaces in them have lost their carrier.
+        /// Networks that I do not reach, as my interfaces in them have lost their carrier, or have it again only since a moment.
         lost: Vec<IpNet>,
     },
     /// These have these addresses.

@@ -88,7 +88,7 @@ impl Facts {
         let reach = &mut self.surroundings.reach;
         let mut is_news = reach.pass_time(now);
         for network in reach.returning() {
-            if !self.world.is_reached_elsewhere(network) {
+            if self.world.is_lost_elsewhere(network) {
                 reach.trust(now, &network);
                 is_news = true;
             }
@@ -120,7 +120,8 @@ impl Facts {
     /// The interfaces of this node are these.
     pub fn set_links(&mut self, now: Instant, links: Links) {
         let names: BTreeSet<InterfaceName> = links.values().map(|link| link.name.clone()).collect();
-        self.surroundings.reach.set(now, &links);
+        let own = self.world.own_node().map_or(&[][..], |node| &node.addresses);
+        self.surroundings.reach.set(now, &links, own);
         self.surroundings.lost_here = self.surroundings.reach.lost();
         let answering = links.iter().filter(|(_, link)| link.arp.is_some() || link.ndp.is_some());
         let station = |link: &Link| Station { name: link.name.clone(), arp: link.arp, ndp: link.ndp };

@@ -1,5 +1,6 @@
 //! What follows from the facts, and that it follows once.
 
+mod carrier;
 mod routing;
 mod sticky;
 

@@ -169,61 +169,6 @@ fn who_comes_back_is_given_addresses_though_nothing_moved_by_that() {
     assert!(facts.poll_timeout().unwrap() <= start + Duration::from_secs(212));
 }
 
-/// An interface in the network of the addresses, and in one without any.
-fn in_two_networks(carrier: bool) -> Links {
-    let networks = ["10.0.0.0/24", "172.17.0.0/16"];
-    let link = Link {
-        name: "eth0".into(),
-        arp: Some(Mac([2; 6])),
-        ndp: None,
-        carrier,
-        networks: networks.iter().map(|network| network.parse().unwrap()).collect(),
-    };
-    [(2, link)].into()
-}
-
-#[test]
-fn others_are_told_of_a_lost_network_with_addresses_in_it_and_who_is_not_heard_lets_go_of_nothing() {
-    let (mut facts, _) = sticky("node-b", &[]);
-    let now = Instant::now();
-    facts.set_links(now, in_two_networks(true));
-    facts.decide(now);
-    facts.set_links(now, in_two_networks(false));
-    let tables = facts.decide(now).unwrap();
-    assert_eq!(*tables.lost, ["10.0.0.0/24".parse().unwrap()].into());
-    assert!(tables.announced.is_empty(), "another node reaches it");
-    facts.set_membership(now, Membership { is_on: false, ..membership(all_alive(), &[]) });
-    let tables = facts.decide(now).unwrap();
-    assert!(tables.lost.is_empty() && tables.announced.contains_key(&vip()));
-}
-
-#[test]
-fn addresses_move_back_when_the_carrier_has_lasted_and_at_once_where_no_other_node_reaches_the_network() {
-    let (mut facts, _) = sticky("node-b", &[]);
-    let start = Instant::now();
-    let cut = |facts: &mut Facts, now| {
-        facts.set_links(now, in_two_networks(true));
-        facts.decide(now);
-        facts.set_links(now, in_two_networks(false));
-        assert!(facts.decide(now).unwrap().announced.is_empty());
-    };
-    cut(&mut facts, start);
-    facts.set_links(start, in_two_networks(true));
-    assert!(facts.decide(start).is_none_or(|tables| tables.announced.is_empty()), "it may not last");
-    let lasted = facts.poll_timeout().unwrap();
-    assert!(lasted > start);
-    let tables = facts.decide(lasted).unwrap();
-    assert!(tables.lost.is_empty() && tables.announced.contains_key(&vip()));
-
-    cut(&mut facts, lasted);
-    let lost = ["node-a", "node-c"].map(|node| (node.into(), ["10.0.0.0/24".parse().unwrap()].into()));
-    facts.set_membership(lasted, Membership { lost: lost.into(), ..membership(all_alive(), &[]) });
-    facts.decide(lasted);
-    facts.set_links(lasted, in_two_networks(true));
-    let tables = facts.decide(lasted).unwrap();
-    assert!(tables.lost.is_empty() && tables.announced.contains_key(&vip()));
-}
-
 #[test]
 fn who_hears_less_than_half_of_the_others_announces_what_they_had_and_claims_nothing() {
     let (mut facts, _) = sticky("node-b", &[(vip(), tenure(7, "node-c"))]);

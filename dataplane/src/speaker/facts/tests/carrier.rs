@@ -1,0 +1,107 @@
+//! Cables that die and are mended: what others are told, and when addresses move back.
+
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use super::*;
+use crate::speaker::lane::Membership;
+
+fn network() -> IpNet {
+    "10.0.0.0/24".parse().unwrap()
+}
+
+/// An interface in the network of the addresses, and in one without any.
+fn in_two_networks(carrier: bool) -> Links {
+    let link = Link {
+        name: "eth0".into(),
+        arp: Some(Mac([2; 6])),
+        ndp: None,
+        carrier,
+        networks: [network(), "172.17.0.0/16".parse().unwrap()].into(),
+    };
+    [(2, link)].into()
+}
+
+/// All live and are heard, and these nodes have lost the network.
+fn membership(lost: &[&str]) -> Membership {
+    let lost = lost.iter().map(|node| ((*node).into(), [network()].into())).collect();
+    Membership { speakers: Some(all_alive()), is_on: true, lost, ..Membership::default() }
+}
+
+/// A node whose cable died at that moment, and the tables of then.
+fn cut_off(node: &str, now: Instant) -> (Facts, Tables) {
+    let (mut facts, _) = ready_on(node);
+    facts.set_membership(now, membership(&[]));
+    facts.set_links(now, in_two_networks(true));
+    facts.decide(now);
+    facts.set_links(now, in_two_networks(false));
+    let tables = facts.decide(now).unwrap();
+    (facts, tables)
+}
+
+#[test]
+fn others_are_told_of_a_lost_network_with_addresses_in_it_and_who_is_not_heard_lets_go_of_nothing() {
+    let now = Instant::now();
+    let (mut facts, tables) = cut_off("node-b", now);
+    assert_eq!(*tables.lost, [network()].into());
+    assert!(tables.announced.is_empty(), "another node reaches it");
+    facts.set_membership(now, Membership { is_on: false, ..membership(&[]) });
+    let tables = facts.decide(now).unwrap();
+    assert!(tables.lost.is_empty() && tables.announced.contains_key(&vip()));
+}
+
+#[test]
+fn addresses_move_back_when_the_carrier_has_lasted() {
+    let now = Instant::now();
+    let (mut facts, _) = cut_off("node-b", now);
+    assert_eq!(facts.poll_timeout(), None);
+    facts.set_links(now, in_two_networks(true));
+    let tables = facts.decide(now).unwrap();
+    assert!(!tables.lost.is_empty() && tables.announced.is_empty(), "it may not last");
+    let lasted = now + Duration::from_secs(2);
+    assert_eq!(facts.poll_timeout(), Some(lasted));
+    let tables = facts.decide(lasted).unwrap();
+    assert!(tables.lost.is_empty() && tables.announced.contains_key(&vip()));
+    assert_eq!(facts.poll_timeout(), None);
+}
+
+#[test]
+fn a_carrier_is_trusted_at_once_where_all_others_have_lost_the_network() {
+    let now = Instant::now();
+    let (mut facts, _) = cut_off("node-c", now);
+    facts.set_membership(now, membership(&["node-a", "node-b"]));
+    assert!(
+        facts.decide(now).is_none_or(|tables| tables.announced.is_empty()),
+        "node-b is elected, as good as others"
+    );
+    facts.set_links(now, in_two_networks(true));
+    let tables = facts.decide(now).unwrap();
+    assert!(tables.lost.is_empty() && tables.announced.contains_key(&vip()));
+}
+
+#[test]
+fn who_hears_nobody_announces_what_it_must_and_is_not_trusted_before_its_time() {
+    let now = Instant::now();
+    let (mut facts, _) = cut_off("node-b", now);
+    let alone = Speakers::Alive(["node-b".into()].into());
+    facts.set_membership(now, Membership { speakers: Some(alone), ..membership(&[]) });
+    assert!(facts.decide(now).unwrap().announced.contains_key(&vip()));
+    facts.set_links(now, in_two_networks(true));
+    facts.decide(now);
+    facts.set_membership(now, membership(&[]));
+    let tables = facts.decide(now).unwrap();
+    assert!(!tables.lost.is_empty() && tables.announced.is_empty(), "node-a has it meanwhile");
+}
+
+#[test]
+fn the_cable_by_which_the_node_talks_is_trusted_as_soon_as_it_is_back() {
+    let now = Instant::now();
+    let (mut facts, _) = cut_off("node-b", now);
+    let node = Node { addresses: vec!["10.0.0.12".parse().unwrap()], ..Node::default() };
+    facts.apply(Input::Node(Event::Applied("node-b".into(), node)));
+    facts.decide(now);
+    facts.set_links(now, in_two_networks(true));
+    let tables = facts.decide(now).unwrap();
+    assert!(tables.lost.is_empty() && tables.announced.contains_key(&vip()));
+}
