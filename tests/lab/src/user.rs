@@ -230,10 +230,18 @@ impl User {
     async fn until_served(&self, definition: &str) -> Result<()> {
         let definitions: Api<CustomResourceDefinition> = Api::all(self.client());
         until(Duration::from_secs(10), &format!("{definition} is served"), async || -> Result<()> {
-            let status = definitions.get(definition).await?.status.unwrap_or_default();
-            let conditions = status.conditions.unwrap_or_default();
+            let CustomResourceDefinition { spec, status, .. } = definitions.get(definition).await?;
+            let conditions = status.and_then(|status| status.conditions).unwrap_or_default();
             let established = conditions.iter().any(|it| it.type_ == "Established" && it.status == "True");
-            established.then_some(()).with_context(|| format!("{conditions:?}"))
+            established.then_some(()).with_context(|| format!("{conditions:?}"))?;
+            // From then on it is known, and not yet there: its storage takes another moment.
+            let version =
+                spec.versions.iter().find(|version| version.served).context("no version is served")?;
+            let gvk = GroupVersionKind::gvk(&spec.group, &version.name, &spec.names.kind);
+            let resource = ApiResource::from_gvk_with_plural(&gvk, &spec.names.plural);
+            let objects: Api<DynamicObject> = Api::all_with(self.client(), &resource);
+            objects.list_metadata(&ListParams::default().limit(1)).await?;
+            Ok(())
         })
         .await
     }
