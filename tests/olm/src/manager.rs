@@ -104,6 +104,14 @@ impl Manager {
         Ok(())
     }
 
+    /// Has the manager read catalogs anew: it remembers one for minutes, and would install from what is served no more.
+    pub async fn forget_catalogs(&self) -> anyhow::Result<()> {
+        let deployments: Api<Deployment> = Api::namespaced(self.admin.client(), OLM);
+        deployments.restart("catalog-operator").await?;
+        self.rolled_out("catalog-operator").await;
+        Ok(())
+    }
+
     /// Waits until one pod serves the catalog, and has it from this image.
     async fn served(&self, image: &str) {
         let pods: Api<Pod> = Api::namespaced(self.admin.client(), OLM);

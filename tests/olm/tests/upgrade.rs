@@ -126,6 +126,7 @@ impl Scenario<'_> {
         self.manager.publish(&to.catalog).await.unwrap();
         self.manager.remove(&from.release).await.unwrap();
         watch.goes_on(200).await;
+        self.manager.forget_catalogs().await.unwrap();
         self.manager.subscribe().await.unwrap();
         self.manager.installed(&to.release).await;
         self.nothing_was_lost(to, watch, address).await;
