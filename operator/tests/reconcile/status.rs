@@ -77,8 +77,12 @@ async fn a_status_of_a_workload_makes_the_operator_write_a_status_and_nothing_el
     // A status is counted when its write has returned, a moment after it can be seen: here the one before these changes.
     assert!((1..=13).contains(&written), "{written} statuses for 12 changes");
     // Whatever the operator would do because of its own writes, it has done before it answers to the last of these.
-    for image in ["one", "two", "three", "four"] {
+    for (image, generations) in ["one", "two", "three", "four"].into_iter().zip(1..) {
         installation.ask_for(&format!("{{image: {image}}}")).await?;
+        eventually(SOON, "it is in force", async || {
+            installation.metrics.applied.get() == applied + generations
+        })
+        .await;
         installation.until("Available", "Available").await;
     }
     eventually(SOON, "each new generation takes one status", async || {
