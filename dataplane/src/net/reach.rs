@@ -101,6 +101,10 @@ impl Reach {
     pub fn returning(&self) -> BTreeSet<IpNet> {
         let returning = self.cables().filter(|cable| cable.trusted_at().is_some());
         let networks: BTreeSet<_> = returning.flat_map(Cable::networks).copied().collect();
+        // Hardly ever is there one, and this is asked with every decision.
+        if networks.is_empty() {
+            return networks;
+        }
         networks.intersection(&self.lost()).copied().collect()
     }
 

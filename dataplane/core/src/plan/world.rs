@@ -190,8 +190,8 @@ impl World {
         let others =
             self.speaking_nodes().filter(|(name, node)| **name != self.node && can_announce(self, *node));
         let has_lost = |name| {
-            let lost = self.lost.get(name).into_iter().flatten();
-            lost.into_iter().any(|lost| lost.contains(&network))
+            let mut lost = self.lost.get(name).into_iter().flatten();
+            lost.any(|lost| lost.contains(&network))
         };
         let mut others = others.map(|(name, _)| has_lost(name)).peekable();
         others.peek().is_some() && others.all(|has_lost| has_lost)
