@@ -112,25 +112,33 @@ impl Groups {
 /// Kills all in these groups and below, and removes the groups. Those that are not there are fine.
 pub(super) fn destroy(directories: &BTreeSet<PathBuf>) -> Result<()> {
     empty(directories)?;
-    for directory in directories {
-        until_blocking(Duration::from_secs(10), &format!("{} is removed", directory.display()), || {
-            remove_tree(directory).map_err(|error| format!("{error:#}"))
-        })?;
-    }
-    Ok(())
+    directories.iter().try_for_each(|directory| remove_with_members(directory))
+}
+
+/// Removes one group and those below, and ends who has joined since it was emptied: `sh` on its way to become a daemon,
+/// when its parent was killed between starting and recording it.
+fn remove_with_members(directory: &Path) -> Result<()> {
+    until_blocking(Duration::from_secs(10), &format!("{} is removed", directory.display()), || {
+        kill_members(directory);
+        remove_tree(directory).map_err(|error| format!("{error:#}"))
+    })
 }
 
 /// Kills all in these groups and below, and waits until they are gone.
 pub(super) fn empty(directories: &BTreeSet<PathBuf>) -> Result<()> {
     until_blocking(Duration::from_secs(10), "the processes in the control groups are gone", || {
-        let mut left = BTreeSet::new();
-        for directory in directories {
-            members(directory, &mut left);
-        }
         // Again each time: one may have started another just now.
-        left.retain(|pid| kill(Pid::from_raw(*pid), Signal::SIGKILL).is_ok() && process::runs(*pid));
+        let left: BTreeSet<i32> = directories.iter().flat_map(|directory| kill_members(directory)).collect();
         if left.is_empty() { Ok(()) } else { Err(format!("pids {left:?}")) }
     })
+}
+
+/// Kills all in this group and below, and says who has not ended yet.
+fn kill_members(directory: &Path) -> BTreeSet<i32> {
+    let mut members_now = BTreeSet::new();
+    members(directory, &mut members_now);
+    members_now.retain(|pid| kill(Pid::from_raw(*pid), Signal::SIGKILL).is_ok() && process::runs(*pid));
+    members_now
 }
 
 fn members(directory: &Path, pids: &mut BTreeSet<i32>) {
@@ -161,6 +169,7 @@ fn children(directory: &Path) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::{Launch, Lifetime};
 
     fn tree(directories: &[&str], files: &[&str]) -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
@@ -171,6 +180,27 @@ mod tests {
             fs::write(root.path().join(file), "").unwrap();
         }
         root
+    }
+
+    #[test]
+    fn who_joins_a_group_after_it_was_emptied_is_ended_too() {
+        if !nix::unistd::Uid::effective().is_root() {
+            return;
+        }
+        let groups = Layout::detect().unwrap().plain(&format!("lab-late-{}", std::process::id()));
+        groups.create().unwrap();
+        let late = Launch::new("late", "sleep", "/dev/null").args(["1000"]).in_cgroups(groups.join.clone());
+        let late = late.start(Lifetime::ThisProcess).unwrap();
+        let has_joined = || {
+            let mut joined = BTreeSet::new();
+            members(&groups.directories[0], &mut joined);
+            joined.contains(&late.pid)
+        };
+        until_blocking(Duration::from_secs(5), "it has joined", has_joined).unwrap();
+
+        remove_with_members(&groups.directories[0]).unwrap();
+        assert!(!late.alive());
+        assert!(!groups.directories[0].exists());
     }
 
     #[test]
