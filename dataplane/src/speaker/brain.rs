@@ -128,6 +128,7 @@ pub async fn work(
                 is_news
             });
             if start.is_done() {
+                facts.take_routes_back();
                 facts.pack();
                 heap::give_back();
             }

@@ -6,6 +6,7 @@ mod conflicts;
 mod peer;
 mod routing;
 mod slices;
+mod stand_ins;
 mod state;
 mod succession;
 mod surroundings;
@@ -27,6 +28,7 @@ use metallb_core::plan::{Endpoints, Leaving, Node, Planner, Service, Speakers, T
 use metallb_core::refusal::AnnouncementRefusal;
 use metallb_core::table::{Event, Table};
 use metallb_process::watch::ObjectKey;
+use metallb_protocols::liveness::Handover;
 
 use crate::kube::configuration::{Change, Configuration, Scope};
 use crate::kube::configuration_state::Verdict;
@@ -43,6 +45,7 @@ pub use peer::Peer;
 use routing::Routing;
 pub use routing::{Decided, Heard};
 use slices::Slices;
+use stand_ins::StandIns;
 use succession::Succession;
 use surroundings::Surroundings;
 use tenures::Tenures;
@@ -105,6 +108,7 @@ pub struct Facts {
     conflicts: Conflicts,
     told: Told,
     routing: Routing,
+    stand_ins: StandIns,
     departure: Progress,
     /// Decided and not told yet.
     untold: BTreeSet<IpAddr>,
@@ -145,6 +149,7 @@ impl Facts {
             conflicts: Conflicts::default(),
             told: Told::new(Protocol::Layer2),
             routing: Routing::new(profile),
+            stand_ins: StandIns::default(),
             untold: BTreeSet::new(),
             unreported: BTreeSet::new(),
             statuses: None,
@@ -284,6 +289,11 @@ impl Facts {
         self.tables_changed |= phase != self.tables.phase;
         self.tables.phase = phase;
         self.tell_lost(now);
+        let absent = self.stand_ins.absent(&self.world);
+        if *self.tables.absent != absent {
+            self.tables.absent = Arc::new(absent);
+            self.tables_changed = true;
+        }
         if let Some(tenures) = &mut self.tenures {
             let touched = tenures.pass_time(now, &mut self.world);
             self.touch_layer2(touched);
@@ -375,7 +385,19 @@ impl Facts {
         }
         let knows_peers = self.nodes.is_listed() && self.configuration.is_complete();
         let knows_routes = self.knows_routes();
-        self.routing.decide(&self.world, &self.configuration, knows_peers, knows_routes)
+        let stand_ins = if knows_routes && !self.stand_ins.is_idle() {
+            self.stand_ins.decide(now, &mut self.world, self.routing.touched())
+        } else {
+            None
+        };
+        let decided = self.routing.decide(&self.world, &self.configuration, knows_peers, knows_routes);
+        Decided { stand_ins, ..decided }
+    }
+
+    /// All routers know what this speaker announces: nobody needs to announce it in its name.
+    pub fn take_routes_back(&mut self) {
+        self.tables.routes = Some(Handover::TakenBack);
+        self.tables_changed = true;
     }
 
     /// The routers of this node as the user wrote them; `None` until that is certain.
@@ -393,7 +415,8 @@ impl Facts {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let tenures = self.tenures.as_ref().and_then(Tenures::poll_timeout);
         let reach = self.surroundings.reach.poll_timeout();
-        self.departure.poll_timeout().into_iter().chain(tenures).chain(reach).min()
+        let stand_ins = self.stand_ins.poll_timeout();
+        self.departure.poll_timeout().into_iter().chain(tenures).chain(reach).chain(stand_ins).min()
     }
 
     /// Why this node leaves, if it does.

@@ -28,7 +28,7 @@ use ipnet::IpNet;
 use metallb_core::names::NodeName;
 use metallb_core::plan::Speakers;
 use metallb_core::shared::SharedMap;
-use metallb_protocols::liveness::{Key, Tenure};
+use metallb_protocols::liveness::{Handover, Key, Tenure};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 use tokio::sync::watch;
 
@@ -67,6 +67,8 @@ pub struct Membership {
     pub all_keep: bool,
     /// The networks that other nodes do not reach, by their own word.
     pub lost: BTreeMap<NodeName, BTreeSet<IpNet>>,
+    /// What becomes of the routes of speakers that restart, by their own word. A node that does not live is in it no more.
+    pub handovers: BTreeMap<NodeName, Handover>,
 }
 
 /// The running lane.
@@ -129,6 +131,11 @@ impl Lane {
     pub fn publish(&self, tables: Tables) {
         self.tables.store(Arc::new(tables));
         rouse(&self.wake);
+    }
+
+    /// Asks those who watch this speaker to announce its routes in its name while it restarts.
+    pub fn hand_routes_over(&self) {
+        self.publish(Tables { routes: Some(Handover::Given), ..Tables::clone(&self.tables.load()) });
     }
 
     /// Tells the other speakers that this one goes, and ends the thread.

@@ -48,9 +48,17 @@ impl Outlet {
         }
     }
 
+    /// Is there a router that drops this node's routes when its session ends, and would take them from others?
+    pub fn needs_stand_ins(&self) -> bool {
+        let seen = self.seen();
+        let seen = seen.borrow();
+        let mut agreed = seen.values().filter_map(|peer| peer.agreed.as_ref());
+        agreed.any(|agreed| agreed.additional_paths && !agreed.graceful_restart)
+    }
+
     /// Passes on what was decided.
     pub fn pass_on(&self, decided: Decided, facts: &Facts) {
-        let Decided { peers, draining, routes } = decided;
+        let Decided { peers, draining, routes, stand_ins } = decided;
         match self {
             Self::Sessions { bgp, .. } => {
                 if let Some(peers) = peers {
@@ -61,6 +69,9 @@ impl Outlet {
                 }
                 if !routes.is_empty() {
                     bgp.set_routes(routes);
+                }
+                if let Some(stand_ins) = stand_ins {
+                    bgp.set_stand_ins(stand_ins);
                 }
             }
             Self::FrrK8s { inbox, .. } => {

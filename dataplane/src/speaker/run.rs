@@ -47,6 +47,9 @@ use metallb_crds::cluster::service::LoadBalancerClass;
 /// `source.component` of events.
 const COMPONENT: &str = "metallb-speaker";
 
+/// Before a restart, others get so long to hear that they are to announce this node's routes, and to tell routers.
+const HANDING_OVER: Duration = Duration::from_millis(500);
+
 /// Runs until `shutdown`. An error is one that a restart may cure.
 pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let tls = args.tls.options()?;
@@ -136,6 +139,10 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     };
     let end = work(&context, facts, &lane, &outlet, links, questions, &shutdown).await;
     tracing::info!(event = "stopping", ?end, "");
+    if end == End::Restart && lane.membership.borrow().is_on && outlet.needs_stand_ins() {
+        lane.hand_routes_over();
+        tokio::time::sleep(HANDING_OVER).await;
+    }
     // BGP first, while BFD still speaks: a router that keeps our routes over a restart would drop them when BFD goes down
     // under a session that is up.
     let (bgp_ending, bfd_ending) = match end {

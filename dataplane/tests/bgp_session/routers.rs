@@ -34,6 +34,7 @@ fn settings() -> Settings {
         extended_next_hop: false,
         graceful_restart: true,
         restart_helper: true,
+        additional_paths: false,
         host_name: Some("node".into()),
         retry: Retry { first: seconds(1), longest: seconds(2), connect_time: None },
         defaults: Defaults { local_preference: 100, med: None },

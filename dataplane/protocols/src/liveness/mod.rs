@@ -27,4 +27,4 @@ pub use keys::{Key, KeyId};
 pub use session::{Dropped, Input, Liveness, Output, Timing, Why};
 pub use tenure::{Claim, Tenure};
 pub use watchers::NodeId;
-pub use wire::{Heartbeat, LOST, Malformed, Page, Seal, Stance, Word};
+pub use wire::{Handover, Heartbeat, LOST, Malformed, Page, Seal, Stance, Word};

@@ -24,7 +24,7 @@ use super::keys::{Key, KeyId, Keyring};
 use super::tenure::{Claim, Tenure, Tenures};
 use super::votes::Votes;
 use super::watchers::{NodeId, Rings};
-use super::wire::{Malformed, Stance};
+use super::wire::{Handover, Malformed, Stance};
 use claiming::{Compared, Errands};
 use sending::Outbox;
 use watching::Watch;
@@ -73,6 +73,8 @@ pub enum Input<'a> {
     Lost(Vec<IpNet>),
     /// This speaker is able to announce: from now on it beats.
     Ready,
+    /// Those who watch this speaker are to announce its routes in its name, or not any more.
+    Routes(Handover),
     /// This speaker is about to stop: tell everybody, and beat no more.
     Leave,
 }
@@ -101,6 +103,8 @@ pub enum Output {
     Lost,
     /// Another speaker claimed an address of this one in an earlier epoch: it learns of it, and may have told neighbours.
     Outlasted(IpAddr),
+    /// A peer's routes are to be announced in its name, or not any more. May be said several times.
+    Routes(NodeName, Handover),
     /// A datagram was not taken for a heartbeat of a peer.
     Dropped(Dropped),
 }
@@ -288,6 +292,10 @@ impl Liveness {
                     self.phase = Phase::Serving(now);
                     self.outbox.tell_all(now);
                 }
+            }
+            Input::Routes(handover) => {
+                self.outbox.hand_over(handover);
+                self.tell_handover(now);
             }
             Input::Leave => self.leave(now),
         }

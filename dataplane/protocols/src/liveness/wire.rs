@@ -66,6 +66,17 @@ pub enum Word {
     Claims(Vec<Claim>),
     /// I am about to stop: do not wait for my silence.
     Leave,
+    /// My routes and I.
+    Routes(Handover),
+}
+
+/// What becomes of the BGP routes of a speaker that restarts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Handover {
+    /// I am about to restart: announce my routes in my name.
+    Given,
+    /// I have told all routers myself.
+    TakenBack,
 }
 
 /// The accused whose ids are in a range; all others there are not. All of them fit into one page, but in a disaster.
@@ -189,6 +200,8 @@ impl<'a> Heartbeat<'a> {
             2 => state(Stance::Serving, kind, rest)?,
             3 if kind == 3 => (Word::Leave, rest),
             4 if kind == 4 => claims(rest)?,
+            5 if kind == 5 => (Word::Routes(Handover::Given), rest),
+            6 if kind == 6 => (Word::Routes(Handover::TakenBack), rest),
             _ => return Err(Malformed::UnknownKind(kind)),
         };
         if !rest.is_empty() {
@@ -212,6 +225,8 @@ impl<'a> Heartbeat<'a> {
             }
             Word::Leave => 3,
             Word::Claims(_) => 4,
+            Word::Routes(Handover::Given) => 5,
+            Word::Routes(Handover::TakenBack) => 6,
         };
         let mut bytes = Vec::with_capacity(192);
         bytes.extend(MAGIC);
@@ -227,7 +242,7 @@ impl<'a> Heartbeat<'a> {
             bytes.extend(name);
         }
         match &self.word {
-            Word::Challenge | Word::Leave => {}
+            Word::Challenge | Word::Leave | Word::Routes(_) => {}
             Word::State { ballot, tenures, lost, .. } => {
                 bytes.extend(ballot.first.to_be_bytes());
                 bytes.extend(ballot.last.to_be_bytes());

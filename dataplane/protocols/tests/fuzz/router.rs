@@ -28,6 +28,7 @@ pub fn settings() -> Settings {
         extended_next_hop: false,
         graceful_restart: true,
         restart_helper: true,
+        additional_paths: false,
         host_name: Some("node".into()),
         retry: Retry { first: Duration::from_secs(1), longest: Duration::from_mins(2), connect_time: None },
         defaults: Defaults { local_preference: 100, med: None },

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::listener::Listeners;
-use super::orders::{OfLane, OfPeer, Orders, merge};
+use super::orders::{OfLane, OfPeer, Orders, StandIns, merge};
 use super::peer::{Around, Peer};
 use super::wanted::Wanted;
 use crate::speaker::discovery::Discovery;
@@ -36,6 +36,7 @@ pub struct Dispatcher {
     /// The first peers are those of the process; later ones are new.
     first: bool,
     draining: bool,
+    stand_ins: Arc<StandIns>,
     running: BTreeMap<PeerName, Running>,
     tasks: JoinSet<()>,
 }
@@ -62,6 +63,7 @@ impl Dispatcher {
             seed,
             first: true,
             draining: false,
+            stand_ins: Arc::default(),
             running: BTreeMap::new(),
             tasks: JoinSet::new(),
         }
@@ -73,7 +75,7 @@ impl Dispatcher {
         loop {
             tokio::select! {
                 orders = self.orders.take() => {
-                    let OfLane { peers, routes, draining, ending } = orders;
+                    let OfLane { peers, routes, draining, stand_ins, ending } = orders;
                     if let Some(ending) = ending {
                         return self.end(&ending).await;
                     }
@@ -93,6 +95,12 @@ impl Dispatcher {
                         self.draining = draining;
                         for running in self.running.values() {
                             running.orders.put(|waiting| waiting.draining = Some(draining));
+                        }
+                    }
+                    if let Some(stand_ins) = stand_ins {
+                        self.stand_ins = Arc::new(stand_ins);
+                        for running in self.running.values() {
+                            running.orders.put(|waiting| waiting.stand_ins = Some(self.stand_ins.clone()));
                         }
                     }
                 }
@@ -152,6 +160,9 @@ impl Dispatcher {
         let (accepted, incoming) = mpsc::channel(ACCEPTED);
         if self.draining {
             orders.put(|waiting| waiting.draining = Some(true));
+        }
+        if !self.stand_ins.is_empty() {
+            orders.put(|waiting| waiting.stand_ins = Some(self.stand_ins.clone()));
         }
         let seed = self.seed ^ RandomState::new().hash_one(&name);
         let running = Running { wanted: wanted.clone(), orders: orders.clone(), accepted };

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::dispatcher::Dispatcher;
 use super::metrics::Metrics;
-use super::orders::{OfLane, Orders, merge};
+use super::orders::{OfLane, Orders, StandIns, merge};
 use super::peer::{Around, Told};
 use super::seen::Seen;
 use super::wanted::Wanted;
@@ -91,6 +91,11 @@ impl Lane {
     /// Marks all routes as about to go, or no longer (RFC 8326).
     pub fn set_draining(&self, draining: bool) {
         self.orders.put(|waiting| waiting.draining = Some(draining));
+    }
+
+    /// Announces this in the name of nodes whose speakers restart, and in the name of others nothing.
+    pub fn set_stand_ins(&self, stand_ins: StandIns) {
+        self.orders.put(|waiting| waiting.stand_ins = Some(stand_ins));
     }
 
     /// Ends all sessions, and the thread.

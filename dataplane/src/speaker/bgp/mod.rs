@@ -27,3 +27,4 @@ mod watched;
 mod wires;
 
 pub use lane::{Beside, Ending, Lane};
+pub use orders::{StandIn, StandIns};

@@ -2,14 +2,28 @@
 //! fast the brain decides and however slowly a task reads, it holds no more than one entry a peer and route.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use metallb_core::names::PeerName;
-use metallb_core::plan::PeerChanges;
+use ipnet::IpNet;
+use metallb_core::names::{NodeName, PeerName};
+use metallb_core::plan::{PeerChanges, RouteAttributes};
 use metallb_protocols::bgp::session::Ending;
 use tokio::sync::Notify;
 
 use super::wanted::Wanted;
+
+/// What is announced in the name of nodes whose speakers restart: for each of them to the peers that are its peers too.
+pub type StandIns = BTreeMap<NodeName, StandIn>;
+
+/// What is announced in the name of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StandIn {
+    /// Its InternalIP.
+    pub next_hop: Ipv4Addr,
+    /// What each peer hears from it.
+    pub routes: BTreeMap<PeerName, BTreeMap<IpNet, Arc<RouteAttributes>>>,
+}
 
 /// A box that one side puts orders into and the other empties.
 #[derive(Debug)]
@@ -50,6 +64,8 @@ pub struct OfLane {
     pub routes: BTreeMap<PeerName, PeerChanges>,
     /// Mark all routes as about to go, or no longer.
     pub draining: Option<bool>,
+    /// Announce this in the name of others, and nothing else.
+    pub stand_ins: Option<StandIns>,
     /// End all sessions, and the thread.
     pub ending: Option<Ending>,
 }
@@ -60,6 +76,7 @@ pub struct OfPeer {
     pub wanted: Option<Wanted>,
     pub routes: Option<PeerChanges>,
     pub draining: Option<bool>,
+    pub stand_ins: Option<Arc<StandIns>>,
     pub ending: Option<Ending>,
 }
 

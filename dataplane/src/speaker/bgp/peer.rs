@@ -14,13 +14,14 @@ use metallb_core::config::Endpoint;
 use metallb_core::names::PeerName;
 use metallb_core::plan::PeerChanges;
 use metallb_protocols::bfd::{Hops, Path as Way, Status};
+use metallb_protocols::bgp::adverts::InItsName;
 use metallb_protocols::bgp::session::{
     Beginning, Connection, Ending, Input, Jitter, Output, Session, State, Unconnected,
 };
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 
-use super::orders::{OfPeer, Orders};
+use super::orders::{OfPeer, Orders, StandIn, StandIns};
 use super::wanted::{Transport, Wanted};
 use super::watched::{Means, Watched, compare};
 use super::wires::{Ready, Wires};
@@ -176,7 +177,7 @@ impl Peer {
     }
 
     fn obey(&mut self, orders: OfPeer) {
-        let OfPeer { wanted, routes, draining, ending } = orders;
+        let OfPeer { wanted, routes, draining, stand_ins, ending } = orders;
         if let Some(wanted) = wanted {
             self.change(wanted);
         }
@@ -191,6 +192,9 @@ impl Peer {
         if let Some(draining) = draining {
             self.input(Input::Drain(draining));
         }
+        if let Some(stand_ins) = stand_ins {
+            self.stand_in(&stand_ins);
+        }
         if let Some(ending) = ending {
             // What takes our place watches on. The router must not hear from BFD that somebody switched it off: it
             // would take away what it keeps for us.
@@ -198,6 +202,24 @@ impl Peer {
             self.input(Input::Stop(ending));
             self.ended = true;
         }
+    }
+
+    /// Announces in the name of nodes that have this peer too, and an address on the router's network.
+    fn stand_in(&mut self, all: &StandIns) {
+        let next_door = |StandIn { next_hop, .. }: &StandIn| {
+            let router = self.router.map(|router| router.address());
+            let interfaces = self.around.interfaces.borrow();
+            let mut networks = interfaces.values().flat_map(|interface| &interface.addresses);
+            router.is_some_and(|router| {
+                networks.any(|net| net.contains(&router) && net.contains(&IpAddr::V4(*next_hop)))
+            })
+        };
+        let here = all.iter().filter_map(|(node, stand_in)| {
+            let routes = stand_in.routes.get(&self.name).filter(|_| next_door(stand_in))?.clone();
+            Some((node.clone(), InItsName { next_hop: stand_in.next_hop, routes }))
+        });
+        let here = here.collect();
+        self.input(Input::StandIns(here));
     }
 
     fn change(&mut self, wanted: Wanted) {

@@ -81,6 +81,8 @@ pub struct Agreed {
     pub families: BTreeSet<Family>,
     /// The router keeps routes of ours while we restart.
     pub graceful_restart: bool,
+    /// The router takes several routes to one prefix from us: others can announce this node's for it (RFC 7911).
+    pub additional_paths: bool,
 }
 
 /// What BFD says of the way to a router.

@@ -86,6 +86,7 @@ impl Wanted {
             extended_next_hop: matches!(peer.endpoint, Endpoint::Interface(_)),
             graceful_restart: peer.graceful_restart,
             restart_helper: profile == Profile::Frr,
+            additional_paths: !peer.graceful_restart && has_known_next_hop(peer),
             host_name: (profile == Profile::Frr).then(|| node.to_string()),
             retry: Retry { connect_time: peer.connect_time, ..profile.retry() },
             defaults: profile.defaults(),
@@ -164,6 +165,14 @@ impl Profile {
             (Self::Frr, false) => Reach::Link,
         }
     }
+}
+
+/// Can another node tell what next hop this one's IPv4 routes have at the router? Its InternalIP, where the router is on a network
+/// with it; on a session over IPv6, or from an address of the user's choice, it is another.
+const fn has_known_next_hop(peer: &Peer) -> bool {
+    matches!(peer.endpoint, Endpoint::Address(IpAddr::V4(_)))
+        && peer.source_address.is_none()
+        && peer.vrf.is_none()
 }
 
 /// The identifier of a node that was given none: its first IPv4 address; without one, a number made of its name, as

@@ -15,6 +15,7 @@ use metallb_core::shared::SharedMap;
 use super::told::{News, Protocol, Told, Verdicts};
 use crate::kube::configuration::Configuration;
 use crate::kube::frr_configuration::{Neighbour, Neighbours};
+use crate::speaker::bgp::StandIns;
 use crate::speaker::bgp::wanted::{Profile, Wanted};
 
 /// What goes to the BGP lane.
@@ -26,6 +27,8 @@ pub struct Decided {
     pub draining: Option<bool>,
     /// What each is to hear that it did not before.
     pub routes: BTreeMap<PeerName, PeerChanges>,
+    /// All that routers are to hear in the name of other nodes, if that is different now.
+    pub stand_ins: Option<StandIns>,
 }
 
 /// The peers that hear of a service from this node.
@@ -76,6 +79,11 @@ impl Routing {
 
     pub const fn set_peers_stale(&mut self) {
         self.peers_stale = true;
+    }
+
+    /// What is to be decided anew.
+    pub const fn touched(&self) -> &Touched {
+        &self.touched
     }
 
     pub fn touch(&mut self, touched: Touched) {

@@ -31,6 +31,7 @@ fn session(peer: &PeerName, seen: &PeerSeen) -> Value {
             "routerID": agreed.router_id.to_string(),
             "families": agreed.families.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "gracefulRestart": agreed.graceful_restart,
+            "additionalPaths": agreed.additional_paths,
         })),
         "announced": seen.announced,
         "pending": seen.pending,

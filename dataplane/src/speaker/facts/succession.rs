@@ -104,7 +104,7 @@ pub fn asked_of_others(world: &World) -> BTreeMap<IpAddr, NodeName> {
 }
 
 /// The address by which it is asked whether a node lives. ARP is asked where it can be: it needs no address of one's own.
-fn asked_at(world: &World, node: &NodeName) -> Option<IpAddr> {
+pub fn asked_at(world: &World, node: &NodeName) -> Option<IpAddr> {
     let addresses = &world.node_of(node)?.addresses;
     addresses.iter().find(|address| address.is_ipv4()).or(addresses.first()).copied()
 }

@@ -33,6 +33,7 @@ impl Facts {
     /// Heartbeats say this.
     pub fn set_membership(&mut self, now: Instant, membership: Membership) {
         self.surroundings.is_heard = membership.is_on;
+        self.stand_ins.follow(now, &membership.handovers);
         let is_other = membership.speakers.as_ref().is_some_and(|speakers| self.world.speakers() != speakers);
         self.set_speakers(membership.speakers);
         self.set_tenures(now, membership.tenures);

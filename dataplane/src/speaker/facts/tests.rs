@@ -2,6 +2,7 @@
 
 mod carrier;
 mod routing;
+mod stand_ins;
 mod sticky;
 
 use metallb_core::config::Interfaces;

@@ -271,15 +271,22 @@ impl Driver {
                     self.look_for_its_speaker(address);
                 }
                 stand_in::Output::Lives(node) => {
-                    tracing::info!(event = "standingIn", %node, "its speaker is silent, and it is not: answering in its name");
+                    let inherited = self.tables.inherited_from(&node);
+                    if !inherited.is_empty() {
+                        tracing::info!(event = "standingIn", %node, "its speaker is silent, and it is not: answering in its name");
+                    }
                     // Neighbours that make sure ask its station directly, and nobody answers: they are told before they give up.
-                    for address in self.tables.inherited_from(&node) {
+                    for address in inherited {
                         self.announcer.start(now, address);
                     }
                 }
                 stand_in::Output::TakeOver(node) => {
-                    tracing::info!(event = "takeOver", %node, "its addresses are announced from here");
-                    for address in self.tables.inherited_from(&node) {
+                    self.note_handover(&node, None);
+                    let inherited = self.tables.inherited_from(&node);
+                    if !inherited.is_empty() {
+                        tracing::info!(event = "takeOver", %node, "its addresses are announced from here");
+                    }
+                    for address in inherited {
                         self.begin(now, address);
                     }
                 }
@@ -387,7 +394,10 @@ impl Driver {
 
     /// Passes on what the heartbeats said.
     fn pass_on(&mut self, now: Instant, told: Option<Told>) {
-        let Some(Told { speakers, paused, tenures, lost, outlasted }) = told else { return };
+        let Some(Told { speakers, paused, tenures, lost, handovers, outlasted }) = told else { return };
+        for (node, handover) in handovers {
+            self.note_handover(&node, Some(handover));
+        }
         for address in outlasted {
             if self.has(address) && self.end.is_none() {
                 self.announcer.remind(now, address);

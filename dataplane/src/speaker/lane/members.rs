@@ -16,7 +16,7 @@ use metallb_core::names::NodeName;
 use metallb_core::plan::Speakers;
 use metallb_core::shared::SharedMap;
 use metallb_protocols::liveness::{
-    Claim, Dropped, Input, Key, KeyId, Liveness, Malformed, NodeId, Output, Tenure, Timing,
+    Claim, Dropped, Handover, Input, Key, KeyId, Liveness, Malformed, NodeId, Output, Tenure, Timing,
 };
 
 use super::tables::{Phase, Tables};
@@ -48,6 +48,8 @@ pub(super) struct Told {
     pub(super) tenures: Option<SharedMap<IpAddr, Tenure>>,
     /// The networks that other nodes do not reach, if those are others now.
     pub(super) lost: Option<BTreeMap<NodeName, BTreeSet<IpNet>>>,
+    /// What becomes of the routes of speakers that restart, by their own word.
+    pub(super) handovers: BTreeMap<NodeName, Handover>,
     /// Addresses of this node that another one claimed, in an earlier epoch.
     pub(super) outlasted: BTreeSet<IpAddr>,
 }
@@ -111,6 +113,9 @@ impl Members {
         }
         if old.lost != new.lost {
             told = told.and(self.input(now, Input::Lost(new.lost.iter().copied().collect())));
+        }
+        if let Some(handover) = new.routes.filter(|_| old.routes != new.routes) {
+            told = told.and(self.input(now, Input::Routes(handover)));
         }
         let input = match new.phase {
             Phase::Starting => None,
@@ -207,6 +212,7 @@ impl Members {
                 Output::Paused => told.paused = true,
                 Output::Tenures => claimed = true,
                 Output::Lost => lost = true,
+                Output::Routes(node, handover) => drop(told.handovers.insert(node, handover)),
                 Output::Outlasted(address) => drop(told.outlasted.insert(address)),
                 // Counted only: whoever can send us anything must not fill the log.
                 Output::Dropped(why) => {
@@ -232,8 +238,10 @@ impl Members {
 }
 
 impl Told {
-    fn and(self, later: Self) -> Self {
+    fn and(mut self, later: Self) -> Self {
+        self.handovers.extend(later.handovers);
         Self {
+            handovers: self.handovers,
             speakers: later.speakers.or(self.speakers),
             paused: self.paused || later.paused,
             tenures: later.tenures.or(self.tenures),

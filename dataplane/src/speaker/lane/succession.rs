@@ -45,7 +45,9 @@ impl Succession {
                 self.lingering.insert(*address, (interfaces.clone(), now + LINGER));
             }
         }
-        let of = |tables: &Tables| tables.inherited.values().cloned().collect::<BTreeSet<Predecessor>>();
+        let of = |tables: &Tables| -> BTreeSet<Predecessor> {
+            tables.inherited.values().chain(&*tables.absent).cloned().collect()
+        };
         let (before, after) = (of(old), of(new));
         for Predecessor { node, .. } in before.difference(&after) {
             self.stand_ins.handle_input(now, Input::Over(node));

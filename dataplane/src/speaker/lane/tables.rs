@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use metallb_core::config::Interfaces;
 use metallb_core::names::{InterfaceName, NodeName};
 use metallb_protocols::ethernet::Mac;
-use metallb_protocols::liveness::Tenure;
+use metallb_protocols::liveness::{Handover, Tenure};
 
 /// Everything the lane works from. What did not change is shared with the tables before.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +38,10 @@ pub struct Tables {
     pub ready: Arc<BTreeSet<NodeName>>,
     /// The nodes with a ready speaker of upstream's, whose heartbeats are others.
     pub upstream: Arc<BTreeSet<NodeName>>,
+    /// Nodes whose routes are announced from here in their name while their speakers are silent.
+    pub absent: Arc<BTreeSet<Predecessor>>,
+    /// What those who watch this speaker are to do with its routes; `None`: nothing was said about it.
+    pub routes: Option<Handover>,
     /// How far the speaker is.
     pub phase: Phase,
 }

@@ -2,11 +2,12 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use ipnet::IpNet;
 use metallb_core::address::Family;
 use metallb_core::config::{Asn, Community};
 use metallb_core::plan::RouteAttributes;
 
-use crate::bgp::wire::{AsPath, Attributes, MpReach, NextHop, Origin, Prefixes, TooLong, Update};
+use crate::bgp::wire::{AsPath, Attributes, MpReach, NextHop, Origin, PathId, Prefixes, TooLong, Update};
 
 /// "Please take another way, this one is about to go" (RFC 8326).
 const GRACEFUL_SHUTDOWN: Community = Community::Standard { asn: 65_535, value: 0 };
@@ -56,6 +57,25 @@ pub enum Unsendable {
     TooLong(TooLong),
 }
 
+/// Which of several routes to a prefix these are, for the families of which a session carries several (RFC 7911).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Paths {
+    /// To IPv4 prefixes.
+    pub v4: Option<PathId>,
+    /// To IPv6 prefixes.
+    pub v6: Option<PathId>,
+}
+
+impl Paths {
+    /// Those of `family`.
+    pub const fn of(self, family: Family) -> Option<PathId> {
+        match family {
+            Family::V4 => self.v4,
+            Family::V6 => self.v6,
+        }
+    }
+}
+
 /// How routes look on one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools)] // four things that were negotiated one by one
@@ -68,6 +88,8 @@ pub struct Outlook {
     pub four_octet_as: bool,
     /// Does it take IPv6 next hops for IPv4 routes?
     pub extended_next_hop: bool,
+    /// Which of several they are.
+    pub paths: Paths,
     /// Octets of the longest message.
     pub limit: usize,
     /// Where to send what matches.
@@ -105,6 +127,17 @@ impl Outlook {
                 Update { mp_withdrawn: Some(prefixes), ..Update::default() }
             }
         }
+    }
+
+    /// The message with these routes of `family`.
+    pub(super) fn emit(&self, update: &Update, family: Family) -> Result<Vec<u8>, TooLong> {
+        update.emit_with(self.paths.of(family), self.four_octet_as, self.limit)
+    }
+
+    /// The octets that `prefix` takes in a message.
+    pub(super) fn octets(&self, prefix: IpNet) -> usize {
+        let path = self.paths.of(Family::of(prefix.addr()));
+        Prefixes::octets(prefix) + path.map_or(0, |_| PathId::OCTETS)
     }
 
     fn attributes(&self, route: &RouteAttributes) -> Attributes {

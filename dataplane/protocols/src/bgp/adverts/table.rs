@@ -84,6 +84,12 @@ impl Adverts {
 
     /// Wants these announced and no others. From now on it is known what is wanted: the first dump can be closed.
     pub fn want_all(&mut self, wanted: &BTreeMap<IpNet, Arc<RouteAttributes>>) {
+        self.want_only(wanted);
+        self.loaded = true;
+    }
+
+    /// The same of routes that are no dump of their own, and are closed with none.
+    pub(super) fn want_only(&mut self, wanted: &BTreeMap<IpNet, Arc<RouteAttributes>>) {
         let unwanted: Vec<_> =
             self.entries.keys().filter(|prefix| !wanted.contains_key(*prefix)).copied().collect();
         for prefix in unwanted {
@@ -92,7 +98,6 @@ impl Adverts {
         for (prefix, attributes) in wanted {
             self.want(*prefix, Some(Arc::clone(attributes)));
         }
-        self.loaded = true;
     }
 
     /// Nobody says any more what is wanted: what is known has to do.
@@ -228,9 +233,9 @@ impl Adverts {
         let family = family_of(*self.withdrawals.first()?);
         let mut prefixes = Prefixes::none(family);
         let empty = outlook.withdrawal(Prefixes::none(family));
-        let mut room = room(&empty, outlook)?;
+        let mut room = room(&empty, outlook, family)?;
         while let Some(prefix) = self.withdrawals.first().copied() {
-            if !fits(prefix, &mut room) || !prefixes.push(prefix) {
+            if !fits(outlook.octets(prefix), &mut room) || !prefixes.push(prefix) {
                 break;
             }
             self.withdrawals.remove(&prefix);
@@ -242,7 +247,7 @@ impl Adverts {
                 self.entries.remove(&prefix);
             }
         }
-        outlook.withdrawal(prefixes).emit(outlook.four_octet_as, outlook.limit).ok()
+        outlook.emit(&outlook.withdrawal(prefixes), family).ok()
     }
 
     fn next_announcement(&mut self, outlook: &Outlook) -> Option<Vec<u8>> {
@@ -264,7 +269,7 @@ impl Adverts {
         attributes: &Arc<RouteAttributes>,
     ) -> Result<Option<Vec<u8>>, Unsendable> {
         let empty = outlook.announcement(attributes, Prefixes::none(family))?;
-        let mut room = room(&empty, outlook).unwrap_or_default();
+        let mut room = room(&empty, outlook, family).unwrap_or_default();
         let key = (family, Arc::clone(attributes));
         let waiting = self.announcements.get(&key).into_iter().flatten().copied();
         let mut prefixes = Prefixes::none(family);
@@ -273,9 +278,9 @@ impl Adverts {
                 // Alone it has to fit, or it never will.
                 prefixes.push(prefix);
                 let alone = outlook.announcement(attributes, prefixes.clone())?;
-                alone.emit(outlook.four_octet_as, outlook.limit).map_err(Unsendable::TooLong)?;
-                fits(prefix, &mut room);
-            } else if !fits(prefix, &mut room) || !prefixes.push(prefix) {
+                outlook.emit(&alone, family).map_err(Unsendable::TooLong)?;
+                fits(outlook.octets(prefix), &mut room);
+            } else if !fits(outlook.octets(prefix), &mut room) || !prefixes.push(prefix) {
                 break;
             }
         }
@@ -286,7 +291,7 @@ impl Adverts {
             self.told += usize::from(entry.told.replace(told).is_none());
         }
         let update = outlook.announcement(attributes, prefixes)?;
-        update.emit(outlook.four_octet_as, outlook.limit).map(Some).map_err(Unsendable::TooLong)
+        outlook.emit(&update, family).map(Some).map_err(Unsendable::TooLong)
     }
 
     /// None of these routes can be told. What the router was told of them before holds no longer.
@@ -309,7 +314,7 @@ impl Adverts {
         }
         let (family, progress) = self.families.iter_mut().find(|(_, progress)| !progress.ended)?;
         progress.ended = true;
-        Update::end_of_rib(*family).emit(outlook.four_octet_as, outlook.limit).ok()
+        outlook.emit(&Update::end_of_rib(*family), *family).ok()
     }
 
     fn mark(&mut self, from: Answer, to: Answer, demarcation: Demarcation) -> Option<Vec<u8>> {
@@ -374,13 +379,13 @@ fn family_of(prefix: IpNet) -> Family {
 }
 
 /// Octets left for prefixes in `empty`. An attribute that grows past 255 octets takes one more for its length.
-fn room(empty: &Update, outlook: &Outlook) -> Option<usize> {
-    let used = empty.emit(outlook.four_octet_as, outlook.limit).ok()?.len() + 1;
+fn room(empty: &Update, outlook: &Outlook, family: Family) -> Option<usize> {
+    let used = outlook.emit(empty, family).ok()?.len() + 1;
     outlook.limit.checked_sub(used)
 }
 
-fn fits(prefix: IpNet, room: &mut usize) -> bool {
-    match room.checked_sub(Prefixes::octets(prefix)) {
+fn fits(octets: usize, room: &mut usize) -> bool {
+    match room.checked_sub(octets) {
         Some(left) => *room = left,
         None => return false,
     }

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
+use metallb_core::address::Family;
+use metallb_core::names::NodeName;
 
 use self::steps::{Farewell, Which};
 use super::counters::Counters;
@@ -19,7 +21,7 @@ use super::fsm::{Event, State};
 use super::line::{Connection, Line, Path};
 use super::offer::Negotiated;
 use super::settings::Settings;
-use crate::bgp::adverts::{Adverts, Outlook, RouteAttributes};
+use crate::bgp::adverts::{Adverts, InItsName, Outlook, Paths, RouteAttributes, StandIns};
 use crate::jitter::Jitter;
 
 /// Until their OPEN came (RFC 4271 §8.2.2).
@@ -98,6 +100,8 @@ pub enum Input<'a> {
     Changes(Vec<(IpNet, Option<Arc<RouteAttributes>>)>),
     /// Mark all routes as about to go, or no longer (RFC 8326).
     Drain(bool),
+    /// Announce this in the name of these nodes, whose speakers restart; in the name of others nothing.
+    StandIns(BTreeMap<NodeName, InItsName>),
 }
 
 /// What follows.
@@ -143,6 +147,7 @@ pub struct Session {
     bare: bool,
     last_failure: Option<Failure>,
     adverts: Adverts,
+    stand_ins: StandIns,
     deferral: Option<Instant>,
     counters: Counters,
     outputs: VecDeque<Output>,
@@ -167,6 +172,7 @@ impl Session {
             bare: false,
             last_failure: None,
             adverts: Adverts::default(),
+            stand_ins: StandIns::default(),
             deferral: None,
             counters: Counters::default(),
             outputs: VecDeque::new(),
@@ -209,6 +215,7 @@ impl Session {
                 }
             }
             Input::Drain(draining) => self.adverts.set_draining(draining),
+            Input::StandIns(wanted) => self.stand_ins.set(wanted),
         }
         self.watch_the_reader(now);
     }
@@ -372,11 +379,13 @@ impl Session {
     }
 
     fn outlook(&self, negotiated: &Negotiated) -> Outlook {
+        let path = |family| negotiated.additional_paths.contains(&family).then_some(StandIns::OWN);
         Outlook {
             asn: self.settings.shown_asn(),
             internal: negotiated.internal,
             four_octet_as: negotiated.four_octet_as,
             extended_next_hop: negotiated.extended_next_hop,
+            paths: Paths { v4: path(Family::V4), v6: path(Family::V6) },
             limit: negotiated.limit(),
             next_hops: self.main.path.next_hops,
             defaults: self.settings.defaults,

@@ -8,8 +8,8 @@ use metallb_core::config::{Asn, RemoteAs, RouterId};
 
 use super::settings::Settings;
 use crate::bgp::wire::{
-    AddressFamily, Capability, GracefulRestart, LARGEST, LARGEST_EXTENDED, Notification, Open, Reason,
-    RestartTime, Sender, Short,
+    AddressFamily, Capability, Direction, GracefulRestart, LARGEST, LARGEST_EXTENDED, Notification, Open,
+    Reason, RestartTime, Sender, Short,
 };
 
 /// What the two sides agreed on.
@@ -34,6 +34,8 @@ pub struct Negotiated {
     pub extended_messages: bool,
     /// IPv4 routes have IPv6 next hops (RFC 8950).
     pub extended_next_hop: bool,
+    /// Of these, several routes to one prefix flow to the router (RFC 7911).
+    pub additional_paths: BTreeSet<Family>,
     /// Answers to ROUTE-REFRESH have marks (RFC 7313).
     pub enhanced_refresh: bool,
     /// What the router said of its own restarts (RFC 4724).
@@ -78,7 +80,7 @@ pub enum Refused {
 
 impl Settings {
     /// Our OPEN. `bare` is for old routers that refuse whoever has capabilities.
-    pub(super) fn offer(&self, restarted: bool, bare: bool) -> Open {
+    pub(in crate::bgp) fn offer(&self, restarted: bool, bare: bool) -> Open {
         let asn = self.shown_asn();
         let (hold_time, router_id) = (self.hold_time, self.router_id);
         if bare {
@@ -105,12 +107,16 @@ impl Settings {
                 families,
             }));
         }
+        if self.additional_paths && self.families.contains(&Family::V4) {
+            let sends = vec![(AddressFamily::IPV4_UNICAST, Direction::Send)];
+            capabilities.push(Capability::AdditionalPaths(sends));
+        }
         capabilities.extend(self.host_name.clone().and_then(Short::new).map(Capability::HostName));
         Open { asn, four_octet_as: true, hold_time, router_id, capabilities }
     }
 
     /// What we agree on with the sender of `theirs`, who got `ours`; or why not, and what to answer.
-    pub(super) fn negotiate(
+    pub(in crate::bgp) fn negotiate(
         &self,
         ours: &Open,
         theirs: &Open,
@@ -155,6 +161,18 @@ impl Settings {
                 _ => None,
             })
         };
+        let paths = |open: &Open, wanted: Direction| -> BTreeSet<Family> {
+            let all = open.capabilities.iter().filter_map(|capability| match capability {
+                Capability::AdditionalPaths(families) => Some(families),
+                _ => None,
+            });
+            let right = |direction: Direction| direction == wanted || direction == Direction::Both;
+            all.flatten()
+                .filter_map(|(family, direction)| family.unicast().filter(|_| right(*direction)))
+                .collect()
+        };
+        let additional_paths =
+            &(&paths(ours, Direction::Send) & &paths(theirs, Direction::Receive)) & &families;
         let (our_restart, peer_restart) = (restart(ours), restart(theirs));
         let hold_time = match (ours.hold_time.get(), theirs.hold_time.get()) {
             (Some(ours), Some(theirs)) => Some(ours.min(theirs)),
@@ -181,6 +199,7 @@ impl Settings {
             extended_messages: both(&Capability::ExtendedMessage),
             extended_next_hop: ours.capabilities.iter().any(ipv4_over_ipv6)
                 && theirs.capabilities.iter().any(ipv4_over_ipv6),
+            additional_paths,
             enhanced_refresh: both(&Capability::EnhancedRouteRefresh),
             peer_restart,
             kept,

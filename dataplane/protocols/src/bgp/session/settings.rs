@@ -34,6 +34,8 @@ pub struct Settings {
     /// Say that we keep routes of a peer that restarts, of which there are none. FRR always says so; upstream's own
     /// speaker never did.
     pub restart_helper: bool,
+    /// Offer several routes to one IPv4 prefix (RFC 7911): so that others can announce this node's while its speaker restarts.
+    pub additional_paths: bool,
     /// The node's name, for the router's operator.
     pub host_name: Option<String>,
     /// When to try again.
@@ -63,6 +65,7 @@ impl Settings {
             extended_next_hop,
             graceful_restart,
             restart_helper,
+            additional_paths,
             host_name: _,
             retry: _,
             defaults,
@@ -72,6 +75,7 @@ impl Settings {
             != (&other.my_asn, &other.local_asn, &other.remote, &other.router_id)
             || (families, extended_next_hop) != (&other.families, &other.extended_next_hop)
             || (graceful_restart, restart_helper) != (&other.graceful_restart, &other.restart_helper)
+            || *additional_paths != other.additional_paths
             || *defaults != other.defaults
     }
 }

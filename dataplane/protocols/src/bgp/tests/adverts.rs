@@ -8,7 +8,7 @@ use metallb_core::address::Family;
 use metallb_core::config::{Asn, Community};
 use proptest::prelude::*;
 
-use crate::bgp::adverts::{Adverts, Defaults, NextHops, Outlook, RouteAttributes, Unsendable};
+use crate::bgp::adverts::{Adverts, Defaults, NextHops, Outlook, Paths, RouteAttributes, Unsendable};
 use crate::bgp::wire::{
     Attributes, Demarcation, Frame, HEADER, Kind, LARGEST, LARGEST_EXTENDED, Parsed, Prefixes, RouteRefresh,
     Sender, Update,
@@ -76,6 +76,7 @@ fn external() -> Outlook {
         internal: false,
         four_octet_as: true,
         extended_next_hop: false,
+        paths: Paths::default(),
         limit: LARGEST,
         next_hops: NextHops {
             v4: Some([10, 0, 0, 1].into()),

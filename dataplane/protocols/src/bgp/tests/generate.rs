@@ -11,8 +11,9 @@ use proptest::option;
 use proptest::prelude::*;
 
 use crate::bgp::wire::{
-    AddressFamily, Aggregator, AsPath, Attributes, Capability, ExtendedCommunity, GracefulRestart, MpReach,
-    NextHop, Notification, Open, Origin, Prefixes, Reason, RestartTime, Segment, SegmentKind, Short, Update,
+    AddressFamily, Aggregator, AsPath, Attributes, Capability, Direction, ExtendedCommunity, GracefulRestart,
+    MpReach, NextHop, Notification, Open, Origin, Prefixes, Reason, RestartTime, Segment, SegmentKind, Short,
+    Update,
 };
 
 pub fn asn() -> impl Strategy<Value = Asn> {
@@ -29,12 +30,17 @@ fn family() -> impl Strategy<Value = AddressFamily> {
     ]
 }
 
+fn direction() -> impl Strategy<Value = Direction> {
+    prop_oneof![Just(Direction::Receive), Just(Direction::Send), Just(Direction::Both)]
+}
+
 fn capability() -> impl Strategy<Value = Capability> {
     prop_oneof![
         family().prop_map(Capability::Multiprotocol),
         Just(Capability::RouteRefresh),
         vec((family(), 1_u16..=2), 0..5).prop_map(Capability::ExtendedNextHop),
         Just(Capability::ExtendedMessage),
+        vec((family(), direction()), 0..5).prop_map(Capability::AdditionalPaths),
         Just(Capability::EnhancedRouteRefresh),
         (any::<bool>(), any::<bool>(), 0_u16..4096, vec((family(), any::<bool>()), 0..5)).prop_map(
             |(restarting, notifications, time, families)| {

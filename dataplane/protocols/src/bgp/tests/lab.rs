@@ -45,6 +45,7 @@ pub fn settings(my_asn: u32, peer_asn: u32) -> Settings {
         extended_next_hop: false,
         graceful_restart: false,
         restart_helper: true,
+        additional_paths: false,
         host_name: Some("node".into()),
         retry: Retry { first: seconds(1), longest: seconds(120), connect_time: None },
         defaults: Defaults { local_preference: 100, med: Some(0) },

@@ -10,6 +10,7 @@ mod lab;
 mod offers;
 mod oracles;
 mod sessions;
+mod stand_ins;
 mod storm;
 mod trouble;
 mod vectors;

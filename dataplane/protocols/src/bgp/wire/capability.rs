@@ -62,6 +62,36 @@ pub struct GracefulRestart {
     pub families: Vec<(AddressFamily, bool)>,
 }
 
+/// Whether the sender of a capability takes several routes to one prefix, or has them (RFC 7911 §4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// It takes them.
+    Receive,
+    /// It sends them.
+    Send,
+    /// It does both.
+    Both,
+}
+
+impl Direction {
+    const fn parse(octet: u8) -> Option<Self> {
+        match octet {
+            1 => Some(Self::Receive),
+            2 => Some(Self::Send),
+            3 => Some(Self::Both),
+            _ => None,
+        }
+    }
+
+    const fn octet(self) -> u8 {
+        match self {
+            Self::Receive => 1,
+            Self::Send => 2,
+            Self::Both => 3,
+        }
+    }
+}
+
 /// A capability.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Capability {
@@ -75,6 +105,8 @@ pub enum Capability {
     ExtendedMessage,
     /// 64 (RFC 4724).
     GracefulRestart(GracefulRestart),
+    /// 69: several routes to one prefix of the family (ADD-PATH, RFC 7911).
+    AdditionalPaths(Vec<(AddressFamily, Direction)>),
     /// 70: answers to asks have a beginning and an end (RFC 7313).
     EnhancedRouteRefresh,
     /// 73: the sender's host name, and no domain.
@@ -93,7 +125,9 @@ pub(super) const FOUR_OCTET_AS: u8 = 65;
 
 /// Entries of six octets that fit a capability.
 const MOST_NEXT_HOPS: usize = 42;
-/// Entries of four octets that fit a capability behind the two of flags and time.
+/// Entries of four octets that fit a capability.
+const MOST_PATHS: usize = 63;
+/// Those that fit behind the two of flags and time.
 const MOST_FAMILIES: usize = 63;
 
 impl Capability {
@@ -135,6 +169,15 @@ impl Capability {
                     families,
                 })
             }
+            69 => {
+                let mut families = Vec::new();
+                while !reader.is_empty() {
+                    let [high, low, safi, direction] = reader.array()?;
+                    let family = AddressFamily::from_octets([high, low, safi]);
+                    families.push((family, Direction::parse(direction)?));
+                }
+                Self::AdditionalPaths(families)
+            }
             70 => Self::EnhancedRouteRefresh,
             73 => {
                 let name = Short::new(reader.sized_u8()?.rest())?;
@@ -174,6 +217,13 @@ impl Capability {
                     value.push(if *forwarded { 0x80 } else { 0 });
                 }
                 64
+            }
+            Self::AdditionalPaths(families) => {
+                for (family, direction) in families.iter().take(MOST_PATHS) {
+                    value.extend(family.octets());
+                    value.push(direction.octet());
+                }
+                69
             }
             Self::EnhancedRouteRefresh => 70,
             Self::HostName(name) => {

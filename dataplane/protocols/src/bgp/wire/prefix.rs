@@ -7,6 +7,15 @@ use metallb_core::address::Family;
 
 use super::reader::Reader;
 
+/// Tells routes to one prefix apart, where a session carries several (RFC 7911 §3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PathId(pub u32);
+
+impl PathId {
+    /// The octets that it takes before a prefix.
+    pub const OCTETS: usize = 4;
+}
+
 /// Prefixes of one family.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Prefixes {
@@ -77,11 +86,13 @@ impl Prefixes {
         }
     }
 
-    pub(super) fn emit(&self, out: &mut Vec<u8>) {
+    /// Each behind `path`, if there is one.
+    pub(super) fn emit(&self, path: Option<PathId>, out: &mut Vec<u8>) {
         match self {
-            Self::V4(prefixes) => emit_v4(prefixes, out),
+            Self::V4(prefixes) => emit_v4(prefixes, path, out),
             Self::V6(prefixes) => {
                 for net in prefixes {
+                    emit_path(path, out);
                     emit(net.prefix_len(), &net.trunc().network().octets(), out);
                 }
             }
@@ -115,10 +126,15 @@ fn parse<const N: usize>(reader: &mut Reader<'_>) -> Option<(u8, [u8; N])> {
     Some((length, octets))
 }
 
-pub(super) fn emit_v4(prefixes: &[Ipv4Net], out: &mut Vec<u8>) {
+pub(super) fn emit_v4(prefixes: &[Ipv4Net], path: Option<PathId>, out: &mut Vec<u8>) {
     for net in prefixes {
+        emit_path(path, out);
         emit(net.prefix_len(), &net.trunc().network().octets(), out);
     }
+}
+
+fn emit_path(path: Option<PathId>, out: &mut Vec<u8>) {
+    out.extend(path.iter().flat_map(|PathId(id)| id.to_be_bytes()));
 }
 
 fn emit(length: u8, octets: &[u8], out: &mut Vec<u8>) {

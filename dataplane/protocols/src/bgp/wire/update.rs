@@ -8,7 +8,7 @@ use super::attributes::Attributes;
 use super::family::AddressFamily;
 use super::header::{Kind, message};
 use super::next_hop::NextHop;
-use super::prefix::{Prefixes, emit_v4};
+use super::prefix::{PathId, Prefixes, emit_v4};
 
 /// MP_REACH_NLRI: routes that came.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct MpReach {
     pub prefixes: Prefixes,
 }
 
-/// An UPDATE.
+/// An UPDATE. Those that come in have no path identifiers: we never say that we take them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Update {
     /// IPv4 routes that went.
@@ -63,31 +63,41 @@ impl Update {
 
     /// The whole message, of at most `limit` octets.
     pub fn emit(&self, four_octet_as: bool, limit: usize) -> Result<Vec<u8>, TooLong> {
+        self.emit_with(None, four_octet_as, limit)
+    }
+
+    /// The same, where all its routes are `path` among several (RFC 7911 §3).
+    pub fn emit_with(
+        &self,
+        path: Option<PathId>,
+        four_octet_as: bool,
+        limit: usize,
+    ) -> Result<Vec<u8>, TooLong> {
         let Self { withdrawn, mp_withdrawn, mp_announced, attributes, announced } = self;
         let mut gone = Vec::new();
-        emit_v4(withdrawn, &mut gone);
+        emit_v4(withdrawn, path, &mut gone);
         // RFC 7606 §5.1: these first, so that they are found when another attribute cannot be read.
-        let mut path = Vec::new();
+        let mut shared = Vec::new();
         if let Some(prefixes) = mp_withdrawn {
             let mut value = family(prefixes).to_vec();
-            prefixes.emit(&mut value);
-            attribute::emit(Category::OptionalNonTransitive, code::MP_UNREACH_NLRI, &value, &mut path);
+            prefixes.emit(path, &mut value);
+            attribute::emit(Category::OptionalNonTransitive, code::MP_UNREACH_NLRI, &value, &mut shared);
         }
         if let Some(MpReach { next_hop, prefixes }) = mp_announced {
             let mut value = family(prefixes).to_vec();
             next_hop.emit(&mut value);
             value.push(0);
-            prefixes.emit(&mut value);
-            attribute::emit(Category::OptionalNonTransitive, code::MP_REACH_NLRI, &value, &mut path);
+            prefixes.emit(path, &mut value);
+            attribute::emit(Category::OptionalNonTransitive, code::MP_REACH_NLRI, &value, &mut shared);
         }
-        attributes.emit(four_octet_as, &mut path);
+        attributes.emit(four_octet_as, &mut shared);
 
         let mut body = Vec::new();
         body.extend(length(&gone));
         body.extend(gone);
-        body.extend(length(&path));
-        body.extend(path);
-        emit_v4(announced, &mut body);
+        body.extend(length(&shared));
+        body.extend(shared);
+        emit_v4(announced, path, &mut body);
         let too_long = TooLong { length: body.len().saturating_add(super::HEADER), limit };
         if too_long.length > limit {
             return Err(too_long);

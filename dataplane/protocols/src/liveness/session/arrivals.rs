@@ -9,7 +9,7 @@ use super::{Dropped, Liveness, Output, Peer};
 use crate::liveness::association::{Age, Stamp};
 use crate::liveness::keys::KeyId;
 use crate::liveness::watchers::NodeId;
-use crate::liveness::wire::{Heartbeat, Page, Stance, Word};
+use crate::liveness::wire::{Handover, Heartbeat, Page, Stance, Word};
 
 impl Liveness {
     pub(super) fn datagram(&mut self, now: Instant, from: IpAddr, bytes: &[u8]) {
@@ -64,6 +64,7 @@ impl Liveness {
             }
             Word::Leave => self.stands(node, None),
             Word::Claims(claims) => self.hear_claims(node, &claims),
+            Word::Routes(handover) => self.hear_handover(node, handover),
         }
         Ok(())
     }
@@ -96,6 +97,12 @@ impl Liveness {
     fn hear_keeping(&mut self, node: NodeId, keeps: bool) {
         if let Some(peer) = self.peers.get_mut(&node) {
             self.tenures_changed |= std::mem::replace(&mut peer.keeps, keeps) != keeps;
+        }
+    }
+
+    fn hear_handover(&mut self, node: NodeId, handover: Handover) {
+        if let Some(peer) = self.peers.get(&node) {
+            self.outputs.push_back(Output::Routes(peer.name.clone(), handover));
         }
     }
 

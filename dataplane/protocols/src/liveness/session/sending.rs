@@ -10,7 +10,7 @@ use super::{Knowledge, Liveness, Output, Peer, Phase, Timing};
 use crate::liveness::keys::KeyId;
 use crate::liveness::votes::Votes;
 use crate::liveness::watchers::NodeId;
-use crate::liveness::wire::{Heartbeat, Page, Stance, Word};
+use crate::liveness::wire::{Handover, Heartbeat, Page, Stance, Word};
 
 /// Datagrams to send before other things get their turn, and until when the next have theirs: news to a thousand nodes must
 /// not make an ARP request wait.
@@ -20,6 +20,8 @@ const PAUSE: Duration = Duration::from_millis(1);
 const REPETITIONS: u8 = 2;
 /// What changes within so much of an interval is told together.
 const TOGETHER: u32 = 5;
+/// How often it is said what becomes of our routes, an interval apart: nobody confirms it.
+const HANDOVERS: u8 = 3;
 /// How often somebody is asked, an interval apart, before it is left to the others.
 const TRIES: u8 = 3;
 
@@ -38,6 +40,8 @@ pub(super) struct Outbox {
     next_ask: Option<Instant>,
     /// To whom in turn, and when.
     round: Option<(NodeId, Instant)>,
+    /// What those who watch us are to do with our routes, to be said so many times more.
+    handover: Option<(Handover, u8)>,
 }
 
 impl Outbox {
@@ -45,6 +49,11 @@ impl Outbox {
     pub(super) fn tell_all(&mut self, now: Instant) {
         self.news = Some(now);
         self.repetitions = REPETITIONS;
+    }
+
+    /// Our routes are given to others, or taken back.
+    pub(super) const fn hand_over(&mut self, handover: Handover) {
+        self.handover = Some((handover, HANDOVERS));
     }
 
     /// Asks once, without expecting anything.
@@ -127,6 +136,15 @@ impl Liveness {
         let page = pages.swap_remove(usize::try_from(self.sequence).unwrap_or_default() % pages.len());
         for node in self.beats_to.clone() {
             self.state(now, node, false, page.clone());
+        }
+        self.tell_handover(now);
+    }
+
+    pub(super) fn tell_handover(&mut self, now: Instant) {
+        let Some((handover, left)) = self.outbox.handover else { return };
+        self.outbox.handover = left.checked_sub(1).map(|left| (handover, left)).filter(|(_, left)| *left > 0);
+        for node in self.beats_to.clone() {
+            self.send(now, node, Word::Routes(handover));
         }
     }
 

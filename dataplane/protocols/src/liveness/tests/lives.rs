@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::cluster::{Cluster, Process, address, key, ms, name};
-use crate::liveness::{Heartbeat, Input, Liveness, Output, Stance, Timing, Why, Word};
+use crate::liveness::{Handover, Heartbeat, Input, Liveness, Output, Stance, Timing, Why, Word};
 use crate::virtual_clock;
 
 fn alone() -> Liveness {
@@ -129,6 +129,23 @@ fn a_speaker_that_appears_later_counts_once_it_said_that_it_serves() {
 }
 
 #[test]
+fn those_who_watch_a_speaker_hear_what_becomes_of_its_routes_though_datagrams_are_lost() {
+    let mut cluster = Cluster::settled(9, 1);
+    cluster.weather.lost = 200;
+    for handover in [Handover::Given, Handover::TakenBack] {
+        cluster.forget();
+        cluster.input(4, Input::Routes(handover));
+        cluster.run_for(ms(1000));
+        let said = Output::Routes(name(4), handover);
+        let heard: Vec<usize> =
+            cluster.facts.iter().filter(|(_, _, fact)| *fact == said).map(|(_, node, _)| *node).collect();
+        let nodes: BTreeSet<usize> = heard.iter().copied().collect();
+        assert_eq!(nodes.len(), 3, "three watch each node: {heard:?}");
+        assert!(!nodes.contains(&4) && heard.len() <= 9, "it is said three times: {heard:?}");
+    }
+}
+
+#[test]
 fn a_speaker_without_peers_is_informed_too() {
     let mut liveness = alone();
     let now = virtual_clock::start();
@@ -155,7 +172,7 @@ fn a_speaker_says_that_it_serves_only_once_it_does_and_nothing_after_goodbye() {
                 words.push(match Heartbeat::parse(&datagram).unwrap().0.word {
                     Word::State { stance, .. } => Some(stance),
                     Word::Leave => None,
-                    Word::Challenge | Word::Claims(_) => panic!("nobody said anything"),
+                    Word::Challenge | Word::Claims(_) | Word::Routes(_) => panic!("nobody said anything"),
                 });
             }
         }

@@ -91,6 +91,7 @@ impl Telling {
             router_id: *router_id,
             families: negotiated.families.clone(),
             graceful_restart: negotiated.keeps_our_routes(),
+            additional_paths: !negotiated.additional_paths.is_empty(),
         });
     }
 

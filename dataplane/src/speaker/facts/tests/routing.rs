@@ -88,7 +88,7 @@ fn sessions_begin_when_the_peers_are_known_and_routes_follow_when_all_are() {
     let mut begun = None;
     for (position, input) in inputs(&spec()).into_iter().enumerate() {
         facts.apply(input);
-        let Decided { peers, draining, routes } = facts.decide_routes(Instant::now());
+        let Decided { peers, draining, routes, stand_ins: _ } = facts.decide_routes(Instant::now());
         assert_eq!(draining, None);
         match position {
             7 => begun = peers,
@@ -267,7 +267,7 @@ fn a_pod_that_is_killed_soon_withdraws_at_once() {
     facts.decide_routes(start);
     facts.apply(Input::Node(Event::Deleted("node-b".into())));
     facts.hurry(start, start + Duration::from_secs(1));
-    let Decided { peers, draining: _, routes } = facts.decide_routes(start);
+    let Decided { peers, draining: _, routes, stand_ins: _ } = facts.decide_routes(start);
     assert_eq!(peers, None, "to whom it says goodbye are those it talked to");
     assert!(routes[&lab()].routes.values().all(Option::is_none), "all are withdrawn");
     assert_eq!(facts.leaving().unwrap().code(), "node-leaving");

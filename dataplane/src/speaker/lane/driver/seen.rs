@@ -8,9 +8,10 @@ use ipnet::IpNet;
 use metallb_core::names::NodeName;
 use metallb_core::plan::Speakers;
 use metallb_core::shared::SharedMap;
-use metallb_protocols::liveness::Tenure;
+use metallb_protocols::liveness::{Handover, Tenure};
 use metallb_protocols::sighting;
 
+use super::super::Membership;
 use super::super::members::Members;
 use super::super::responder::Heard;
 use super::Driver;
@@ -75,6 +76,14 @@ impl Driver {
         if changed {
             self.tell_membership(None, None);
         }
+    }
+
+    /// What becomes of the routes of a node, by its own word; `None`: it does not live, or not soon enough again.
+    pub(super) fn note_handover(&self, node: &NodeName, handover: Option<Handover>) {
+        self.shared.membership.send_if_modified(|Membership { handovers, .. }| match handover {
+            Some(handover) => handovers.insert(node.clone(), handover) != Some(handover),
+            None => handovers.remove(node).is_some(),
+        });
     }
 
     /// Who is heard, who is seen, and who is upstream's; and what else is new.

@@ -177,7 +177,9 @@ impl Session {
         let marked = self.negotiated().is_some_and(|negotiated| negotiated.enhanced_refresh);
         match (demarcation, family.unicast()) {
             (Demarcation::Request, Some(family)) => {
-                self.adverts.refresh(family, marked);
+                // Behind the mark at the end, what is told in the name of others would count as gone.
+                self.adverts.refresh(family, marked && self.stand_ins.is_empty());
+                self.stand_ins.refresh(family);
             }
             // Of routes that we do not carry, or of their answers to what we never ask.
             (Demarcation::Request, None)
@@ -197,7 +199,7 @@ impl Session {
             return None;
         } else {
             let outlook = self.outlook(self.negotiated()?);
-            self.adverts.next_message(&outlook)?
+            self.adverts.next_message(&outlook).or_else(|| self.stand_ins.next_message(&outlook))?
         };
         if let Ok(Some(frame)) = Frame::split(&message, LARGEST_EXTENDED) {
             self.counters.sent(frame.kind);

@@ -56,6 +56,7 @@ impl Session {
             self.deferral = None;
             self.bare = false;
             self.adverts.end();
+            self.stand_ins.end();
             self.counters.dropped += 1;
         }
         if let Some(failure) = failure.filter(|_| before != State::Idle) {
@@ -187,6 +188,7 @@ impl Session {
         self.up_since = Some(now);
         self.counters.established += 1;
         self.adverts.begin(&negotiated.families);
+        self.stand_ins.begin(&negotiated.additional_paths);
         self.deferral = (!self.adverts.is_loaded()).then(|| now + DEFERRAL);
         self.outputs.push_back(Output::Up(Box::new(negotiated)));
     }
@@ -195,7 +197,8 @@ impl Session {
     pub(super) fn owes(&self, line: &Line) -> bool {
         line.owes_open
             || line.owes_keepalive
-            || (line.state == State::Established && self.adverts.has_message())
+            || (line.state == State::Established
+                && (self.adverts.has_message() || self.stand_ins.has_message()))
     }
 
     /// A router that reads nothing is watched from the moment that there is something to read.
