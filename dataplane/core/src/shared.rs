@@ -33,6 +33,11 @@ impl<K, V> SharedMap<K, V> {
         self.pieces.is_empty()
     }
 
+    /// How much is in it.
+    pub fn len(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.len()).sum()
+    }
+
     /// All that is in it, ordered by key.
     pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
         self.pieces.iter().flat_map(|piece| piece.iter()).map(|(key, value)| (key, value))
@@ -51,6 +56,14 @@ impl<K: Ord, V> SharedMap<K, V> {
         K: Borrow<Q>,
     {
         self.get_key_value(key).map(|(_, value)| value)
+    }
+
+    /// Is `key` in it?
+    pub fn contains_key<Q: Ord + ?Sized>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+    {
+        self.get_key_value(key).is_some()
     }
 
     /// The key as it is in here, and its value.
@@ -202,7 +215,7 @@ mod tests {
             }
             prop_assert!(shared.iter().eq(map.iter()));
             prop_assert!(shared.keys().all(|key| shared.get(key).is_some()));
-            prop_assert_eq!(shared.is_empty(), map.is_empty());
+            prop_assert_eq!((shared.is_empty(), shared.len()), (map.is_empty(), map.len()));
             prop_assert!(shared.pieces.iter().all(|piece| (1..=PIECE).contains(&piece.len())));
             prop_assert_eq!(&shared, &map.iter().map(|(key, value)| (*key, *value)).collect());
             prop_assert!(copy.0.iter().eq(copy.1.iter()));

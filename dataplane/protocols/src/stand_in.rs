@@ -26,14 +26,14 @@ pub const INTERVAL: Duration = Duration::from_millis(30);
 pub enum Input<'a> {
     /// Time passed; due at [`StandIns::poll_timeout`].
     Tick,
-    /// A node is silent from which this one takes over.
+    /// The speaker of a node is silent in whose name this one acts.
     Silent {
         /// The node.
         node: &'a NodeName,
         /// An address that its kernel answers for.
         address: IpAddr,
     },
-    /// Nothing is taken over from that node any more: it is back, or what it had went elsewhere.
+    /// Nothing is done in that node's name any more: it is back, or what it had went elsewhere.
     Over(&'a NodeName),
     /// A station says that it has an address.
     Heard {
@@ -53,7 +53,7 @@ pub enum Output {
     Ask(IpAddr),
     /// The node's kernel answers: this is a crash or a restart of its speaker.
     Lives(NodeName),
-    /// What was this node's is this one's from now on.
+    /// It does not live, or its speaker does not come back in time: what was its is this one's from now on.
     TakeOver(NodeName),
 }
 

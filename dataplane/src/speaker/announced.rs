@@ -34,8 +34,15 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// What is known now: what has not arrived yet of what decides, and how the sessions stand.
-    pub fn look(&mut self, now: Instant, waits_for: &[&str], sessions: &Seen) -> Answer {
+    /// What is known now: what has not arrived yet of what decides, with whom there are to be sessions, and how those stand that the
+    /// BGP lane knows of.
+    pub fn look<'p>(
+        &mut self,
+        now: Instant,
+        waits_for: &[&str],
+        peers: impl Iterator<Item = &'p PeerName>,
+        sessions: &Seen,
+    ) -> Answer {
         if self.done {
             return Answer::Yes;
         }
@@ -44,6 +51,10 @@ impl Progress {
             return Answer::NotYet(format!("not known yet: {}", waits_for.join(", ")));
         }
         let known = *self.known.get_or_insert(now);
+        let unbegun: Vec<&PeerName> = peers.filter(|peer| !sessions.contains_key(*peer)).collect();
+        if let Some(peer) = unbegun.first() {
+            return Answer::NotYet(format!("sessions: {peer}: not begun"));
+        }
         let missing: Vec<(&PeerName, &PeerSeen)> = sessions
             .iter()
             .map(|(peer, seen)| (peer, &**seen))

@@ -118,7 +118,8 @@ pub async fn work(
         }
         tell(context, &mut facts);
         if !start.is_done() {
-            let is_announced = start.look(now, &facts.waits_for(), &seen.borrow());
+            let is_announced =
+                start.look(now, &facts.waits_for(), outlet.sessions_of(&facts), &seen.borrow());
             context.announced.send_if_modified(|told| {
                 let is_news = *told != is_announced;
                 if is_news && let announced::Answer::NotYet(why) = &is_announced {
@@ -131,6 +132,7 @@ pub async fn work(
                 facts.take_routes_back();
                 facts.pack();
                 heap::give_back();
+                continue; // the lane is to say so
             }
         }
         if stopping {

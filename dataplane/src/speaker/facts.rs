@@ -28,11 +28,9 @@ use metallb_core::plan::{Endpoints, Leaving, Node, Planner, Service, Speakers, T
 use metallb_core::refusal::AnnouncementRefusal;
 use metallb_core::table::{Event, Table};
 use metallb_process::watch::ObjectKey;
-use metallb_protocols::liveness::Handover;
 
 use crate::kube::configuration::{Change, Configuration, Scope};
 use crate::kube::configuration_state::Verdict;
-use crate::kube::frr_configuration::Neighbours;
 use crate::kube::service_l2_status::{Announced, OnLayer2};
 use crate::net::links::Links;
 use crate::speaker::bgp::wanted::Profile;
@@ -314,10 +312,9 @@ impl Facts {
                 }
                 let announce = plan.and_then(|plan| plan.announce.as_ref());
                 if self.tables.announced.get(address) != announce {
-                    let announced = Arc::make_mut(&mut self.tables.announced);
                     match announce {
-                        Some(interfaces) => announced.insert(*address, interfaces.clone()),
-                        None => announced.remove(address),
+                        Some(interfaces) => self.tables.announced.insert(*address, interfaces.clone()),
+                        None => self.tables.announced.remove(address),
                     };
                     self.tables_changed = true;
                 }
@@ -366,46 +363,6 @@ impl Facts {
         }
     }
 
-    /// Has everything been delivered that routes depend on? Before that none is withdrawn: routers may have kept those
-    /// of the process before this one.
-    pub fn knows_routes(&self) -> bool {
-        self.services.is_listed()
-            && self.slices.is_listed()
-            && self.nodes.is_listed()
-            && self.configuration.is_complete()
-    }
-
-    /// Which routers to talk to, if that is different now, and what each is to hear that it did not before. It goes on
-    /// the wire before anything is told ([`Facts::tell_routes`]).
-    pub fn decide_routes(&mut self, now: Instant) -> Decided {
-        if self.nodes.is_listed() {
-            self.departure.set(now, self.world.leaving().is_some());
-            let touched = self.world.set_departure(self.departure.stance());
-            self.routing.touch(touched);
-        }
-        let knows_peers = self.nodes.is_listed() && self.configuration.is_complete();
-        let knows_routes = self.knows_routes();
-        let stand_ins = if knows_routes && !self.stand_ins.is_idle() {
-            self.stand_ins.decide(now, &mut self.world, self.routing.touched())
-        } else {
-            None
-        };
-        let decided = self.routing.decide(&self.world, &self.configuration, knows_peers, knows_routes);
-        Decided { stand_ins, ..decided }
-    }
-
-    /// All routers know what this speaker announces: nobody needs to announce it in its name.
-    pub fn take_routes_back(&mut self) {
-        self.tables.routes = Some(Handover::TakenBack);
-        self.tables_changed = true;
-    }
-
-    /// The routers of this node as the user wrote them; `None` until that is certain.
-    pub fn neighbours(&self) -> Option<Neighbours> {
-        let certain = self.nodes.is_listed() && self.configuration.is_complete();
-        certain.then(|| routing::neighbours(&self.world, &self.configuration))
-    }
-
     /// The Secrets that peers name are where somebody else reads them.
     pub fn leave_secrets_alone(&mut self) {
         self.configuration.leave_secrets_alone();
@@ -432,13 +389,6 @@ impl Facts {
     /// The speaker will be killed at `end`.
     pub fn hurry(&mut self, now: Instant, end: Instant) {
         self.departure.hurry(now, end);
-    }
-
-    /// What is new for services since the last time, and to which peers each is announced: when that is first
-    /// known, be it to none, and whenever it changed.
-    pub fn tell_routes(&mut self) -> (News, Option<Heard>) {
-        let (services, world) = (&self.services, &self.world);
-        self.routing.tell(world, |service| services.get(service).map(|row| row.reference(service)))
     }
 
     /// What is new for services since the last time, and which services this node is the announcer of: when that is

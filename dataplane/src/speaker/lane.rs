@@ -67,8 +67,18 @@ pub struct Membership {
     pub all_keep: bool,
     /// The networks that other nodes do not reach, by their own word.
     pub lost: BTreeMap<NodeName, BTreeSet<IpNet>>,
-    /// What becomes of the routes of speakers that restart, by their own word. A node that does not live is in it no more.
-    pub handovers: BTreeMap<NodeName, Handover>,
+    /// What becomes of the routes of speakers that restart, by their own word. One whose node did not answer while it was silent is in
+    /// it no more.
+    pub handovers: BTreeMap<NodeName, Routes>,
+}
+
+/// What a speaker says of its BGP routes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Routes {
+    /// In which life it says so.
+    pub boot_id: u64,
+    /// What it says.
+    pub handover: Handover,
 }
 
 /// The running lane.

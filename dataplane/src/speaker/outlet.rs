@@ -1,8 +1,9 @@
 //! Where routes go: to sessions of our own, or to an frr-k8s that somebody else runs.
 
+use metallb_core::names::PeerName;
 use tokio::sync::watch;
 
-use super::bgp::seen::Seen;
+use super::bgp::seen::{PeerSeen, Seen};
 use super::facts::{Decided, Facts};
 use super::{bfd, bgp};
 use crate::kube::frr_configuration::Inbox;
@@ -48,12 +49,21 @@ impl Outlet {
         }
     }
 
-    /// Is there a router that drops this node's routes when its session ends, and would take them from others?
-    pub fn needs_stand_ins(&self) -> bool {
+    /// The peers with whom this process is to have a session.
+    pub fn sessions_of<'f>(&self, facts: &'f Facts) -> impl Iterator<Item = &'f PeerName> {
+        let is_ours = matches!(self, Self::Sessions { .. });
+        facts.peers().filter(move |_| is_ours)
+    }
+
+    /// Of the routers that drop this node's routes when its session ends, and would take them from others, the most routes that one
+    /// knows; `None` where there is no such router.
+    pub fn routes_to_hand_over(&self) -> Option<usize> {
         let seen = self.seen();
         let seen = seen.borrow();
-        let mut agreed = seen.values().filter_map(|peer| peer.agreed.as_ref());
-        agreed.any(|agreed| agreed.additional_paths && !agreed.graceful_restart)
+        let hands_over = |peer: &PeerSeen| {
+            peer.agreed.as_ref().is_some_and(|agreed| agreed.additional_paths && !agreed.graceful_restart)
+        };
+        seen.values().filter(|peer| hands_over(peer)).map(|peer| peer.announced).max()
     }
 
     /// Passes on what was decided.

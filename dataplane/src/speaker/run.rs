@@ -49,6 +49,10 @@ const COMPONENT: &str = "metallb-speaker";
 
 /// Before a restart, others get so long to hear that they are to announce this node's routes, and to tell routers.
 const HANDING_OVER: Duration = Duration::from_millis(500);
+/// And for each of the routes so much longer: a router takes in some ten thousand in a second.
+const HANDING_OVER_EACH: Duration = Duration::from_micros(100);
+/// For all of them no longer than that: the Pod is killed soon.
+const HANDING_OVER_ALL: Duration = Duration::from_secs(2);
 
 /// Runs until `shutdown`. An error is one that a restart may cure.
 pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
@@ -139,10 +143,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     };
     let end = work(&context, facts, &lane, &outlet, links, questions, &shutdown).await;
     tracing::info!(event = "stopping", ?end, "");
-    if end == End::Restart && lane.membership.borrow().is_on && outlet.needs_stand_ins() {
-        lane.hand_routes_over();
-        tokio::time::sleep(HANDING_OVER).await;
-    }
+    hand_over(&end, args.restart_grace_seconds, &lane, &outlet).await;
     // BGP first, while BFD still speaks: a router that keeps our routes over a restart would drop them when BFD goes down
     // under a session that is up.
     let (bgp_ending, bfd_ending) = match end {
@@ -156,6 +157,16 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
         bfd.leave(bfd_ending);
     }
     Ok(())
+}
+
+/// Where this is a restart, has others announce the routes of this node meanwhile, if that spares routers a change; not if nobody
+/// would wait for it.
+async fn hand_over(end: &End, restart_grace: u32, lane: &Lane, outlet: &Outlet) {
+    let is_possible = *end == End::Restart && restart_grace > 0 && lane.membership.borrow().is_on;
+    let Some(routes) = outlet.routes_to_hand_over().filter(|_| is_possible) else { return };
+    lane.hand_routes_over();
+    let each = HANDING_OVER_EACH.saturating_mul(u32::try_from(routes).unwrap_or(u32::MAX));
+    tokio::time::sleep(HANDING_OVER + each.min(HANDING_OVER_ALL)).await;
 }
 
 fn facts(args: &Args, node: &NodeName, heartbeats: bool) -> Facts {

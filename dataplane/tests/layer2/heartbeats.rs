@@ -88,7 +88,7 @@ impl Speaker {
             address.filter(|(_, inherited)| *inherited).map(|(address, _)| (address, predecessor));
         self.tables.inherited = Arc::new(inherited.into_iter().collect());
         let announced = address.map(|(address, _)| (address, Interfaces::All));
-        self.tables.announced = Arc::new(announced.into_iter().collect());
+        self.tables.announced = announced.into_iter().collect();
         self.lane.publish(self.tables.clone());
     }
 
@@ -201,6 +201,33 @@ async fn who_is_not_heard_and_answers_for_its_addresses_counts_for_as_long_as_it
         first.counts_on(&["first"]).await;
         drop(cut);
     }
+}
+
+#[tokio::test]
+async fn routes_that_a_speaker_gave_are_in_others_hands_while_its_node_answers_and_no_longer() {
+    let site = Site::new();
+    let mut first = Speaker::start(&site.first, 0, Some("one"), &[]);
+    let second = Speaker::start(&site.second, 1, Some("one"), &[]);
+    let (name, address) = (NodeName::from(NODES[1].0), NODES[1].1.parse::<IpAddr>().unwrap());
+    first.tables.stations = Arc::new(stations(&site.first));
+    first.tables.nodes = Arc::new([(address, name.clone())].into());
+    first.lane.publish(first.tables.clone());
+    first.counts_on(&["first", "second"]).await;
+    second.lane.hand_routes_over();
+    let given = |speaker: &Speaker| speaker.lane.membership.borrow().handovers.contains_key(&name);
+    eventually(SOON, "its routes are given", async || given(&first)).await;
+
+    second.lane.leave();
+    first.counts_on(&["first"]).await;
+    first.tables.absent = Arc::new([Predecessor { node: name.clone(), address }].into());
+    first.lane.publish(first.tables.clone());
+    let silent = Instant::now();
+    eventually(SOON, "time passes", async || silent.elapsed() > GRACE / 2).await;
+    assert!(given(&first), "its kernel answers");
+    let died = Instant::now();
+    site.second.run(&["ip", "link", "set", LINK, "down"]).await.unwrap().success().unwrap();
+    eventually(SOON, "they are forgotten", async || !given(&first)).await;
+    assert!(died.elapsed() < GRACE / 2, "at once, and not when the time for a restart is over");
 }
 
 #[tokio::test]

@@ -1,7 +1,6 @@
 //! Our side: the lane, in a node's network, with the interfaces that the kernel says.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,7 +57,7 @@ impl Node {
     /// Announces these from now on, and nothing else.
     pub fn announce(&mut self, addresses: &[&str]) {
         let announced = addresses.iter().map(|address| (address.parse().unwrap(), Interfaces::All));
-        self.tables.announced = Arc::new(announced.collect::<BTreeMap<IpAddr, _>>());
+        self.tables.announced = announced.collect();
         self.publish();
     }
 

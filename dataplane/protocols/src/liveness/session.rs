@@ -73,7 +73,7 @@ pub enum Input<'a> {
     Lost(Vec<IpNet>),
     /// This speaker is able to announce: from now on it beats.
     Ready,
-    /// Those who watch this speaker are to announce its routes in its name, or not any more.
+    /// Others are to announce this speaker's routes in its name, or not any more.
     Routes(Handover),
     /// This speaker is about to stop: tell everybody, and beat no more.
     Leave,
@@ -104,7 +104,14 @@ pub enum Output {
     /// Another speaker claimed an address of this one in an earlier epoch: it learns of it, and may have told neighbours.
     Outlasted(IpAddr),
     /// A peer's routes are to be announced in its name, or not any more. May be said several times.
-    Routes(NodeName, Handover),
+    Routes {
+        /// The peer.
+        node: NodeName,
+        /// In which life it says so.
+        boot_id: u64,
+        /// What it says.
+        handover: Handover,
+    },
     /// A datagram was not taken for a heartbeat of a peer.
     Dropped(Dropped),
 }
@@ -294,8 +301,7 @@ impl Liveness {
                 }
             }
             Input::Routes(handover) => {
-                self.outbox.hand_over(handover);
-                self.tell_handover(now);
+                self.outbox.hand_over(now, handover);
             }
             Input::Leave => self.leave(now),
         }

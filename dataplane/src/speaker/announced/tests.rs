@@ -20,7 +20,8 @@ const DOWN: State = State::Active;
 fn answers(all: &[(&str, State, Option<&'static str>)]) -> [bool; 2] {
     let (mut progress, start) = (Progress::default(), Instant::now());
     let sessions = sessions(all);
-    [Duration::ZERO, PATIENCE].map(|after| progress.look(start + after, &[], &sessions) == Answer::Yes)
+    [Duration::ZERO, PATIENCE]
+        .map(|after| progress.look(start + after, &[], sessions.keys(), &sessions) == Answer::Yes)
 }
 
 #[test]
@@ -28,7 +29,7 @@ fn all_is_announced_when_all_is_known_and_every_session_is_up() {
     assert_eq!(answers(&[]), [true, true]);
     assert_eq!(answers(&[("a", UP, None), ("b", UP, Some("hold-timer-expired"))]), [true, true]);
     let (mut progress, start) = (Progress::default(), Instant::now());
-    let not_yet = progress.look(start, &["Services"], &sessions(&[]));
+    let not_yet = progress.look(start, &["Services"], [].iter(), &sessions(&[]));
     assert_eq!(not_yet, Answer::NotYet("not known yet: Services".to_owned()));
 }
 
@@ -46,21 +47,26 @@ fn a_speaker_that_comes_to_terms_with_no_router_is_waited_for_until_it_does() {
     let broken = [("a", DOWN, Some("bad-message")), ("b", DOWN, Some("no-answer"))];
     assert_eq!(answers(&broken), [false, false]);
     let (mut progress, start) = (Progress::default(), Instant::now());
-    let Answer::NotYet(why) = progress.look(start, &[], &sessions(&broken)) else {
+    let Answer::NotYet(why) = progress.look(start, &[], [].iter(), &sessions(&broken)) else {
         panic!("it is announced")
     };
     assert_eq!(why, "sessions: a: text of bad-message; b: text of no-answer");
     let repaired = sessions(&[("a", UP, None), ("b", DOWN, Some("no-answer"))]);
     let late = start + 10 * PATIENCE;
-    assert_eq!(progress.look(late, &[], &repaired), Answer::Yes);
-    assert_eq!(progress.look(late, &["Services"], &sessions(&broken)), Answer::Yes, "what was so stays so");
+    assert_eq!(progress.look(late, &[], [].iter(), &repaired), Answer::Yes);
+    assert_eq!(
+        progress.look(late, &["Services"], [].iter(), &sessions(&broken)),
+        Answer::Yes,
+        "what was so stays so"
+    );
 }
 
 #[test]
 fn routes_on_their_way_are_not_announced() {
     let mut seen = PeerSeen::example(UP, 0, None);
     seen.pending = 3;
-    let told = Progress::default().look(Instant::now(), &[], &[("a".into(), Arc::new(seen))].into());
+    let told =
+        Progress::default().look(Instant::now(), &[], [].iter(), &[("a".into(), Arc::new(seen))].into());
     assert_eq!(told, Answer::NotYet("sessions: a: 3 routes on their way".to_owned()));
 }
 
@@ -69,7 +75,18 @@ fn it_is_looked_at_again_when_the_minute_is_over_and_then_only_on_changes() {
     let (mut progress, start) = (Progress::default(), Instant::now());
     let broken = sessions(&[("a", DOWN, Some("wrong-asn"))]);
     assert_eq!(progress.poll_timeout(start), None);
-    progress.look(start, &[], &broken);
+    progress.look(start, &[], [].iter(), &broken);
     assert_eq!(progress.poll_timeout(start), Some(start + PATIENCE));
     assert_eq!(progress.poll_timeout(start + PATIENCE), None);
+}
+
+#[test]
+fn what_the_bgp_lane_has_not_begun_is_not_announced_though_it_knows_of_no_session_that_is_missing() {
+    let (start, peer) = (Instant::now(), "a".into());
+    let mut progress = Progress::default();
+    for after in [Duration::ZERO, PATIENCE] {
+        let answer = progress.look(start + after, &[], std::iter::once(&peer), &Seen::new());
+        assert_eq!(answer, Answer::NotYet("sessions: a: not begun".to_owned()));
+    }
+    assert_eq!(progress.look(start, &[], [].iter(), &Seen::new()), Answer::Yes, "there is none to begin");
 }

@@ -96,6 +96,8 @@ pub struct Peer {
     /// What BFD watches, and what it said last.
     way: Option<Way>,
     bfd: Option<Status>,
+    /// What is announced in the name of others, by any peer.
+    stand_ins: Arc<StandIns>,
     telling: Telling,
     /// There is more to write than was written in one turn.
     more: bool,
@@ -129,6 +131,7 @@ impl Peer {
             router: None,
             way: None,
             bfd: None,
+            stand_ins: Arc::default(),
             telling,
             more: false,
             ended: false,
@@ -193,7 +196,8 @@ impl Peer {
             self.input(Input::Drain(draining));
         }
         if let Some(stand_ins) = stand_ins {
-            self.stand_in(&stand_ins);
+            self.stand_ins = stand_ins;
+            self.stand_in();
         }
         if let Some(ending) = ending {
             // What takes our place watches on. The router must not hear from BFD that somebody switched it off: it
@@ -205,7 +209,7 @@ impl Peer {
     }
 
     /// Announces in the name of nodes that have this peer too, and an address on the router's network.
-    fn stand_in(&mut self, all: &StandIns) {
+    fn stand_in(&mut self) {
         let next_door = |StandIn { next_hop, .. }: &StandIn| {
             let router = self.router.map(|router| router.address());
             let interfaces = self.around.interfaces.borrow();
@@ -214,7 +218,7 @@ impl Peer {
                 networks.any(|net| net.contains(&router) && net.contains(&IpAddr::V4(*next_hop)))
             })
         };
-        let here = all.iter().filter_map(|(node, stand_in)| {
+        let here = self.stand_ins.iter().filter_map(|(node, stand_in)| {
             let routes = stand_in.routes.get(&self.name).filter(|_| next_door(stand_in))?.clone();
             Some((node.clone(), InItsName { next_hop: stand_in.next_hop, routes }))
         });
@@ -235,6 +239,9 @@ impl Peer {
         }
         self.telling.configured(&self.wanted);
         self.find_router();
+        if !self.stand_ins.is_empty() {
+            self.stand_in();
+        }
         self.watch();
     }
 
@@ -264,6 +271,9 @@ impl Peer {
     /// Is the router next door by now, or not any more? A session that BFD watches over stays watched as it is: it is to
     /// find out that an interface was lost, and not to be told to look elsewhere.
     fn look_at_networks(&mut self) {
+        if !self.stand_ins.is_empty() {
+            self.stand_in();
+        }
         let is_watched = self.bfd.is_some_and(|bfd| bfd.ups > 0);
         if self.session.up_since().is_none() || !is_watched {
             self.watch();

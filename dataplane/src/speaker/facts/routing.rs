@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Instant;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use metallb_core::config::Peer;
@@ -11,7 +12,9 @@ use metallb_core::pack::Pack;
 use metallb_core::plan::{Departure, PeerChanges, RoutePlanner, Touched, World, peers};
 use metallb_core::refusal::HOSTNAME;
 use metallb_core::shared::SharedMap;
+use metallb_protocols::liveness::Handover;
 
+use super::Facts;
 use super::told::{News, Protocol, Told, Verdicts};
 use crate::kube::configuration::Configuration;
 use crate::kube::frr_configuration::{Neighbour, Neighbours};
@@ -79,6 +82,11 @@ impl Routing {
 
     pub const fn set_peers_stale(&mut self) {
         self.peers_stale = true;
+    }
+
+    /// The routers to talk to, as far as that is known.
+    pub fn peers(&self) -> impl Iterator<Item = &PeerName> {
+        self.peers.iter().flat_map(BTreeMap::keys)
     }
 
     /// What is to be decided anew.
@@ -210,8 +218,63 @@ impl Pack for Routing {
     }
 }
 
+impl Facts {
+    /// Has everything been delivered that routes depend on? Before that none is withdrawn: routers may have kept those
+    /// of the process before this one.
+    pub fn knows_routes(&self) -> bool {
+        self.services.is_listed()
+            && self.slices.is_listed()
+            && self.nodes.is_listed()
+            && self.configuration.is_complete()
+    }
+
+    /// Which routers to talk to, if that is different now, and what each is to hear that it did not before. It goes on
+    /// the wire before anything is told ([`Facts::tell_routes`]).
+    pub fn decide_routes(&mut self, now: Instant) -> Decided {
+        self.stand_ins.pass_time(now);
+        if self.nodes.is_listed() {
+            self.departure.set(now, self.world.leaving().is_some());
+            let touched = self.world.set_departure(self.departure.stance());
+            self.routing.touch(touched);
+        }
+        let knows_peers = self.nodes.is_listed() && self.configuration.is_complete();
+        let knows_routes = self.knows_routes();
+        let stand_ins = if knows_routes && !self.stand_ins.is_idle() {
+            self.stand_ins.decide(&mut self.world, self.routing.touched())
+        } else {
+            None
+        };
+        let decided = self.routing.decide(&self.world, &self.configuration, knows_peers, knows_routes);
+        Decided { stand_ins, ..decided }
+    }
+
+    /// All routers know what this speaker announces: nobody needs to announce it in its name.
+    pub fn take_routes_back(&mut self) {
+        self.tables.routes = Some(Handover::TakenBack);
+        self.tables_changed = true;
+    }
+
+    /// The routers that the BGP lane was told to talk to.
+    pub fn peers(&self) -> impl Iterator<Item = &PeerName> {
+        self.routing.peers()
+    }
+
+    /// The routers of this node as the user wrote them; `None` until that is certain.
+    pub fn neighbours(&self) -> Option<Neighbours> {
+        let certain = self.nodes.is_listed() && self.configuration.is_complete();
+        certain.then(|| neighbours(&self.world, &self.configuration))
+    }
+
+    /// What is new for services since the last time, and to which peers each is announced: when that is first
+    /// known, be it to none, and whenever it changed.
+    pub fn tell_routes(&mut self) -> (News, Option<Heard>) {
+        let (services, world) = (&self.services, &self.world);
+        self.routing.tell(world, |service| services.get(service).map(|row| row.reference(service)))
+    }
+}
+
 /// The routers of this node as the user wrote them. Without its Node nobody knows which they are.
-pub fn neighbours(world: &World, configuration: &Configuration) -> Neighbours {
+fn neighbours(world: &World, configuration: &Configuration) -> Neighbours {
     let Some(node) = world.own_node() else { return Neighbours::default() };
     let neighbour = |peer: &Peer| Neighbour { peer: peer.clone(), password: configuration.password(peer) };
     Neighbours {

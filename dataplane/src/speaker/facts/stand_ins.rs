@@ -7,19 +7,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use metallb_core::names::NodeName;
-use metallb_core::plan::{Node, RoutePlanner, Touched, World};
-use metallb_protocols::liveness::Handover;
+use metallb_core::config::Peer;
+use metallb_core::names::{NodeName, PeerName};
+use metallb_core::plan::{Departure, Node, RoutePlanner, Touched, World};
+use metallb_protocols::liveness::{Handover, NodeId};
 
 use super::succession::asked_at;
 use crate::speaker::bgp::{self, StandIn};
-use crate::speaker::lane::Predecessor;
+use crate::speaker::lane::{Predecessor, Routes};
 
 /// A speaker that takes longer to restart is stood in for no longer. Routers that keep routes themselves wait as long
 /// (RFC 4724, by the time that we ask for).
 const LONGEST: Duration = Duration::from_mins(2);
 /// What a speaker that is back has told routers, they take in first.
 const SETTLING: Duration = Duration::from_secs(1);
+/// So many of the nodes that share a router with it announce a node's routes to that router: one of them may go, too.
+const STAND_INS: usize = 2;
 
 /// The nodes that are stood in for.
 #[derive(Debug, Default)]
@@ -31,56 +34,52 @@ pub struct StandIns {
 
 #[derive(Debug)]
 struct Restart {
+    /// The life that ends, by its boot id.
+    life: u64,
     until: Instant,
-    /// It has told routers itself.
-    is_back: bool,
-    /// As it was when its routes were last worked out.
+    /// It is over, and remembered so that it does not begin again because of the same word.
+    is_over: bool,
+    /// The node, as it was when its routes were last worked out.
     node: Option<Node>,
-    /// `None`: that time is over.
+    /// Those of its peers that hear them from here.
+    peers: BTreeSet<PeerName>,
+    /// `None` where that is nobody.
     planner: Option<RoutePlanner>,
 }
 
 impl Restart {
-    fn begin(&mut self, now: Instant, name: &NodeName) {
-        tracing::info!(event = "routesStoodInFor", node = %name, "its speaker restarts: its routes are announced from here too");
-        (self.until, self.is_back, self.node) = (now + LONGEST, false, None);
-        self.planner = Some(RoutePlanner::new());
+    fn new(life: u64, now: Instant) -> Self {
+        let until = now + LONGEST;
+        Self { life, until, is_over: false, node: None, peers: BTreeSet::new(), planner: None }
     }
 }
 
 impl StandIns {
     /// Speakers that restart say this of their routes.
-    pub fn follow(&mut self, now: Instant, handovers: &BTreeMap<NodeName, Handover>) {
+    pub fn follow(&mut self, now: Instant, handovers: &BTreeMap<NodeName, Routes>) {
         for (name, restart) in &mut self.nodes {
-            match handovers.get(name) {
-                Some(Handover::Given) if restart.is_back => restart.begin(now, name),
+            match handovers.get(name).map(|routes| routes.handover) {
                 Some(Handover::Given) => {}
-                Some(Handover::TakenBack) => {
-                    restart.is_back = true;
-                    restart.until = restart.until.min(now + SETTLING);
-                }
+                Some(Handover::TakenBack) => restart.until = restart.until.min(now + SETTLING),
                 None => restart.until = now,
             }
         }
         self.pass_time(now);
-        // One that took too long is remembered: it is not stood in for again because of the same word.
-        self.nodes.retain(|name, restart| restart.planner.is_some() || handovers.contains_key(name));
-        for (name, _) in handovers.iter().filter(|(_, handover)| **handover == Handover::Given) {
-            if !self.nodes.contains_key(name) {
-                let mut restart = Restart { until: now, is_back: false, node: None, planner: None };
-                restart.begin(now, name);
-                self.nodes.insert(name.clone(), restart);
+        self.nodes.retain(|name, restart| !restart.is_over || handovers.contains_key(name));
+        for (name, Routes { boot_id, .. }) in
+            handovers.iter().filter(|(_, routes)| routes.handover == Handover::Given)
+        {
+            let known = self.nodes.entry(name.clone()).or_insert_with(|| Restart::new(*boot_id, now));
+            if known.life != *boot_id {
+                *known = Restart::new(*boot_id, now);
             }
         }
     }
 
-    /// Is nobody stood in for, and nothing to be taken back?
-    pub fn is_idle(&self) -> bool {
-        !self.changed && self.nodes.values().all(|restart| restart.planner.is_none())
-    }
-
-    fn pass_time(&mut self, now: Instant) {
+    /// What time alone brings about.
+    pub fn pass_time(&mut self, now: Instant) {
         for (name, restart) in self.nodes.iter_mut().filter(|(_, restart)| restart.until <= now) {
+            restart.is_over = true;
             if restart.planner.take().is_some() {
                 tracing::info!(event = "routesGivenBack", node = %name, "nothing is announced in its name any more");
                 self.changed = true;
@@ -88,48 +87,84 @@ impl StandIns {
         }
     }
 
-    /// When [`Self::decide`] is due though nothing has changed.
+    /// Is nobody stood in for, and nothing to be taken back?
+    pub fn is_idle(&self) -> bool {
+        !self.changed && self.active().next().is_none()
+    }
+
+    fn active(&self) -> impl Iterator<Item = (&NodeName, &Restart)> {
+        self.nodes.iter().filter(|(_, restart)| !restart.is_over)
+    }
+
+    /// When [`Self::pass_time`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let active = self.nodes.values().filter(|restart| restart.planner.is_some());
-        active.map(|restart| restart.until).min()
+        self.active().map(|(_, restart)| restart.until).min()
     }
 
     /// All that is announced in the name of others, if that is different now.
-    pub fn decide(&mut self, now: Instant, world: &mut World, touched: &Touched) -> Option<bgp::StandIns> {
-        self.pass_time(now);
+    pub fn decide(&mut self, world: &mut World, touched: &Touched) -> Option<bgp::StandIns> {
         if self.is_idle() {
             return None;
         }
-        let own = world.node().clone();
-        for (name, Restart { node, planner, .. }) in &mut self.nodes {
-            let Some(planner) = planner else { continue };
-            let is_other = world.node_of(name) != node.as_ref();
-            *node = world.node_of(name).cloned();
+        let (own, departure) = (world.node().clone(), world.departure());
+        for (name, restart) in self.nodes.iter_mut().filter(|(_, restart)| !restart.is_over) {
+            let peers = shared_peers(world, name);
+            self.changed |= peers != restart.peers;
+            restart.peers = peers;
+            if restart.peers.is_empty() {
+                restart.planner = None;
+                continue;
+            }
+            let is_same = restart.planner.is_some() && world.node_of(name) == restart.node.as_ref();
+            restart.node = world.node_of(name).cloned();
+            let planner = restart.planner.get_or_insert_with(|| {
+                tracing::info!(event = "routesStoodInFor", node = %name, "its speaker restarts: its routes are announced from here too");
+                RoutePlanner::new()
+            });
             world.set_own_node(name.clone());
-            let changes = planner.replan(world, if is_other { &Touched::Everything } else { touched });
-            self.changed |= is_other || !changes.peers.is_empty();
+            world.set_departure(Departure::Staying);
+            let changes = planner.replan(world, if is_same { touched } else { &Touched::Everything });
+            world.set_own_node(own.clone());
+            self.changed |= !is_same || !changes.peers.is_empty();
         }
-        world.set_own_node(own);
+        world.set_departure(departure);
         std::mem::take(&mut self.changed).then(|| {
-            let stand_in = |(name, restart): (&NodeName, &Restart)| {
-                let addresses = &restart.node.as_ref()?.addresses;
-                let next_hop = addresses.iter().find_map(|address| match address {
-                    IpAddr::V4(address) => Some(*address),
-                    IpAddr::V6(_) => None,
-                })?;
-                let routes = restart.planner.as_ref()?.routes().clone();
-                Some((name.clone(), StandIn { next_hop, routes }))
-            };
-            self.nodes.iter().filter_map(stand_in).collect()
+            let all = self.active();
+            all.filter_map(|(name, restart)| Some((name.clone(), stand_in(restart)?))).collect()
         })
     }
 
     /// Those whose speaker is silent: they are asked whether they live.
     pub fn absent(&self, world: &World) -> BTreeSet<Predecessor> {
-        let active = self.nodes.iter().filter(|(_, restart)| restart.planner.is_some());
-        let silent = active.filter(|(node, _)| !world.has_speaker(node));
+        let silent = self.active().filter(|(node, _)| !world.has_speaker(node));
         silent
             .filter_map(|(node, _)| Some(Predecessor { node: node.clone(), address: asked_at(world, node)? }))
             .collect()
     }
+}
+
+/// What is announced in the name of a node; `None` for one without an IPv4 address.
+fn stand_in(restart: &Restart) -> Option<StandIn> {
+    let next_hop = restart.node.as_ref()?.addresses.iter().find_map(|address| match address {
+        IpAddr::V4(address) => Some(*address),
+        IpAddr::V6(_) => None,
+    })?;
+    let routes = restart.planner.as_ref()?.routes().iter().filter(|(peer, _)| restart.peers.contains(*peer));
+    Some(StandIn { next_hop, routes: routes.map(|(peer, routes)| (peer.clone(), routes.clone())).collect() })
+}
+
+/// The peers of `absent` that hear its routes from this node: those that are this node's too, where no more than one other node is
+/// nearer to it on the ring of all that have a speaker and that peer.
+fn shared_peers(world: &World, absent: &NodeName) -> BTreeSet<PeerName> {
+    let start = NodeId::from(absent).0;
+    let distance = |node: &NodeName| NodeId::from(node).0.wrapping_sub(start);
+    let own = distance(world.node());
+    let has =
+        |node: &NodeName, peer: &Peer| world.node_of(node).is_some_and(|node| peer.covers_node(&node.labels));
+    let is_nearer = |node: &NodeName| node != absent && distance(node) < own && world.has_speaker(node);
+    let peers = world.config().peers.iter().filter(|(_, peer)| {
+        let nearer = world.nodes().filter(|node| is_nearer(node) && has(node, peer));
+        has(world.node(), peer) && has(absent, peer) && nearer.count() < STAND_INS
+    });
+    peers.map(|(name, _)| name.clone()).collect()
 }

@@ -170,7 +170,7 @@ fn the_elected_node_announces_tells_and_reports() {
     let (_, outcome) = ready();
     let tables = outcome.tables.as_ref().unwrap();
     assert_eq!(tables.phase, Phase::Serving);
-    assert_eq!(*tables.announced, [(vip(), Interfaces::All)].into());
+    assert_eq!(tables.announced, [(vip(), Interfaces::All)].into());
     assert_eq!(tables.stations.keys().collect::<Vec<_>>(), [&2], "eth1 answers no ARP");
     assert_eq!(tables.peers.as_ref().map(|peers| peers.len()), Some(3));
     assert_eq!(*tables.ready, NODES.map(NodeName::from).into());
@@ -326,7 +326,7 @@ fn heartbeats_go_to_ours_and_upstreams_are_told_apart_as_long_as_they_are_ready(
 #[test]
 fn the_state_says_what_is_waited_for_and_why_an_address_is_not_announced_here() {
     let mut facts = Facts::new("node-a".into(), false, true, Profile::Native, PACE);
-    assert_eq!(facts.state(&[].into())["waitsFor"].as_array().unwrap().len(), 7);
+    assert_eq!(facts.state(&[].into())["waitsFor"].as_array().unwrap().len(), 8);
     for input in inputs() {
         facts.apply(input);
     }
@@ -334,7 +334,10 @@ fn the_state_says_what_is_waited_for_and_why_an_address_is_not_announced_here() 
     facts.set_speakers(Some(Speakers::EveryNode));
     facts.decide(Instant::now());
     let state = facts.state(&[].into());
-    assert_eq!((&state["ready"], &state["waitsFor"]), (&json!(true), &json!([])));
+    assert_eq!(
+        (&state["ready"], &state["waitsFor"]),
+        (&json!(true), &json!(["BGPPeers and what they refer to"]))
+    );
     let address = &state["addresses"][0];
     assert_eq!((&address["address"], &address["owner"]), (&json!(VIP), &json!("node-b")));
     assert_eq!(address["announcedHere"], false);

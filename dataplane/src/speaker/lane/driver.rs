@@ -150,9 +150,6 @@ impl Driver {
             }
             self.announce_what_is_new(now, &old, &new);
             self.responders.change(now, &old, &new);
-            if !Arc::ptr_eq(&old.announced, &new.announced) || !Arc::ptr_eq(&old.stations, &new.stations) {
-                self.groups.set(groups::wanted(&new, &self.succession));
-            }
             let told = self.members.as_mut().map(|members| members.change(now, &old, &new));
             self.pass_on(now, told);
             if old.upstream != new.upstream {
@@ -187,14 +184,25 @@ impl Driver {
         }
     }
 
-    /// An address that moved here, or that is on an interface now that did not answer before, starts a burst.
+    /// An address that moved here, or that is on an interface now that did not answer before, starts a burst. What is
+    /// neither is not looked at: there may be thousands.
     fn announce_what_is_new(&mut self, now: Instant, old: &Tables, new: &Tables) {
-        for address in old.announced.keys().filter(|address| !new.announced.contains_key(address)) {
-            self.announcer.stop(*address);
-            self.conflicts.handle_input(now, conflict::Input::Ended(*address));
-            if !self.succession.lingers(*address) {
-                self.responders.forget(*address);
+        let changed = new.announced.changed_since(&old.announced);
+        for address in changed.iter().filter(|address| !new.announced.contains_key(*address)) {
+            self.announcer.stop(**address);
+            self.conflicts.handle_input(now, conflict::Input::Ended(**address));
+            if !self.succession.lingers(**address) {
+                self.responders.forget(**address);
             }
+        }
+        for address in changed.iter().filter(|address| new.announced.contains_key(*address)) {
+            self.begin(now, **address);
+        }
+        if Arc::ptr_eq(&old.stations, &new.stations) {
+            if changed.iter().any(|address| address.is_ipv6()) {
+                self.groups.set(groups::wanted(new, &self.succession));
+            }
+            return;
         }
         let came_up = Protocol::ALL.map(|protocol| {
             let differs = |(index, station): &(&u32, &Station)| {
@@ -206,14 +214,13 @@ impl Driver {
             (protocol, came_up)
         });
         let came_up = BTreeMap::from(came_up);
-        for (address, interfaces) in &*new.announced {
+        for (address, interfaces) in new.announced.iter().filter(|(address, _)| !changed.contains(*address)) {
             let mut came_up = came_up.get(&Protocol::of(*address)).into_iter().flatten();
-            if old.announced.get(address) != Some(interfaces) {
-                self.begin(now, *address);
-            } else if came_up.any(|name| interfaces.contains(name)) {
+            if came_up.any(|name| interfaces.contains(name)) {
                 self.announce(now, *address);
             }
         }
+        self.groups.set(groups::wanted(new, &self.succession));
     }
 
     /// Begins a burst, unless the address may go back to where it was, or is held back.
@@ -264,6 +271,13 @@ impl Driver {
     }
 
     fn settle_succession(&mut self, now: Instant) {
+        while let Some(output) = self.succession.poll_absent() {
+            match output {
+                stand_in::Output::Ask(address) => self.responders.ask(address),
+                stand_in::Output::Lives(_) => {}
+                stand_in::Output::TakeOver(node) => self.forget_routes(&node),
+            }
+        }
         while let Some(output) = self.succession.poll_output() {
             match output {
                 stand_in::Output::Ask(address) => {
@@ -271,22 +285,15 @@ impl Driver {
                     self.look_for_its_speaker(address);
                 }
                 stand_in::Output::Lives(node) => {
-                    let inherited = self.tables.inherited_from(&node);
-                    if !inherited.is_empty() {
-                        tracing::info!(event = "standingIn", %node, "its speaker is silent, and it is not: answering in its name");
-                    }
+                    tracing::info!(event = "standingIn", %node, "its speaker is silent, and it is not: answering in its name");
                     // Neighbours that make sure ask its station directly, and nobody answers: they are told before they give up.
-                    for address in inherited {
+                    for address in self.tables.inherited_from(&node) {
                         self.announcer.start(now, address);
                     }
                 }
                 stand_in::Output::TakeOver(node) => {
-                    self.note_handover(&node, None);
-                    let inherited = self.tables.inherited_from(&node);
-                    if !inherited.is_empty() {
-                        tracing::info!(event = "takeOver", %node, "its addresses are announced from here");
-                    }
-                    for address in inherited {
+                    tracing::info!(event = "takeOver", %node, "its addresses are announced from here");
+                    for address in self.tables.inherited_from(&node) {
                         self.begin(now, address);
                     }
                 }
@@ -395,8 +402,8 @@ impl Driver {
     /// Passes on what the heartbeats said.
     fn pass_on(&mut self, now: Instant, told: Option<Told>) {
         let Some(Told { speakers, paused, tenures, lost, handovers, outlasted }) = told else { return };
-        for (node, handover) in handovers {
-            self.note_handover(&node, Some(handover));
+        for (node, routes) in handovers {
+            self.note_routes(node, routes);
         }
         for address in outlasted {
             if self.has(address) && self.end.is_none() {

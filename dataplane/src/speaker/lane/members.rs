@@ -16,9 +16,10 @@ use metallb_core::names::NodeName;
 use metallb_core::plan::Speakers;
 use metallb_core::shared::SharedMap;
 use metallb_protocols::liveness::{
-    Claim, Dropped, Handover, Input, Key, KeyId, Liveness, Malformed, NodeId, Output, Tenure, Timing,
+    Claim, Dropped, Input, Key, KeyId, Liveness, Malformed, NodeId, Output, Tenure, Timing,
 };
 
+use super::Routes;
 use super::tables::{Phase, Tables};
 use crate::speaker::metrics::Metrics;
 
@@ -49,7 +50,7 @@ pub(super) struct Told {
     /// The networks that other nodes do not reach, if those are others now.
     pub(super) lost: Option<BTreeMap<NodeName, BTreeSet<IpNet>>>,
     /// What becomes of the routes of speakers that restart, by their own word.
-    pub(super) handovers: BTreeMap<NodeName, Handover>,
+    pub(super) handovers: BTreeMap<NodeName, Routes>,
     /// Addresses of this node that another one claimed, in an earlier epoch.
     pub(super) outlasted: BTreeSet<IpAddr>,
 }
@@ -212,7 +213,9 @@ impl Members {
                 Output::Paused => told.paused = true,
                 Output::Tenures => claimed = true,
                 Output::Lost => lost = true,
-                Output::Routes(node, handover) => drop(told.handovers.insert(node, handover)),
+                Output::Routes { node, boot_id, handover } => {
+                    told.handovers.insert(node, Routes { boot_id, handover });
+                }
                 Output::Outlasted(address) => drop(told.outlasted.insert(address)),
                 // Counted only: whoever can send us anything must not fill the log.
                 Output::Dropped(why) => {

@@ -19,6 +19,8 @@ pub(super) const LINGER: Duration = Duration::from_millis(500);
 
 pub(super) struct Succession {
     stand_ins: StandIns,
+    /// The nodes whose routes are announced in their name: asked as the others are, and nothing on layer 2 follows.
+    absent: StandIns,
     /// Where they were announced, and until when they are answered for.
     lingering: BTreeMap<IpAddr, (Interfaces, Instant)>,
     /// When another station was heard to have an address of this node's, and on which interface, by index.
@@ -28,7 +30,12 @@ pub(super) struct Succession {
 impl Succession {
     /// A silent speaker has `grace` to come back.
     pub(super) const fn new(grace: Duration) -> Self {
-        Self { stand_ins: StandIns::new(grace), lingering: BTreeMap::new(), claimed: BTreeMap::new() }
+        Self {
+            stand_ins: StandIns::new(grace),
+            absent: StandIns::new(grace),
+            lingering: BTreeMap::new(),
+            claimed: BTreeMap::new(),
+        }
     }
 
     /// Takes note of what is in `new` and was not in `old`, and the other way round.
@@ -45,16 +52,9 @@ impl Succession {
                 self.lingering.insert(*address, (interfaces.clone(), now + LINGER));
             }
         }
-        let of = |tables: &Tables| -> BTreeSet<Predecessor> {
-            tables.inherited.values().chain(&*tables.absent).cloned().collect()
-        };
-        let (before, after) = (of(old), of(new));
-        for Predecessor { node, .. } in before.difference(&after) {
-            self.stand_ins.handle_input(now, Input::Over(node));
-        }
-        for Predecessor { node, address } in after.difference(&before) {
-            self.stand_ins.handle_input(now, Input::Silent { node, address: *address });
-        }
+        let of = |tables: &Tables| tables.inherited.values().cloned().collect::<BTreeSet<Predecessor>>();
+        follow(&mut self.stand_ins, now, &of(old), &of(new));
+        follow(&mut self.absent, now, &old.absent, &new.absent);
     }
 
     /// Another station says that it has an address that is this node's. If this one gives it up, that is the next owner, and
@@ -67,11 +67,13 @@ impl Succession {
     /// A station says that it has an address that was asked for.
     pub(super) fn heard(&mut self, now: Instant, interface: u32, address: IpAddr, station: Mac) {
         self.stand_ins.handle_input(now, Input::Heard { interface, address, station });
+        self.absent.handle_input(now, Input::Heard { interface, address, station });
     }
 
     /// What time alone brings about. The addresses that are not answered for any longer.
     pub(super) fn pass_time(&mut self, now: Instant) -> Vec<IpAddr> {
         self.stand_ins.handle_input(now, Input::Tick);
+        self.absent.handle_input(now, Input::Tick);
         self.lingering.extract_if(.., |_, (_, until)| *until <= now).map(|(address, _)| address).collect()
     }
 
@@ -85,10 +87,15 @@ impl Succession {
         self.stand_ins.poll_output()
     }
 
+    /// What follows for nodes whose routes are announced in their name, in order.
+    pub(super) fn poll_absent(&mut self) -> Option<Output> {
+        self.absent.poll_output()
+    }
+
     /// When [`Self::pass_time`] has something to do.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let lingering = self.lingering.values().map(|(_, until)| *until);
-        lingering.chain(self.stand_ins.poll_timeout()).min()
+        lingering.chain(self.stand_ins.poll_timeout()).chain(self.absent.poll_timeout()).min()
     }
 
     /// Is the address announced here, and is nobody to be told unasked, because its node may come back?
@@ -136,7 +143,22 @@ impl Succession {
 
     /// Is somebody asked for this address?
     pub(super) fn asks_for(&self, address: IpAddr) -> bool {
-        self.stand_ins.asks_for(address)
+        self.stand_ins.asks_for(address) || self.absent.asks_for(address)
+    }
+}
+
+/// Of whom the speaker is silent from now on, and of whom no longer.
+fn follow(
+    stand_ins: &mut StandIns,
+    now: Instant,
+    before: &BTreeSet<Predecessor>,
+    after: &BTreeSet<Predecessor>,
+) {
+    for Predecessor { node, .. } in before.difference(after) {
+        stand_ins.handle_input(now, Input::Over(node));
+    }
+    for Predecessor { node, address } in after.difference(before) {
+        stand_ins.handle_input(now, Input::Silent { node, address: *address });
     }
 }
 
@@ -155,7 +177,7 @@ mod tests {
     }
 
     fn announcing() -> Tables {
-        Tables { announced: Arc::new([(vip(), Interfaces::All)].into()), ..Tables::default() }
+        Tables { announced: [(vip(), Interfaces::All)].into(), ..Tables::default() }
     }
 
     fn inheriting() -> Tables {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use metallb_core::config::Interfaces;
 use metallb_core::names::{InterfaceName, NodeName};
+use metallb_core::shared::SharedMap;
 use metallb_protocols::ethernet::Mac;
 use metallb_protocols::liveness::{Handover, Tenure};
 
@@ -14,7 +15,7 @@ use metallb_protocols::liveness::{Handover, Tenure};
 #[derive(Clone, Debug, Default)]
 pub struct Tables {
     /// The addresses that this node announces, and on which interfaces.
-    pub announced: Arc<BTreeMap<IpAddr, Interfaces>>,
+    pub announced: SharedMap<IpAddr, Interfaces>,
     /// Those of them that were another node's until its speaker fell silent.
     pub inherited: Arc<BTreeMap<IpAddr, Predecessor>>,
     /// Addresses that this node announced, and another one announces now.

@@ -20,17 +20,18 @@ use crate::bgp::wire::PathId;
 /// What a router is told in the name of a node whose speaker restarts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InItsName {
-    /// The node's address, as the next hop of its own routes has it. As it was first, for as long as it is stood in for.
+    /// The node's address, as the next hop of its own routes has it.
     pub next_hop: Ipv4Addr,
-    /// The routes that it announces to this router.
+    /// The routes that it announces to this router. Those to IPv6 prefixes are passed over: of IPv6 next hops routers prefer
+    /// link-local ones, which only their node knows.
     pub routes: BTreeMap<IpNet, Arc<RouteAttributes>>,
 }
 
 /// All that is told to one router in the name of others.
 #[derive(Debug, Default)]
 pub struct StandIns {
-    /// Those that nobody is stood in for any more are there until the router has heard it.
-    nodes: BTreeMap<NodeName, Node>,
+    /// With their next hops. Those that nobody is stood in for any more are there until the router has heard it.
+    nodes: BTreeMap<(NodeName, Ipv4Addr), Node>,
     /// The number that was given last.
     numbered: u32,
     /// The session that is up takes such routes.
@@ -40,7 +41,6 @@ pub struct StandIns {
 #[derive(Debug)]
 struct Node {
     path: PathId,
-    next_hop: Ipv4Addr,
     adverts: Adverts,
 }
 
@@ -50,26 +50,28 @@ impl StandIns {
 
     /// Announces this in the name of these nodes, and nothing else in the name of others.
     pub fn set(&mut self, wanted: BTreeMap<NodeName, InItsName>) {
-        let none = BTreeMap::new();
-        for (_, node) in self.nodes.iter_mut().filter(|(name, _)| !wanted.contains_key(*name)) {
-            node.adverts.want_only(&none);
+        let is_wanted = |(name, next_hop): &(NodeName, Ipv4Addr)| {
+            wanted.get(name).is_some_and(|wanted| wanted.next_hop == *next_hop)
+        };
+        for (_, node) in self.nodes.iter_mut().filter(|(key, _)| !is_wanted(key)) {
+            node.adverts.want_only(&BTreeMap::new());
         }
         for (name, InItsName { next_hop, routes }) in wanted {
-            let node = self.nodes.entry(name).or_insert_with(|| {
+            let node = self.nodes.entry((name, next_hop)).or_insert_with(|| {
                 self.numbered = self.numbered.wrapping_add(1).max(Self::OWN.0 + 1);
                 let mut adverts = Adverts::default();
                 if self.is_possible {
                     adverts.begin(&[Family::V4].into());
                 }
-                Node { path: PathId(self.numbered), next_hop, adverts }
+                Node { path: PathId(self.numbered), adverts }
             });
-            node.adverts.want_only(&routes);
+            let v4 = routes.into_iter().filter(|(prefix, _)| prefix.addr().is_ipv4());
+            node.adverts.want_only(&v4.collect());
         }
         self.tidy();
     }
 
-    /// A session came up that carries several routes to one prefix of these families. It is IPv4 alone that routers are told:
-    /// of IPv6 next hops they prefer link-local ones, which only their node knows.
+    /// A session came up that carries several routes to one prefix of these families.
     pub fn begin(&mut self, families: &BTreeSet<Family>) {
         self.is_possible = families.contains(&Family::V4);
         for node in self.nodes.values_mut().filter(|_| self.is_possible) {
@@ -105,13 +107,14 @@ impl StandIns {
 
     /// The next message, which from now on counts as told. `own` is how our own routes look.
     pub fn next_message(&mut self, own: &Outlook) -> Option<Vec<u8>> {
-        let node = self.nodes.values_mut().find(|node| node.adverts.has_message())?;
-        let outlook = Outlook {
-            paths: Paths { v4: Some(node.path), v6: None },
-            next_hops: NextHops { v4: Some(node.next_hop), v6: None, link_local: None, over_ipv4: true },
-            ..*own
-        };
-        let message = node.adverts.next_message(&outlook);
+        let message = self.nodes.iter_mut().find_map(|((_, next_hop), node)| {
+            let outlook = Outlook {
+                paths: Paths { v4: Some(node.path), v6: None },
+                next_hops: NextHops { v4: Some(*next_hop), v6: None, link_local: None, over_ipv4: true },
+                ..*own
+            };
+            node.adverts.next_message(&outlook)
+        });
         self.tidy();
         message
     }

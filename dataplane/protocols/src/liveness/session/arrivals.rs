@@ -64,7 +64,7 @@ impl Liveness {
             }
             Word::Leave => self.stands(node, None),
             Word::Claims(claims) => self.hear_claims(node, &claims),
-            Word::Routes(handover) => self.hear_handover(node, handover),
+            Word::Routes(handover) => self.hear_handover(node, boot_id, handover),
         }
         Ok(())
     }
@@ -100,9 +100,9 @@ impl Liveness {
         }
     }
 
-    fn hear_handover(&mut self, node: NodeId, handover: Handover) {
+    fn hear_handover(&mut self, node: NodeId, boot_id: u64, handover: Handover) {
         if let Some(peer) = self.peers.get(&node) {
-            self.outputs.push_back(Output::Routes(peer.name.clone(), handover));
+            self.outputs.push_back(Output::Routes { node: peer.name.clone(), boot_id, handover });
         }
     }
 

@@ -40,8 +40,19 @@ pub(super) struct Outbox {
     next_ask: Option<Instant>,
     /// To whom in turn, and when.
     round: Option<(NodeId, Instant)>,
-    /// What those who watch us are to do with our routes, to be said so many times more.
-    handover: Option<(Handover, u8)>,
+    /// What others are to do with our routes, while that is being said.
+    handover: Option<Saying>,
+}
+
+/// A word for all that is said several times.
+#[derive(Clone, Debug)]
+struct Saying {
+    handover: Handover,
+    /// So many times more.
+    left: u8,
+    /// Who has not heard it this time.
+    queue: BTreeSet<NodeId>,
+    due: Instant,
 }
 
 impl Outbox {
@@ -52,8 +63,8 @@ impl Outbox {
     }
 
     /// Our routes are given to others, or taken back.
-    pub(super) const fn hand_over(&mut self, handover: Handover) {
-        self.handover = Some((handover, HANDOVERS));
+    pub(super) fn hand_over(&mut self, now: Instant, handover: Handover) {
+        self.handover = Some(Saying { handover, left: HANDOVERS, queue: BTreeSet::new(), due: now });
     }
 
     /// Asks once, without expecting anything.
@@ -87,7 +98,8 @@ impl Outbox {
         let round = self.round.map(|(_, at)| at);
         // News wait until the queue is empty.
         let news = self.news.filter(|_| self.queue.is_empty());
-        [self.turn, news, self.next_ask, round].into_iter().flatten().min()
+        let handover = self.handover.as_ref().map(|saying| saying.due);
+        [self.turn, news, self.next_ask, round, handover].into_iter().flatten().min()
     }
 }
 
@@ -104,6 +116,7 @@ impl Liveness {
         self.beat(now);
         self.go_round(now);
         self.fill_queue(now);
+        self.tell_handover(now);
         let queued = !self.outbox.queue.is_empty();
         if queued && self.outbox.turn.is_none_or(|turn| turn <= now) {
             for _ in 0..TURN {
@@ -137,13 +150,20 @@ impl Liveness {
         for node in self.beats_to.clone() {
             self.state(now, node, false, page.clone());
         }
-        self.tell_handover(now);
     }
 
-    pub(super) fn tell_handover(&mut self, now: Instant) {
-        let Some((handover, left)) = self.outbox.handover else { return };
-        self.outbox.handover = left.checked_sub(1).map(|left| (handover, left)).filter(|(_, left)| *left > 0);
-        for node in self.beats_to.clone() {
+    /// Says what becomes of our routes: to all, as those who share a router are not those who watch us.
+    fn tell_handover(&mut self, now: Instant) {
+        let Some(saying) = self.outbox.handover.as_mut().filter(|saying| saying.due <= now) else { return };
+        if saying.queue.is_empty() {
+            let Some(left) = saying.left.checked_sub(1) else { return self.outbox.handover = None };
+            saying.left = left;
+            saying.queue.extend(self.peers.keys());
+        }
+        let handover = saying.handover;
+        let turn: Vec<NodeId> = std::iter::from_fn(|| saying.queue.pop_first()).take(TURN).collect();
+        saying.due = now + if saying.queue.is_empty() { self.timing.interval } else { PAUSE };
+        for node in turn {
             self.send(now, node, Word::Routes(handover));
         }
     }

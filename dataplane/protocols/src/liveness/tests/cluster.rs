@@ -303,7 +303,7 @@ impl Cluster {
                     self.nodes[node].view.iter_mut().for_each(|view| _ = view.remove(&number(name)));
                     self.facts.push((self.time, node, output));
                 }
-                Output::Paused | Output::Routes(..) => self.facts.push((self.time, node, output)),
+                Output::Paused | Output::Routes { .. } => self.facts.push((self.time, node, output)),
                 Output::Tenures | Output::Outlasted(_) | Output::Lost => {}
                 Output::Dropped(_) => self.dropped += 1,
             }
@@ -472,7 +472,7 @@ impl Cluster {
             Output::Alive(_)
             | Output::Send { .. }
             | Output::Paused
-            | Output::Routes(..)
+            | Output::Routes { .. }
             | Output::Informed
             | Output::Tenures
             | Output::Outlasted(_)

@@ -54,7 +54,7 @@ fn what_is_no_peers_of_now_is_dropped_and_said_why() {
             | Output::Informed
             | Output::Tenures
             | Output::Outlasted(_)
-            | Output::Routes(..)
+            | Output::Routes { .. }
             | Output::Lost => None,
         });
         (why, sent)

@@ -9,7 +9,7 @@ use metallb_protocols::liveness::Handover;
 
 use super::*;
 use crate::speaker::bgp::StandIns;
-use crate::speaker::lane::{Membership, Predecessor};
+use crate::speaker::lane::{Membership, Predecessor, Routes};
 
 fn configured(change: Change) -> Input {
     Input::Configuration(Box::new(change))
@@ -22,8 +22,12 @@ fn labelled(node: u8, rack: &str) -> Node {
 
 /// node-b of three in one rack, which all have the router `lab`; node-a, node-b and node-c are 192.0.2.1 and so on.
 fn ready_for(peer: &Value) -> Facts {
-    let mut facts = Facts::new("node-b".into(), false, true, Profile::Frr, PACE);
-    let nodes = NODES.iter().zip(1..).map(|(name, number)| ((*name).into(), labelled(number, "first")));
+    ready_on_for("node-b", &NODES, peer)
+}
+
+fn ready_on_for(own: &str, nodes: &[&str], peer: &Value) -> Facts {
+    let mut facts = Facts::new(own.into(), false, true, Profile::Frr, PACE);
+    let nodes = nodes.iter().zip(1..).map(|(name, number)| ((*name).into(), labelled(number, "first")));
     for input in [
         Input::Node(listed(nodes)),
         configured(Change::Pool(stored(&json!({ "addresses": ["10.0.0.0/24"] })))),
@@ -51,7 +55,8 @@ fn ready() -> (Facts, Instant) {
 
 fn membership(alive: &[&str], handovers: &[(&str, Handover)]) -> Membership {
     let speakers = Some(Speakers::Alive(alive.iter().map(|node| (*node).into()).collect()));
-    let handovers = handovers.iter().map(|(node, handover)| ((*node).into(), *handover)).collect();
+    let routes = |handover| Routes { boot_id: 1, handover };
+    let handovers = handovers.iter().map(|(node, handover)| ((*node).into(), routes(*handover))).collect();
     Membership { speakers, is_on: true, handovers, ..Membership::default() }
 }
 
@@ -88,8 +93,22 @@ fn a_restarting_nodes_routes_are_told_in_its_name_until_it_is_back_and_routers_h
     assert_eq!(due, now + Duration::from_secs(1));
     assert_eq!(facts.decide_routes(due).stand_ins, Some(StandIns::new()));
     assert_eq!((facts.decide_routes(due).stand_ins, facts.poll_timeout()), (None, None));
-    facts.set_membership(due, membership(&NODES, &[("node-a", Handover::Given)]));
+    let mut again = membership(&NODES, &[("node-a", Handover::Given)]);
+    again.handovers.values_mut().for_each(|routes| routes.boot_id = 2);
+    facts.set_membership(due, again);
     assert!(facts.decide_routes(due).stand_ins.is_some(), "it may restart again");
+}
+
+/// What is heard of each restart between two looks may be its last word alone.
+#[test]
+fn a_restart_in_the_next_life_is_another_one_though_nobody_heard_that_the_last_was_over() {
+    let (mut facts, now) = standing_in();
+    let later = now + Duration::from_secs(100);
+    let mut next = membership(&NODES, &[("node-a", Handover::Given)]);
+    next.handovers.values_mut().for_each(|routes| routes.boot_id = 2);
+    facts.set_membership(later, next);
+    assert_eq!(facts.poll_timeout(), Some(later + Duration::from_mins(2)));
+    assert_eq!(told(&facts.decide_routes(later).stand_ins.unwrap()), in_the_name_of_a());
 }
 
 #[test]
@@ -138,7 +157,7 @@ fn a_speaker_that_does_not_come_back_is_stood_in_for_no_longer_than_routers_woul
 }
 
 #[test]
-fn a_node_that_has_another_router_or_no_part_in_it_is_told_of_to_none() {
+fn a_node_that_has_another_router_is_none_of_this_nodes_business() {
     let peer = json!({
         "myASN": 64500, "peerASN": 64512, "peerAddress": "192.0.2.100",
         "nodeSelectors": [{ "matchLabels": { "rack": "first" } }],
@@ -147,6 +166,32 @@ fn a_node_that_has_another_router_or_no_part_in_it_is_told_of_to_none() {
     let mut facts = ready_for(&peer);
     facts.apply(Input::Node(Event::Applied("node-a".into(), labelled(1, "second"))));
     facts.set_membership(now, membership(&NODES, &[("node-a", Handover::Given)]));
-    let stand_ins = facts.decide_routes(now).stand_ins.unwrap();
-    assert_eq!(told(&stand_ins), [("node-a".to_owned(), Ipv4Addr::new(192, 0, 2, 1), 0)]);
+    assert_eq!(facts.decide_routes(now).stand_ins, None);
+}
+
+#[test]
+fn of_many_that_share_a_router_two_stand_in_and_when_one_of_them_goes_another_does() {
+    let names = ["node-a", "node-b", "node-c", "node-d", "node-e", "node-f"];
+    let standing = |own: &str, alive: &[&str]| {
+        let now = Instant::now();
+        let peer = json!({ "myASN": 64500, "peerASN": 64512, "peerAddress": "192.0.2.100" });
+        let mut facts = ready_on_for(own, &names, &peer);
+        facts.set_membership(now, membership(alive, &[("node-a", Handover::Given)]));
+        facts.decide_routes(now).stand_ins.is_some()
+    };
+    let all: Vec<&str> = names[1..].iter().copied().filter(|own| standing(own, &names)).collect();
+    assert_eq!(all.len(), 2, "{all:?}");
+    let left: Vec<&str> = names.into_iter().filter(|name| *name != all[0]).collect();
+    let then: Vec<&str> = left[1..].iter().copied().filter(|own| standing(own, &left)).collect();
+    assert!(then.len() == 2 && then.contains(&all[1]), "{then:?}");
+}
+
+#[test]
+fn time_passes_though_nothing_is_known_of_routes_yet() {
+    let now = Instant::now();
+    let mut facts = Facts::new("node-b".into(), false, true, Profile::Frr, PACE);
+    facts.set_membership(now, membership(&NODES, &[("node-a", Handover::Given)]));
+    let due = facts.poll_timeout().unwrap();
+    facts.decide_routes(due);
+    assert_eq!(facts.poll_timeout(), None, "it would be due for ever");
 }

@@ -11,9 +11,9 @@ use metallb_core::shared::SharedMap;
 use metallb_protocols::liveness::{Handover, Tenure};
 use metallb_protocols::sighting;
 
-use super::super::Membership;
 use super::super::members::Members;
 use super::super::responder::Heard;
+use super::super::{Membership, Routes};
 use super::Driver;
 
 impl Driver {
@@ -78,12 +78,23 @@ impl Driver {
         }
     }
 
-    /// What becomes of the routes of a node, by its own word; `None`: it does not live, or not soon enough again.
-    pub(super) fn note_handover(&self, node: &NodeName, handover: Option<Handover>) {
-        self.shared.membership.send_if_modified(|Membership { handovers, .. }| match handover {
-            Some(handover) => handovers.insert(node.clone(), handover) != Some(handover),
-            None => handovers.remove(node).is_some(),
+    /// A speaker says this of its routes.
+    pub(super) fn note_routes(&self, node: NodeName, routes: Routes) {
+        self.shared.membership.send_if_modified(|Membership { handovers, .. }| {
+            // What was never given needs no taking back, as after each first start; and Nodes come and go.
+            if routes.handover == Handover::TakenBack && !handovers.contains_key(&node) {
+                return false;
+            }
+            handovers.retain(|known, _| self.tables.nodes.values().any(|node| node == known));
+            handovers.insert(node, routes) != Some(routes)
         });
+    }
+
+    /// The node does not live, or its speaker does not come back in time.
+    pub(super) fn forget_routes(&self, node: &NodeName) {
+        self.shared
+            .membership
+            .send_if_modified(|Membership { handovers, .. }| handovers.remove(node).is_some());
     }
 
     /// Who is heard, who is seen, and who is upstream's; and what else is new.
