@@ -1,7 +1,7 @@
 //! Our side: the lanes, in the node's network.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use metallb_core::plan::{PeerChanges, RouteAttributes};
 use metallb_dataplane::speaker::bfd;
 use metallb_dataplane::speaker::bgp::seen::{PeerSeen, Seen};
 use metallb_dataplane::speaker::bgp::wanted::{Profile, Wanted};
-use metallb_dataplane::speaker::bgp::{self, Beside, Ending, Lane};
+use metallb_dataplane::speaker::bgp::{self, Beside, Ending, Lane, StandIn};
 use metallb_lab::eventually;
 use metallb_lab::network::Host;
 use metallb_protocols::bfd::Status;
@@ -128,6 +128,17 @@ impl Node {
     fn tell(&self, changes: &PeerChanges) {
         let peers = self.peers.keys().map(|name| (name.as_str().into(), changes.clone()));
         self.lane().set_routes(peers.collect());
+    }
+
+    /// Nobody stands in for others, or all peers hear these routes in the name of a node with that address.
+    pub fn stand_in(&self, other: Option<(Ipv4Addr, &[&str])>) {
+        let stand_ins = other.map(|(next_hop, prefixes)| {
+            let routes: BTreeMap<IpNet, _> =
+                prefixes.iter().map(|prefix| (prefix.parse().unwrap(), Arc::default())).collect();
+            let peers = self.peers.keys().map(|name| (name.as_str().into(), routes.clone()));
+            ("other".into(), StandIn { next_hop, routes: peers.collect() })
+        });
+        self.lane().set_stand_ins(stand_ins.into_iter().collect());
     }
 
     pub fn drain(&self, draining: bool) {

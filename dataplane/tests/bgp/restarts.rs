@@ -1,5 +1,7 @@
 //! Our own end: for a restart, for good, and announced beforehand. And that of routers.
 
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -12,7 +14,7 @@ use metallb_lab::network::{Hook, Host};
 use metallb_lab::routers::{Bfd, Config, Family, Make, NeighbourState, Path, Restarting, Router};
 
 use super::node::{Node, OURS, bfd_every, leaving, peer};
-use super::site::{NODE, ROUTER, Site, VIP, asn, config, neighbour, with_each};
+use super::site::{NODE, ROUTER, Site, VIP, asn, config, ip, neighbour, with_each};
 
 const OTHER: &str = "203.0.113.2/32";
 
@@ -56,6 +58,62 @@ async fn in_kernel(tor: &Router, make: Make) {
     }
     let has_it = async || tor.host().kernel_routes(Family::V4).unwrap().contains_key(&VIP.parse().unwrap());
     eventually(Duration::from_secs(20), "the kernel has the route", has_it).await;
+}
+
+/// The next hops of the prefix, as the router knows them.
+fn next_hops(paths: &[Path]) -> BTreeSet<IpAddr> {
+    paths.iter().filter_map(|path| path.next_hops.first().copied()).collect()
+}
+
+#[tokio::test]
+async fn a_router_that_takes_several_routes_to_a_prefix_hears_those_of_a_restarting_node_with_its_next_hop() {
+    let other = Ipv4Addr::new(192, 0, 2, 77);
+    with_each(Make::ALL, async |make| {
+        let site = Site::new();
+        let tor = site.router(make, neighbour().additional_paths()).await;
+        let mut node = Node::start(&site.node);
+        node.peer("tor", peer(ROUTER));
+        node.announce(&[VIP, OTHER]);
+        tor.route(VIP, |paths| paths.len() == 1).await;
+        assert!(node.is_up("tor").await.agreed.as_ref().unwrap().additional_paths, "{make}");
+
+        node.stand_in(Some((other, &[VIP])));
+        let both = BTreeSet::from([ip(NODE), IpAddr::V4(other)]);
+        tor.route(VIP, |paths| paths.len() == 2 && next_hops(paths) == both).await;
+        assert_eq!(tor.paths(OTHER).await.unwrap().len(), 1, "{make}: the other does not announce that");
+        node.announce(&[OTHER]);
+        tor.route(VIP, |paths| next_hops(paths) == [IpAddr::V4(other)].into()).await;
+        node.announce(&[VIP]);
+        tor.route(VIP, |paths| next_hops(paths) == both).await;
+        tor.route(OTHER, <[_]>::is_empty).await;
+
+        node.stand_in(None);
+        tor.route(VIP, |paths| next_hops(paths) == [ip(NODE)].into()).await;
+        assert_eq!(node.is_up("tor").await.flaps, 0, "{make}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_takes_one_route_to_a_prefix_or_is_elsewhere_hears_nothing_in_anothers_name() {
+    let (near, far) = (Ipv4Addr::new(192, 0, 2, 77), Ipv4Addr::new(198, 51, 100, 77));
+    for (make, takes, other) in
+        [(Make::Bird, false, near), (Make::GoBgp, false, near), (Make::Frr, true, far)]
+    {
+        let site = Site::new();
+        let tor = site.router(make, neighbour()).await;
+        let mut node = Node::start(&site.node);
+        node.peer("tor", peer(ROUTER));
+        node.stand_in(Some((other, &[VIP, OTHER])));
+        node.announce(&[VIP]);
+        tor.route(VIP, |paths| next_hops(paths) == [ip(NODE)].into()).await;
+        let seen = node.is_up("tor").await;
+        assert_eq!((seen.agreed.as_ref().unwrap().additional_paths, seen.flaps), (takes, 0), "{make}");
+        // Written before, had there been anything to say.
+        node.add(&["203.0.113.3/32"]);
+        tor.route("203.0.113.3/32", |paths| paths.len() == 1).await;
+        assert!(tor.paths(OTHER).await.unwrap().is_empty(), "{make}");
+    }
 }
 
 #[tokio::test]

@@ -51,6 +51,8 @@ pub struct Neighbour {
     pub families: BTreeSet<Family>,
     /// IPv4 routes may have IPv6 next hops (RFC 8950).
     pub extended_next_hop: bool,
+    /// Several routes to one prefix are taken from it (RFC 7911). FRR does so in any case.
+    pub additional_paths: bool,
     /// The address to speak from.
     pub source: Option<IpAddr>,
     /// BFD for the session.
@@ -248,6 +250,7 @@ impl Neighbour {
             },
             families: BTreeSet::from([Family::V4, Family::V6]),
             extended_next_hop: false,
+            additional_paths: false,
             source: None,
             bfd: None,
         }
@@ -286,6 +289,11 @@ impl Neighbour {
     /// Which has to connect.
     pub fn passive(self) -> Self {
         Self { initiative: Initiative::Passive, ..self }
+    }
+
+    /// Several of whose routes to one prefix are taken.
+    pub fn additional_paths(self) -> Self {
+        Self { additional_paths: true, ..self }
     }
 
     /// So far away at most.

@@ -62,6 +62,7 @@ fn session(text: &mut String, config: &Config, number: usize, neighbour: &Neighb
         timers,
         families,
         extended_next_hop,
+        additional_paths,
         source,
         bfd,
     } = neighbour;
@@ -133,8 +134,11 @@ fn session(text: &mut String, config: &Config, number: usize, neighbour: &Neighb
             (Family::V4, true) => " extended next hop on;",
             (Family::V4, false) | (Family::V6, _) => "",
         };
+        let paths = if *additional_paths { " add paths rx;" } else { "" };
         let channel = channel_of(*family);
-        line(format!("{channel} {{ import all; export where source ~ [RTS_STATIC, RTS_BGP];{next_hop} }}"));
+        line(format!(
+            "{channel} {{ import all; export where source ~ [RTS_STATIC, RTS_BGP];{next_hop}{paths} }}"
+        ));
     }
     text.push_str("}\n");
     Ok(())

@@ -87,6 +87,7 @@ fn session(text: &mut String, number: usize, neighbour: &Neighbour) {
         timers,
         families: _,
         extended_next_hop,
+        additional_paths: _, // taken in any case
         source,
         bfd,
     } = neighbour;

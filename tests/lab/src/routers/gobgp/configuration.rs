@@ -32,6 +32,7 @@ fn session(text: &mut String, config: &Config, number: usize, neighbour: &Neighb
         distance,
         timers,
         families,
+        additional_paths,
         extended_next_hop: _, // announced wherever the neighbour's address is IPv6
         source,
         bfd,
@@ -107,7 +108,8 @@ fn session(text: &mut String, config: &Config, number: usize, neighbour: &Neighb
         let _ = write!(
             text,
             "[[{table}.afi-safis]]\n[{table}.afi-safis.config]\n  afi-safi-name = \"{name}\"\n\
-             [{table}.afi-safis.mp-graceful-restart.config]\n  enabled = {keeps}\n"
+             [{table}.afi-safis.mp-graceful-restart.config]\n  enabled = {keeps}\n\
+             [{table}.afi-safis.add-paths.config]\n  receive = {additional_paths}\n"
         );
     }
     Ok(())
