@@ -106,9 +106,13 @@ impl Scenario<'_> {
         assert_eq!(ours.len(), 8, "six kinds, MetalLB, deletions");
         assert!(ours.iter().all(|webhook| webhook.client_config.ca_bundle.is_some()));
         let definitions: Api<CustomResourceDefinition> = Api::all(client);
-        let peers = definitions.get("bgppeers.metallb.io").await.unwrap();
-        let conversion = peers.spec.conversion.unwrap().webhook.unwrap().client_config.unwrap();
-        assert_eq!(conversion.service.unwrap().name, "metallb-operator-controller-manager-service");
+        // It comes last, and once more when the certificates are others.
+        let converted_by = eventually(ROLLED_OUT, "the manager says who converts", async || {
+            let peers = definitions.get("bgppeers.metallb.io").await.ok()?;
+            peers.spec.conversion?.webhook?.client_config?.service
+        })
+        .await;
+        assert_eq!(converted_by.name, "metallb-operator-controller-manager-service");
         let secrets: Api<Secret> = self.metallb.api();
         assert!(secrets.get_opt("metallb-webhook-cert").await.unwrap().is_none());
     }
