@@ -106,7 +106,7 @@ impl Scenario<'_> {
         assert_eq!(ours.len(), 8, "six kinds, MetalLB, deletions");
         assert!(ours.iter().all(|webhook| webhook.client_config.ca_bundle.is_some()));
         let definitions: Api<CustomResourceDefinition> = Api::all(client);
-        // It comes last, and once more when the certificates are others.
+        // Written apart from the webhooks that validate, and a moment after them at times.
         let converted_by = eventually(ROLLED_OUT, "the manager says who converts", async || {
             let peers = definitions.get("bgppeers.metallb.io").await.ok()?;
             peers.spec.conversion?.webhook?.client_config?.service
