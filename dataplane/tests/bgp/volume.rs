@@ -6,7 +6,7 @@ use metallb_lab::eventually;
 use metallb_lab::routers::{Family, Make};
 
 use super::node::{Node, peer};
-use super::site::{NODE, ROUTER, Site, VIP, config, neighbour, with_each};
+use super::site::{NODE, ROUTER, Site, VIP, config, ip, neighbour, with_each};
 
 #[tokio::test]
 async fn ten_thousand_routes_go_in_a_few_messages_and_all_arrive() {
@@ -32,6 +32,31 @@ async fn ten_thousand_routes_go_in_a_few_messages_and_all_arrive() {
         tor.neighbour_is(NODE, "took 10 routes", |it| all(10)(&it.prefixes)).await;
         let sent = node.counted("metallb_bgp_updates_total") - sent;
         assert!(sent <= 13.0, "{make}: {sent} to withdraw");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn ten_thousand_routes_in_anothers_name_come_and_go_and_leave_our_own() {
+    with_each(Make::ALL, async |make| {
+        let site = Site::new();
+        let tor = site.router(make, neighbour().additional_paths()).await;
+        let mut node = Node::start(&site.node);
+        node.peer("tor", peer(ROUTER));
+        let routes: Vec<String> = (0..10_000).map(|n| format!("10.1.{}.{}/32", n / 256, n % 256)).collect();
+        let routes: Vec<&str> = routes.iter().map(String::as_str).collect();
+        let has = async |count: u64| {
+            let what = format!("knows {count} paths");
+            tor.neighbour_is(NODE, &what, |it| it.prefixes.get(&Family::V4) == Some(&count)).await;
+        };
+        node.announce(&routes);
+        has(10_000).await;
+        node.stand_in(Some(([192, 0, 2, 77].into(), &routes)));
+        has(20_000).await;
+        node.stand_in(None);
+        has(10_000).await;
+        let left = tor.paths(routes[9_999]).await.unwrap();
+        assert_eq!(left.iter().map(|path| path.next_hops[0]).collect::<Vec<_>>(), [ip(NODE)], "{make}");
     })
     .await;
 }
