@@ -58,7 +58,7 @@ impl Progress {
         let missing: Vec<(&PeerName, &PeerSeen)> = sessions
             .iter()
             .map(|(peer, seen)| (peer, &**seen))
-            .filter(|(_, seen)| !seen.is_up() || seen.pending > 0)
+            .filter(|(_, seen)| !seen.is_up() || !seen.is_synchronised)
             .collect();
         let all_fail = missing.len() == sessions.len() && missing.iter().any(|(_, seen)| is_at_odds(seen));
         let is_over = now >= known + PATIENCE && !all_fail;
@@ -93,6 +93,7 @@ fn is_at_odds(seen: &PeerSeen) -> bool {
 
 fn why(seen: &PeerSeen) -> String {
     match &seen.last_failure {
+        _ if seen.is_up() && seen.pending == 0 => "not told yet that it knows all".to_owned(),
         _ if seen.is_up() => format!("{} routes on their way", seen.pending),
         Some(last) => last.text.clone(),
         None => "no session yet".to_owned(),

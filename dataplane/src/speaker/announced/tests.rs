@@ -80,6 +80,15 @@ fn it_is_looked_at_again_when_the_minute_is_over_and_then_only_on_changes() {
     assert_eq!(progress.poll_timeout(start + PATIENCE), None);
 }
 
+/// A session may be up before it is known what to tell.
+#[test]
+fn a_router_knows_all_when_it_was_told_that_this_is_all() {
+    let (mut progress, start) = (Progress::default(), Instant::now());
+    let untold = PeerSeen { is_synchronised: false, ..PeerSeen::example(UP, 0, None) };
+    let answer = progress.look(start, &[], [].iter(), &[("a".into(), Arc::new(untold))].into());
+    assert_eq!(answer, Answer::NotYet("sessions: a: not told yet that it knows all".to_owned()));
+}
+
 #[test]
 fn what_the_bgp_lane_has_not_begun_is_not_announced_though_it_knows_of_no_session_that_is_missing() {
     let (start, peer) = (Instant::now(), "a".into());

@@ -51,6 +51,8 @@ pub struct PeerSeen {
     pub announced: usize,
     /// Routes of which it does not know yet what has become of them.
     pub pending: usize,
+    /// It knows all that it should know from us, and that this is all (End-of-RIB).
+    pub is_synchronised: bool,
     /// Routes that cannot be told to it.
     pub unsendable: usize,
     /// Some of these, with the reason.
@@ -128,6 +130,7 @@ impl PeerSeen {
             agreed: None,
             announced: 0,
             pending: 0,
+            is_synchronised: state == State::Established,
             unsendable: 0,
             unsendable_named: Vec::new(),
             bfd: None,

@@ -71,6 +71,7 @@ impl StandIns {
         {
             let known = self.nodes.entry(name.clone()).or_insert_with(|| Restart::new(*boot_id, now));
             if known.life != *boot_id {
+                self.changed |= known.planner.is_some();
                 *known = Restart::new(*boot_id, now);
             }
         }
@@ -108,7 +109,7 @@ impl StandIns {
         }
         let (own, departure) = (world.node().clone(), world.departure());
         for (name, restart) in self.nodes.iter_mut().filter(|(_, restart)| !restart.is_over) {
-            let peers = shared_peers(world, name);
+            let peers = shared_peers(world, name, &restart.peers);
             self.changed |= peers != restart.peers;
             restart.peers = peers;
             if restart.peers.is_empty() {
@@ -134,9 +135,11 @@ impl StandIns {
         })
     }
 
-    /// Those whose speaker is silent: they are asked whether they live.
+    /// Those of whom this node announces routes, and whose speaker is silent: they are asked whether they live. Not by all nodes that
+    /// heard of it, which would be a thousand.
     pub fn absent(&self, world: &World) -> BTreeSet<Predecessor> {
-        let silent = self.active().filter(|(node, _)| !world.has_speaker(node));
+        let announced = self.active().filter(|(_, restart)| restart.planner.is_some());
+        let silent = announced.filter(|(node, _)| !world.has_speaker(node));
         silent
             .filter_map(|(node, _)| Some(Predecessor { node: node.clone(), address: asked_at(world, node)? }))
             .collect()
@@ -154,17 +157,19 @@ fn stand_in(restart: &Restart) -> Option<StandIn> {
 }
 
 /// The peers of `absent` that hear its routes from this node: those that are this node's too, where no more than one other node is
-/// nearer to it on the ring of all that have a speaker and that peer.
-fn shared_peers(world: &World, absent: &NodeName) -> BTreeSet<PeerName> {
+/// nearer to it on the ring of all that have a speaker and that peer; and those that heard them before: a nearer node whose speaker
+/// started since knows nothing of it.
+fn shared_peers(world: &World, absent: &NodeName, before: &BTreeSet<PeerName>) -> BTreeSet<PeerName> {
     let start = NodeId::from(absent).0;
     let distance = |node: &NodeName| NodeId::from(node).0.wrapping_sub(start);
     let own = distance(world.node());
     let has =
         |node: &NodeName, peer: &Peer| world.node_of(node).is_some_and(|node| peer.covers_node(&node.labels));
     let is_nearer = |node: &NodeName| node != absent && distance(node) < own && world.has_speaker(node);
-    let peers = world.config().peers.iter().filter(|(_, peer)| {
+    let peers = world.config().peers.iter().filter(|(name, peer)| {
         let nearer = world.nodes().filter(|node| is_nearer(node) && has(node, peer));
-        has(world.node(), peer) && has(absent, peer) && nearer.count() < STAND_INS
+        let is_near = before.contains(*name) || nearer.count() < STAND_INS;
+        is_near && has(world.node(), peer) && has(absent, peer)
     });
     peers.map(|(name, _)| name.clone()).collect()
 }

@@ -403,7 +403,7 @@ impl Driver {
     fn pass_on(&mut self, now: Instant, told: Option<Told>) {
         let Some(Told { speakers, paused, tenures, lost, handovers, outlasted }) = told else { return };
         for (node, routes) in handovers {
-            self.note_routes(node, routes);
+            self.note_routes(now, node, routes);
         }
         for address in outlasted {
             if self.has(address) && self.end.is_none() {

@@ -87,6 +87,13 @@ impl Succession {
         self.stand_ins.poll_output()
     }
 
+    /// A node gives its routes once more, after it had been let go: it is asked again.
+    pub(super) fn ask_again(&mut self, now: Instant, tables: &Tables, node: &NodeName) {
+        for Predecessor { node, address } in tables.absent.iter().filter(|absent| absent.node == *node) {
+            self.absent.handle_input(now, Input::Silent { node, address: *address });
+        }
+    }
+
     /// What follows for nodes whose routes are announced in their name, in order.
     pub(super) fn poll_absent(&mut self) -> Option<Output> {
         self.absent.poll_output()

@@ -163,6 +163,7 @@ impl Telling {
             agreed: self.agreed.clone(),
             announced: adverts.announced(),
             pending: adverts.pending(),
+            is_synchronised: adverts.is_synchronised(),
             unsendable: adverts.unsendable().count(),
             unsendable_named: adverts.unsendable().take(NAMED).map(|(net, why)| (*net, *why)).collect(),
             bfd: wanted.bfd.as_ref().zip(bfd).map(|(bfd, status)| self.bfd_seen(&bfd.name, status)),

@@ -165,8 +165,9 @@ fn a_node_that_has_another_router_is_none_of_this_nodes_business() {
     let now = Instant::now();
     let mut facts = ready_for(&peer);
     facts.apply(Input::Node(Event::Applied("node-a".into(), labelled(1, "second"))));
-    facts.set_membership(now, membership(&NODES, &[("node-a", Handover::Given)]));
+    facts.set_membership(now, membership(&NODES[1..], &[("node-a", Handover::Given)]));
     assert_eq!(facts.decide_routes(now).stand_ins, None);
+    assert!(facts.decide(now).unwrap().absent.is_empty(), "nor does it ask whether that one lives");
 }
 
 #[test]
@@ -184,6 +185,20 @@ fn of_many_that_share_a_router_two_stand_in_and_when_one_of_them_goes_another_do
     let left: Vec<&str> = names.into_iter().filter(|name| *name != all[0]).collect();
     let then: Vec<&str> = left[1..].iter().copied().filter(|own| standing(own, &left)).collect();
     assert!(then.len() == 2 && then.contains(&all[1]), "{then:?}");
+}
+
+#[test]
+fn who_stands_in_goes_on_though_a_nearer_nodes_speaker_starts_that_heard_nothing_of_it() {
+    let names = ["node-a", "node-b", "node-c", "node-d", "node-e", "node-f"];
+    let peer = json!({ "myASN": 64500, "peerASN": 64512, "peerAddress": "192.0.2.100" });
+    for own in &names[1..] {
+        let now = Instant::now();
+        let mut facts = ready_on_for(own, &names, &peer);
+        facts.set_membership(now, membership(&[own], &[("node-a", Handover::Given)]));
+        assert!(facts.decide_routes(now).stand_ins.is_some(), "there is no other");
+        facts.set_membership(now, membership(&names, &[("node-a", Handover::Given)]));
+        assert_eq!(facts.decide_routes(now).stand_ins, None, "{own}: nothing changes");
+    }
 }
 
 #[test]

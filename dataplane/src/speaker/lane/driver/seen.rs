@@ -79,7 +79,10 @@ impl Driver {
     }
 
     /// A speaker says this of its routes.
-    pub(super) fn note_routes(&self, node: NodeName, routes: Routes) {
+    pub(super) fn note_routes(&mut self, now: Instant, node: NodeName, routes: Routes) {
+        if !self.shared.membership.borrow().handovers.contains_key(&node) {
+            self.succession.ask_again(now, &self.tables, &node);
+        }
         self.shared.membership.send_if_modified(|Membership { handovers, .. }| {
             // What was never given needs no taking back, as after each first start; and Nodes come and go.
             if routes.handover == Handover::TakenBack && !handovers.contains_key(&node) {
