@@ -64,7 +64,7 @@ fn a_speaker_that_comes_to_terms_with_no_router_is_waited_for_until_it_does() {
 #[test]
 fn routes_on_their_way_are_not_announced() {
     let mut seen = PeerSeen::example(UP, 0, None);
-    seen.pending = 3;
+    (seen.pending, seen.is_synchronised) = (3, false);
     let told =
         Progress::default().look(Instant::now(), &[], [].iter(), &[("a".into(), Arc::new(seen))].into());
     assert_eq!(told, Answer::NotYet("sessions: a: 3 routes on their way".to_owned()));
