@@ -40,7 +40,7 @@ impl Progress {
         &mut self,
         now: Instant,
         waits_for: &[&str],
-        peers: impl Iterator<Item = &'p PeerName>,
+        mut peers: impl Iterator<Item = &'p PeerName>,
         sessions: &Seen,
     ) -> Answer {
         if self.done {
@@ -51,8 +51,7 @@ impl Progress {
             return Answer::NotYet(format!("not known yet: {}", waits_for.join(", ")));
         }
         let known = *self.known.get_or_insert(now);
-        let unbegun: Vec<&PeerName> = peers.filter(|peer| !sessions.contains_key(*peer)).collect();
-        if let Some(peer) = unbegun.first() {
+        if let Some(peer) = peers.find(|peer| !sessions.contains_key(*peer)) {
             return Answer::NotYet(format!("sessions: {peer}: not begun"));
         }
         let missing: Vec<(&PeerName, &PeerSeen)> = sessions

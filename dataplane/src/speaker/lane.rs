@@ -143,7 +143,7 @@ impl Lane {
         rouse(&self.wake);
     }
 
-    /// Asks those who watch this speaker to announce its routes in its name while it restarts.
+    /// Asks the other speakers to announce the routes of this one in its name while it restarts.
     pub fn hand_routes_over(&self) {
         self.publish(Tables { routes: Some(Handover::Given), ..Tables::clone(&self.tables.load()) });
     }

@@ -41,7 +41,7 @@ pub struct Tables {
     pub upstream: Arc<BTreeSet<NodeName>>,
     /// Nodes whose routes are announced from here in their name while their speakers are silent.
     pub absent: Arc<BTreeSet<Predecessor>>,
-    /// What those who watch this speaker are to do with its routes; `None`: nothing was said about it.
+    /// What the other speakers are to do with the routes of this one; `None`: nothing was said about it.
     pub routes: Option<Handover>,
     /// How far the speaker is.
     pub phase: Phase,

@@ -70,7 +70,8 @@ fn sender(outlook: &Outlook) -> Sender {
     Sender { four_octet_as: outlook.four_octet_as, internal: outlook.internal }
 }
 
-fn external() -> Outlook {
+/// A router of another system, next door.
+pub fn external() -> Outlook {
     Outlook {
         asn: Asn::new(64_512).unwrap(),
         internal: false,

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net};
 use metallb_core::address::Family;
-use metallb_core::config::{Asn, RouterId};
+use metallb_core::config::RouterId;
 use metallb_core::names::NodeName;
 use metallb_core::plan::RouteAttributes;
 
+use super::adverts::external;
 use super::lab::settings;
-use crate::bgp::adverts::{Adverts, Defaults, InItsName, NextHops, Outlook, Paths, StandIns};
+use crate::bgp::adverts::{Adverts, InItsName, Outlook, Paths, StandIns};
 use crate::bgp::session::Settings;
 use crate::bgp::wire::{
     AddressFamily, Capability, Direction, Frame, Kind, LARGEST, PathId, Prefixes, Update,
@@ -81,17 +82,7 @@ fn next_hop(mut attributes: &[u8]) -> Ipv4Addr {
 }
 
 fn outlook() -> Outlook {
-    Outlook {
-        asn: Asn::new(64_512).unwrap(),
-        internal: false,
-        four_octet_as: true,
-        extended_next_hop: false,
-        paths: Paths { v4: Some(StandIns::OWN), v6: None },
-        limit: LARGEST,
-        next_hops: NextHops { v4: Some(OWN), v6: None, link_local: None, over_ipv4: true },
-        defaults: Defaults { local_preference: 100, med: Some(0) },
-        draining: false,
-    }
+    Outlook { paths: Paths { v4: Some(StandIns::OWN), v6: None }, ..external() }
 }
 
 fn hosts(count: u32) -> BTreeMap<IpNet, Arc<RouteAttributes>> {
