@@ -11,6 +11,7 @@
 //! | [`announcer`] | when to tell neighbours that an address moved here, or is still here |
 //! | [`responder`] | what answering by ARP and by NDP have in common |
 //! | [`stand_in`] | answering in the name of a node whose speaker is silent |
+//! | [`lull`] | when an address moves between two living nodes: while no request is under way to it |
 //! | [`sighting`] | speakers that answer for addresses though no heartbeat of theirs is heard |
 //! | [`conflict`] | RFC 5227: another station has an address that is announced here |
 //! | [`bfd`] | RFC 5880, 5881, 5883: is the router still there? |
@@ -28,6 +29,7 @@ pub mod conflict;
 pub mod ethernet;
 pub mod jitter;
 pub mod liveness;
+pub mod lull;
 pub mod ndp;
 pub mod responder;
 pub mod sighting;

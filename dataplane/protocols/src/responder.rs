@@ -20,6 +20,10 @@ pub trait Host {
     fn asks_for(&self, _address: IpAddr) -> bool {
         false
     }
+    /// Is the address to be announced on this interface, as soon as the node that has it gives it over?
+    fn awaits(&self, _address: IpAddr) -> bool {
+        false
+    }
     /// Is it the address of one of the host's interfaces?
     fn has_station(&self, station: Mac) -> bool;
 }
@@ -42,6 +46,11 @@ pub enum Answer<M> {
         by: Mac,
         /// The station that says so. It is another one where somebody speaks in its name.
         from: Mac,
+    },
+    /// Another station says of an address which this host awaits that it is here now.
+    Given {
+        /// The address.
+        address: IpAddr,
     },
     /// A station says that it has an address which this host asks for.
     Heard {

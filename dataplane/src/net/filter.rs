@@ -21,6 +21,7 @@ const LOAD_BYTE: u16 = 0x30;
 const LOAD_HALF: u16 = 0x28;
 const LOAD_WORD: u16 = 0x20;
 const LOAD_HALF_AFTER_HEADER: u16 = 0x48;
+const LOAD_BYTE_AFTER_HEADER: u16 = 0x50;
 const HEADER_LENGTH: u16 = 0xb1;
 const EQUALS: u16 = 0x15;
 const ANY_BIT: u16 = 0x45;
@@ -108,6 +109,40 @@ pub fn echo() -> Vec<SockFilter> {
         step(KEEP, 0),
         step(KEEP, ALL),
     ]
+}
+
+/// For a packet socket that hears IPv4 or IPv6 with its Ethernet header: TCP segments for this station that begin or end a
+/// connection (SYN, FIN, RST).
+pub fn connections(family: Family) -> Vec<SockFilter> {
+    let fin_syn_or_rst = 0x07;
+    let mut program = vec![step(LOAD_BYTE, KIND_OF_DESTINATION)];
+    match family {
+        Family::V4 => {
+            let (protocol, fragment, header, flags) = (23, 20, 14, 27);
+            program.extend([
+                branch(EQUALS, ANOTHER_STATION, 7, 0),
+                step(LOAD_BYTE, protocol),
+                branch(EQUALS, 6, 0, 5),
+                step(LOAD_HALF, fragment),
+                branch(ANY_BIT, 0x1fff, 3, 0),
+                step(HEADER_LENGTH, header),
+                step(LOAD_BYTE_AFTER_HEADER, flags),
+                branch(ANY_BIT, fin_syn_or_rst, 1, 0),
+            ]);
+        }
+        Family::V6 => {
+            let (protocol, flags) = (20, 67);
+            program.extend([
+                branch(EQUALS, ANOTHER_STATION, 4, 0),
+                step(LOAD_BYTE, protocol),
+                branch(EQUALS, 6, 0, 2),
+                step(LOAD_BYTE, flags),
+                branch(ANY_BIT, fin_syn_or_rst, 1, 0),
+            ]);
+        }
+    }
+    program.extend([step(KEEP, 0), step(KEEP, ALL)]);
+    program
 }
 
 /// For a packet socket that hears ARP: requests and answers about IPv4 on Ethernet, to all or to this station.

@@ -1,9 +1,10 @@
-//! Sockets for whole frames (`packet(7)`; they need `CAP_NET_RAW`): the ARP and the neighbour discovery of one interface,
-//! the BFD echo of all.
+//! Sockets for whole frames (`packet(7)`; they need `CAP_NET_RAW`): the ARP, the neighbour discovery and the beginnings and ends
+//! of connections of one interface, the BFD echo of all.
 
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 
+use metallb_core::address::Family;
 use nix::errno::Errno;
 use nix::sys::socket::{LinkAddr, recvfrom};
 use socket2::{Domain, SockFilter, Socket, Type};
@@ -30,6 +31,16 @@ impl PacketSocket {
     /// sent to groups it hears those that this host is a member of ([`super::membership`]).
     pub fn neighbours(interface: u32) -> io::Result<Self> {
         Self::open(interface, ETHERTYPE_IPV6, &filter::neighbours())
+    }
+
+    /// Opens a socket for the TCP segments that begin or end a connection, from the network of the interface with that index. It
+    /// never blocks.
+    pub fn connections(interface: u32, family: Family) -> io::Result<Self> {
+        let ethertype = match family {
+            Family::V4 => ETHERTYPE_IPV4,
+            Family::V6 => ETHERTYPE_IPV6,
+        };
+        Self::open(interface, ethertype, &filter::connections(family))
     }
 
     fn open(interface: u32, ethertype: u16, filter: &[SockFilter]) -> io::Result<Self> {

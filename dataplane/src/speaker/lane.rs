@@ -10,6 +10,7 @@ mod conflicts;
 mod driver;
 mod groups;
 mod members;
+mod moves;
 mod responder;
 mod responders;
 mod succession;

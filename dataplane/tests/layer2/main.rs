@@ -15,6 +15,7 @@ mod client;
 mod conflicts;
 mod flood;
 mod heartbeats;
+mod lull;
 mod moves;
 mod node;
 mod site;

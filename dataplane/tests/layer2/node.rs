@@ -94,6 +94,19 @@ impl Node {
         self.announce(&[]);
     }
 
+    /// Announces nothing any more, as another node does whose kernel has this address, and which is told of.
+    pub fn hand_over(&mut self, to: &str) {
+        let heir = to.parse().unwrap();
+        self.tables.heirs = Arc::new(self.tables.announced.keys().map(|address| (*address, heir)).collect());
+        self.yield_all();
+    }
+
+    /// Announces these, as soon as the node that has them says so.
+    pub fn await_all(&mut self, addresses: &[&str]) {
+        self.tables.awaited = Arc::new(addresses.iter().map(|address| address.parse().unwrap()).collect());
+        self.announce(addresses);
+    }
+
     /// The speaker ends; its node goes on.
     pub fn leave(self) {
         self.lane.leave();

@@ -365,6 +365,38 @@ fn a_node_whose_cable_to_the_network_of_an_address_is_dead_is_no_candidate_for_i
 }
 
 #[test]
+fn a_node_that_no_longer_announces_an_address_forwards_what_comes_for_it_unless_it_cannot() {
+    let forwards = |change: &dyn Fn(&mut World)| {
+        let mut world = world("node-a");
+        change(&mut world);
+        world.forwards(&"node-b".into(), vip())
+    };
+    let local = |nodes: &'static [&'static str]| {
+        move |world: &mut World| {
+            world
+                .set_service(key("web"), Some(Service { traffic_policy: TrafficPolicy::Local, ..service() }));
+            world.set_endpoints(key("web"), endpoints_on(nodes));
+        }
+    };
+    let excluded =
+        Node { labels: label("node.kubernetes.io/exclude-from-external-load-balancers"), ..Node::default() };
+    let no_network = Node { network_unavailable: true, ..Node::default() };
+    let lost = |world: &mut World| {
+        drop(world.set_lost("node-b".into(), ["10.0.0.0/24".parse().unwrap()].into()));
+    };
+    assert!(forwards(&|_| {}));
+    assert!(forwards(&with_node_b(excluded)));
+    assert!(
+        forwards(&|world| drop(world.set_node("node-b".into(), None))),
+        "it is only the object that is gone"
+    );
+    assert!(forwards(&local(&["node-a", "node-b"])));
+    assert!(!forwards(&local(&["node-a"])));
+    assert!(!forwards(&with_node_b(no_network)));
+    assert!(!forwards(&lost));
+}
+
+#[test]
 fn where_ownership_is_sticky_an_address_stays_with_who_has_it_and_is_not_less_preferred() {
     let mut world = world("node-c");
     let owner = |world: &World| planned(world, vip()).owner.map(|owner| owner.to_string());

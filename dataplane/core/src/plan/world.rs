@@ -428,6 +428,17 @@ impl World {
         }
     }
 
+    /// Does what comes to the node for the address reach endpoints, though another node announces it?
+    pub fn forwards(&self, node: &NodeName, address: IpAddr) -> bool {
+        let has_network = self.node_of(node).is_none_or(|node| !node.network_unavailable)
+            && self.lost_network(node, address).is_none();
+        has_network
+            && self.services_on(address).all(|(key, service)| match service.traffic_policy {
+                TrafficPolicy::Cluster => true,
+                TrafficPolicy::Local => self.endpoints(key).nodes.contains(node),
+            })
+    }
+
     /// The Node that this world is seen from, once that is known.
     pub fn own_node(&self) -> Option<&Node> {
         self.nodes.get(&self.node)

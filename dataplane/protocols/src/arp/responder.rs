@@ -25,6 +25,9 @@ pub fn answer(station: Mac, frame: &[u8], host: &impl Host) -> Answer<Malformed>
     if host.announces(sender) && !host.has_station(asker) {
         return Answer::Contested { address: sender, by: asker, from: packet.source };
     }
+    if host.awaits(sender) && host.has_station(asker) && !host.has_station(packet.source) {
+        return Answer::Given { address: sender };
+    }
     match packet.operation {
         Operation::Request => {}
         Operation::Reply if host.asks_for(sender) => {

@@ -106,7 +106,9 @@ fn only_requests_to_this_station_or_to_all_for_announced_addresses_are_answered(
         let ignored = match answer(STATION, &packet.emit(), &Announcing(announced)) {
             Answer::Reply { .. } => None,
             Answer::Ignore(why) => Some(why),
-            Answer::Contested { .. } | Answer::Heard { .. } => panic!("nothing is contested or looked for"),
+            Answer::Contested { .. } | Answer::Given { .. } | Answer::Heard { .. } => {
+                panic!("nothing is contested or looked for")
+            }
         };
         assert_eq!(ignored, expected, "{packet:?}");
     }
@@ -130,6 +132,36 @@ fn whoever_else_claims_an_announced_address_contests_it_in_whatever_words() {
         !matches!(answer(STATION, &own, &Announcing(true)), Answer::Contested { .. }),
         "an interface of our own"
     );
+}
+
+/// A host that is to announce the VIP once it is given it.
+struct Awaiting;
+
+impl Host for Awaiting {
+    fn announces(&self, _: IpAddr) -> bool {
+        false
+    }
+
+    fn awaits(&self, address: IpAddr) -> bool {
+        address == VIP
+    }
+
+    fn has_station(&self, station: Mac) -> bool {
+        station == STATION
+    }
+}
+
+#[test]
+fn who_awaits_an_address_is_given_it_by_another_station_that_says_so() {
+    let given = Announcement { address: VIP, station: STATION, from: CLIENT };
+    for frame in given.frames() {
+        assert_eq!(answer(STATION, &frame, &Awaiting), Answer::Given { address: IpAddr::V4(VIP) });
+        assert!(!matches!(answer(STATION, &frame, &Announcing(false)), Answer::Given { .. }), "not awaited");
+    }
+    for other in [Announcement { station: CLIENT, ..given }, Announcement { from: STATION, ..given }] {
+        let [request, _] = other.frames();
+        assert_eq!(answer(STATION, &request, &Awaiting), Answer::Ignore(Ignored::NotAnnounced(VIP.into())));
+    }
 }
 
 /// A host that answers in another's name, or does not know yet, and asks where that one is.

@@ -35,6 +35,9 @@ pub fn answer(station: Mac, frame: &[u8], host: &impl Host) -> Answer<Malformed>
     if host.announces(claimed) && !host.has_station(sender) {
         return Answer::Contested { address: claimed, by: sender, from: packet.source };
     }
+    if host.awaits(claimed) && host.has_station(sender) && !host.has_station(packet.source) {
+        return Answer::Given { address: claimed };
+    }
     let Some(target) = target else {
         if host.asks_for(claimed) {
             return Answer::Heard { address: claimed, station: sender };

@@ -42,21 +42,20 @@ impl Succession {
         let was_owned = owner.is_some() && !self.owned.insert(address);
         let is_new = owner == own && self.experienced && !was_owned;
         let moved = before.as_ref() == own && owner.is_some() && !is_taken;
+        let lives_on = |before: &NodeName| world.has_speaker(before) && world.forwards(before, address);
+        let is_given = owner == own && before.as_ref().is_some_and(lives_on);
         let predecessor = before
             .filter(|_| owner == own)
             .filter(|before| !world.has_speaker(before))
             .and_then(|node| Some(Predecessor { address: asked_at(world, &node)?, node }));
+        let heir = owner
+            .filter(|owner| moved && world.has_speaker(owner) && world.forwards(world.node(), address))
+            .and_then(|owner| asked_at(world, owner));
         let mut changed = set(&mut tables.moved, address, moved);
+        changed |= set_entry(&mut tables.heirs, address, heir);
+        changed |= set(&mut tables.awaited, address, is_given);
         changed |= set(&mut tables.new, address, is_new);
-        if predecessor.as_ref() != tables.inherited.get(&address) {
-            changed = true;
-            let all = Arc::make_mut(&mut tables.inherited);
-            match predecessor {
-                Some(predecessor) => all.insert(address, predecessor),
-                None => all.remove(&address),
-            };
-        }
-        changed
+        changed | set_entry(&mut tables.inherited, address, predecessor)
     }
 
     /// No service has the address any more: whoever has it next, outside the cluster or in it, is somebody else.
@@ -95,6 +94,23 @@ fn set(all: &mut Arc<BTreeSet<IpAddr>>, address: IpAddr, is_among: bool) -> bool
     }
     let all = Arc::make_mut(all);
     if is_among { all.insert(address) } else { all.remove(&address) }
+}
+
+/// Has `address` that value among `all` from now on, or none? Did that change?
+fn set_entry<V: Clone + PartialEq>(
+    all: &mut Arc<BTreeMap<IpAddr, V>>,
+    address: IpAddr,
+    value: Option<V>,
+) -> bool {
+    if all.get(&address) == value.as_ref() {
+        return false;
+    }
+    let all = Arc::make_mut(all);
+    match value {
+        Some(value) => all.insert(address, value),
+        None => all.remove(&address),
+    };
+    true
 }
 
 /// The other nodes, by the addresses by which they are asked.

@@ -375,28 +375,46 @@ fn what_a_silent_speaker_announced_is_inherited_from_its_node_until_it_is_back()
     assert!(tables.moved.contains(&vip()), "it went to another node");
 }
 
+/// node-b may not announce any more.
+fn excluded() -> Node {
+    let label = ("node.kubernetes.io/exclude-from-external-load-balancers".to_owned(), String::new());
+    Node { addresses: vec![[10, 77, 0, 1].into()], labels: [label].into(), ..Node::default() }
+}
+
 #[test]
-fn what_a_living_node_gave_up_is_this_nodes_own_at_once() {
+fn what_a_living_node_gives_up_is_announced_when_that_one_says_so() {
     let (mut facts, _) = ready_on("node-a");
     facts.apply(addressed());
-    let excluded = ("node.kubernetes.io/exclude-from-external-load-balancers".to_owned(), String::new());
-    let node = Node { labels: [excluded].into(), ..Node::default() };
-    facts.apply(Input::Node(Event::Applied("node-b".into(), node)));
+    facts.apply(Input::Node(Event::Applied("node-b".into(), excluded())));
     let tables = round(&mut facts).tables.unwrap();
-    assert!(tables.announced.contains_key(&vip()));
+    assert!(tables.announced.contains_key(&vip()) && tables.awaited.contains(&vip()));
     assert_eq!(inherited(&facts), None, "its speaker lives");
+    facts.apply(addressed());
+    let tables = round(&mut facts).tables.unwrap();
+    assert!(tables.awaited.is_empty() && tables.heirs.contains_key(&vip()), "and the other way round");
+}
+
+#[test]
+fn what_a_living_node_cannot_forward_is_announced_at_once() {
+    let (mut facts, _) = ready_on("node-a");
+    facts.apply(addressed());
+    let cut_off = Node { network_unavailable: true, ..excluded() };
+    facts.apply(Input::Node(Event::Applied("node-b".into(), cut_off)));
+    let tables = round(&mut facts).tables.unwrap();
+    assert!(tables.announced.contains_key(&vip()) && tables.awaited.is_empty());
 }
 
 #[test]
 fn an_address_moves_away_only_while_somebody_else_has_it() {
     let (mut facts, _) = ready();
-    facts.set_speakers(Some(alive(&["node-a", "node-b", "node-c"])));
-    let excluded = ("node.kubernetes.io/exclude-from-external-load-balancers".to_owned(), String::new());
-    let node = Node { labels: [excluded].into(), ..Node::default() };
-    facts.apply(Input::Node(Event::Applied("node-b".into(), node)));
-    assert!(round(&mut facts).tables.unwrap().moved.contains(&vip()));
+    facts.apply(addressed());
+    facts.apply(Input::Node(Event::Applied("node-b".into(), excluded())));
+    let tables = round(&mut facts).tables.unwrap();
+    assert!(tables.moved.contains(&vip()));
+    assert_eq!(*tables.heirs, [(vip(), [10, 77, 0, 0].into())].into(), "node-a is told of");
     facts.apply(Input::Service(Event::Deleted(key("web"))));
-    assert!(round(&mut facts).tables.unwrap().moved.is_empty(), "the service is gone");
+    let tables = round(&mut facts).tables.unwrap();
+    assert!(tables.moved.is_empty() && tables.heirs.is_empty(), "the service is gone");
 }
 
 #[test]

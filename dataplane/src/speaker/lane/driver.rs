@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use super::conflicts::{Conflict, Contested};
 use super::groups::{self, Groups};
 use super::members::{Members, Told};
+use super::moves::{self, Moves};
 use super::responder::{Heard, View};
 use super::responders::Responders;
 use super::succession::{LINGER, Succession};
@@ -52,6 +53,7 @@ pub(super) struct Driver {
     groups: Groups,
     announcer: Announcer,
     succession: Succession,
+    moves: Moves,
     conflicts: Conflicts,
     sightings: Sightings,
     members: Option<Members>,
@@ -80,6 +82,7 @@ impl Driver {
             groups,
             announcer: Announcer::new(refresh),
             succession: Succession::new(restart_grace),
+            moves: Moves::default(),
             conflicts: Conflicts::new(policy),
             sightings: Sightings::default(),
             members,
@@ -98,6 +101,7 @@ impl Driver {
                 return;
             }
             self.take_tables();
+            self.receive_segments(&mut buffer);
             self.receive_frames(&mut buffer);
             self.receive_heartbeats(&mut buffer);
             self.pass_time();
@@ -114,6 +118,7 @@ impl Driver {
             self.announcer.poll_timeout(),
             self.responders.poll_timeout(),
             self.succession.poll_timeout(),
+            self.moves.poll_timeout(),
             self.conflicts.poll_timeout(),
             self.sightings.poll_timeout(),
             self.members.as_ref().and_then(Members::due),
@@ -128,6 +133,7 @@ impl Driver {
         let mut descriptors: Vec<_> = std::iter::once(self.shared.wake.as_fd())
             .chain(self.members.iter().map(Members::as_fd))
             .chain(self.responders.descriptors())
+            .chain(self.moves.descriptors())
             .map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN))
             .collect();
         match poll(&mut descriptors, timeout) {
@@ -145,6 +151,7 @@ impl Driver {
         if !Arc::ptr_eq(&new, &self.tables) {
             let old = std::mem::replace(&mut self.tables, new.clone());
             self.succession.change(now, &old, &new);
+            self.moves.change(now, &old, &new, &self.succession);
             if !Arc::ptr_eq(&old.nodes, &new.nodes) {
                 self.conflicts.handle_input(now, conflict::Input::Nodes(&new.nodes));
             }
@@ -171,6 +178,7 @@ impl Driver {
                 self.end = Some(now + LINGER);
             }
             self.settle_succession(now);
+            self.settle_moves(now);
             self.settle_conflicts(now);
         }
         let was_on = self.members.as_ref().is_some_and(Members::is_on);
@@ -196,7 +204,9 @@ impl Driver {
             }
         }
         for address in changed.iter().filter(|address| new.announced.contains_key(*address)) {
-            self.begin(now, **address);
+            if !self.moves.is_awaited(**address) {
+                self.begin(now, **address);
+            }
         }
         if Arc::ptr_eq(&old.stations, &new.stations) {
             if changed.iter().any(|address| address.is_ipv6()) {
@@ -231,9 +241,11 @@ impl Driver {
         }
     }
 
-    /// Are neighbours told that the address is here? Not while it may go back to where it was, or is held back.
+    /// Are neighbours told that the address is here? Not while it may go back to where it was, or is held back, or on its way.
     fn is_told_of(&self, address: IpAddr) -> bool {
-        !self.succession.is_waiting(&self.tables, address) && !self.conflicts.is_held(address)
+        !self.succession.is_waiting(&self.tables, address)
+            && !self.conflicts.is_held(address)
+            && !self.moves.is_awaited(address)
     }
 
     /// Where ownership is sticky, says who has an address from now on: this node, if neighbours are told of it; or the one that it
@@ -301,6 +313,19 @@ impl Driver {
         }
     }
 
+    fn settle_moves(&mut self, now: Instant) {
+        while let Some(output) = self.moves.poll_output() {
+            match output {
+                moves::Output::Ask(node) => self.responders.ask(node),
+                moves::Output::Give(address) => self.responders.give(&self.moves, address),
+                moves::Output::Begin(address) if self.tables.announced.contains_key(&address) => {
+                    self.begin(now, address);
+                }
+                moves::Output::Begin(_) => {} // it has no interface here
+            }
+        }
+    }
+
     fn settle_conflicts(&mut self, now: Instant) {
         while let Some(output) = self.conflicts.poll_output() {
             match output {
@@ -321,6 +346,14 @@ impl Driver {
         }
     }
 
+    /// The end of the last request is the moment to move an address: nothing else comes first.
+    fn receive_segments(&mut self, buffer: &mut [u8]) {
+        self.moves.receive(buffer);
+        let now = Instant::now();
+        self.moves.pass_time(now);
+        self.settle_moves(now);
+    }
+
     fn receive_frames(&mut self, buffer: &mut [u8]) {
         let now = Instant::now();
         let view = View {
@@ -328,6 +361,7 @@ impl Driver {
             succession: &self.succession,
             conflicts: &self.conflicts,
             sightings: &self.sightings,
+            moves: &self.moves,
         };
         for heard in self.responders.receive(view, buffer) {
             self.sight(now, &heard);
@@ -335,14 +369,17 @@ impl Driver {
                 Heard::Contested { interface, address, by, .. } => {
                     if !self.shared.contested.borrow().contains_key(&address) {
                         self.succession.claimed(now, interface, address);
+                        self.moves.end(address);
                     }
                     if self.has(address) && self.end.is_none() {
                         self.announcer.contested(now, address);
                         self.conflicts.handle_input(now, conflict::Input::Claimed { interface, address, by });
                     }
                 }
+                Heard::Given { address } => self.moves.given(address),
                 Heard::Answered { interface, address, station } => {
                     self.succession.heard(now, interface, address, station);
+                    self.moves.heard(interface, address, station);
                     let input = if self.conflicts.is_held(address) {
                         conflict::Input::Claimed { interface, address, by: station }
                     } else {
@@ -353,13 +390,16 @@ impl Driver {
             }
         }
         self.settle_succession(now);
+        self.settle_moves(now);
         self.settle_conflicts(now);
         self.settle_sightings();
     }
 
     /// Is the address announced from here, in this node's own name?
     fn has(&self, address: IpAddr) -> bool {
-        self.tables.announced.contains_key(&address) && !self.succession.is_waiting(&self.tables, address)
+        self.tables.announced.contains_key(&address)
+            && !self.succession.is_waiting(&self.tables, address)
+            && !self.moves.is_awaited(address)
     }
 
     fn receive_heartbeats(&mut self, buffer: &mut [u8]) {
@@ -380,6 +420,7 @@ impl Driver {
         let given_up = self.succession.pass_time(now);
         for address in &given_up {
             self.responders.forget(*address);
+            self.moves.end(*address);
         }
         if !given_up.is_empty() {
             self.groups.set(groups::wanted(&self.tables, &self.succession));

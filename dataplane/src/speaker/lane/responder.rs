@@ -14,6 +14,7 @@ use metallb_protocols::responder::{Answer, Host, Ignored};
 use metallb_protocols::sighting::Sightings;
 use metallb_protocols::{arp, ndp};
 
+use super::moves::Moves;
 use super::succession::Succession;
 use super::tables::{Protocol, Station, Tables};
 use crate::net::packet::PacketSocket;
@@ -50,6 +51,11 @@ pub(super) enum Heard {
         by: Mac,
         /// The station that says so.
         from: Mac,
+    },
+    /// One that is awaited here is here now.
+    Given {
+        /// The address.
+        address: IpAddr,
     },
     /// It has one that was asked for.
     Answered {
@@ -92,6 +98,7 @@ impl Responder {
                 tracing::debug!(event = "contested", interface = %self.name, %address, %by, "another station claims it");
                 Outcome::Heard(Heard::Contested { interface: self.index, address, by, from })
             }
+            Answer::Given { address } => Outcome::Heard(Heard::Given { address }),
             Answer::Heard { address, station } => {
                 Outcome::Heard(Heard::Answered { interface: self.index, address, station })
             }
@@ -153,6 +160,8 @@ pub(super) struct View<'l> {
     pub(super) conflicts: &'l Conflicts,
     /// Who is asked whether it still answers.
     pub(super) sightings: &'l Sightings,
+    /// What is on its way.
+    pub(super) moves: &'l Moves,
 }
 
 /// This host, as one of its interfaces sees it.
@@ -164,17 +173,25 @@ struct Seen<'l> {
 
 impl Host for Seen<'_> {
     fn announces(&self, address: IpAddr) -> bool {
-        let View { tables, succession, conflicts, .. } = self.view;
-        succession.answers(tables, address, self.index, self.name) && !conflicts.is_held(address)
+        let View { tables, succession, conflicts, moves, .. } = self.view;
+        succession.answers(tables, address, self.index, self.name)
+            && !conflicts.is_held(address)
+            && !moves.is_awaited(address)
     }
 
     fn told(&self, address: IpAddr, own: Mac) -> Option<Mac> {
-        self.view.succession.told(self.view.tables, address, self.index, own)
+        let View { tables, succession, moves, .. } = self.view;
+        moves.station(address, self.index).or_else(|| succession.told(tables, address, self.index, own))
+    }
+
+    fn awaits(&self, address: IpAddr) -> bool {
+        self.view.moves.is_awaited(address)
     }
 
     fn asks_for(&self, address: IpAddr) -> bool {
-        let View { succession, conflicts, sightings, .. } = self.view;
+        let View { succession, conflicts, sightings, moves, .. } = self.view;
         succession.asks_for(address)
+            || moves.asks_for(address)
             || conflicts.asks_for(address)
             || conflicts.is_held(address)
             || sightings.asks_for(address)

@@ -5,6 +5,9 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::{Duration, Instant};
 
+use metallb_protocols::ethernet::Mac;
+
+use super::moves::Moves;
 use super::responder::{Heard, Outcome, Responder, View};
 use super::succession::Succession;
 use super::tables::{Protocol, Tables};
@@ -95,13 +98,25 @@ impl Responders {
     /// for.
     pub(super) fn tell(&self, tables: &Tables, succession: &Succession, address: IpAddr) {
         for responder in self.announcing(tables, address) {
-            let told = |own| succession.told(tables, address, responder.index, own);
-            for sent in responder.tell(address, told) {
-                match sent {
-                    Ok(()) => self.metrics.gratuitous_sent.inc(address),
-                    Err(error) => {
-                        tracing::warn!(event = "announceFailed", interface = %responder.name, %error, "will be repeated");
-                    }
+            let station = |own| succession.told(tables, address, responder.index, own);
+            self.tell_of(responder, address, station);
+        }
+    }
+
+    /// Tells all neighbours that an address which was announced here is at the next owner's station.
+    pub(super) fn give(&self, moves: &Moves, address: IpAddr) {
+        let Some(interfaces) = moves.interfaces(address) else { return };
+        for responder in self.open.values().filter(|responder| interfaces.contains(&responder.name)) {
+            self.tell_of(responder, address, |_| moves.station(address, responder.index));
+        }
+    }
+
+    fn tell_of(&self, responder: &Responder, address: IpAddr, station: impl FnOnce(Mac) -> Option<Mac>) {
+        for sent in responder.tell(address, station) {
+            match sent {
+                Ok(()) => self.metrics.gratuitous_sent.inc(address),
+                Err(error) => {
+                    tracing::warn!(event = "announceFailed", interface = %responder.name, %error, "will be repeated");
                 }
             }
         }

@@ -82,6 +82,11 @@ impl Succession {
         self.lingering.contains_key(&address)
     }
 
+    /// Where it is then.
+    pub(super) fn lingers_on(&self, address: IpAddr) -> Option<&Interfaces> {
+        self.lingering.get(&address).map(|(interfaces, _)| interfaces)
+    }
+
     /// What follows, in order.
     pub(super) fn poll_output(&mut self) -> Option<Output> {
         self.stand_ins.poll_output()

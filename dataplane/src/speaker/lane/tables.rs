@@ -20,6 +20,10 @@ pub struct Tables {
     pub inherited: Arc<BTreeMap<IpAddr, Predecessor>>,
     /// Addresses that this node announced, and another one announces now.
     pub moved: Arc<BTreeSet<IpAddr>>,
+    /// Where the kernel of that one is asked, if it lives and this node forwards to it what still comes.
+    pub heirs: Arc<BTreeMap<IpAddr, IpAddr>>,
+    /// Those of the announced addresses that a node had which lives and forwards: it says when they are here.
+    pub awaited: Arc<BTreeSet<IpAddr>>,
     /// Those of the announced addresses that no node of the cluster had before, as far as this one has seen.
     pub new: Arc<BTreeSet<IpAddr>>,
     /// Where ownership is sticky: who is to have which address from now on, of those that this node announces. It claims its own

@@ -26,6 +26,36 @@ impl Host for Announcing {
     }
 }
 
+/// A host that is to announce the VIP once it is given it.
+struct Awaiting;
+
+impl Host for Awaiting {
+    fn announces(&self, _: IpAddr) -> bool {
+        false
+    }
+
+    fn awaits(&self, address: IpAddr) -> bool {
+        address == VIP
+    }
+
+    fn has_station(&self, station: Mac) -> bool {
+        station == STATION
+    }
+}
+
+#[test]
+fn who_awaits_an_address_is_given_it_by_another_station_that_says_so() {
+    let given = Announcement { address: VIP, station: STATION, from: ELSEWHERE };
+    assert_eq!(answer(STATION, &given.frame(), &Awaiting), Answer::Given { address: IpAddr::V6(VIP) });
+    assert!(
+        !matches!(answer(STATION, &given.frame(), &Announcing(false)), Answer::Given { .. }),
+        "not awaited"
+    );
+    for other in [Announcement { station: ELSEWHERE, ..given }, Announcement { from: STATION, ..given }] {
+        assert_eq!(answer(STATION, &other.frame(), &Awaiting), Answer::Ignore(Ignored::NotARequest));
+    }
+}
+
 /// A host that answers in another's name, and asks where that one is.
 struct StandingIn;
 

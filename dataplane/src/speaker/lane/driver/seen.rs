@@ -42,7 +42,7 @@ impl Driver {
                 let is_here = self.has(*address);
                 sighting::Input::Seen { node, address: *address, station: *by, is_here }
             }
-            Heard::Contested { .. } => return, // somebody speaks in another's name
+            Heard::Contested { .. } | Heard::Given { .. } => return, // somebody speaks in another's name
         };
         self.sightings.handle_input(now, input);
     }

@@ -1,0 +1,206 @@
+//! When an address moves from one living node to another: in a lull, while no request is under way. A connection belongs to
+//! the node through which it began; what of it comes after the move goes through the next node, which does not know it, and breaks
+//! it. Short requests leave gaps between them, and the old owner, through which they go, sees these gaps in the segments
+//! that begin and end connections ([`Segment`]).
+//!
+//! Connections that take longer than [`REQUEST`] are not waited for: some last for days.
+//!
+//! Not here: how neighbours are told ([`crate::arp::Announcement`]), and who moves what (the plan). Start at [`Lull::new`].
+
+mod segment;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+pub use segment::{Connection, Kind, Segment};
+
+/// A request takes so long at most. It is also how long the old owner looks on first: what began before that has ended by then,
+/// or takes longer than a request.
+pub const REQUEST: Duration = Duration::from_millis(100);
+/// The address moves after so long, lull or not: with thousands of requests a second some are always under way.
+pub const PATIENCE: Duration = Duration::from_millis(300);
+/// The new owner waits so long for the old one's word, from when it knows that the address is to be its own. The old one may
+/// know it a little later.
+pub const GIVEN_WITHIN: Duration = Duration::from_millis(400);
+/// Connections that are kept in mind. With more there is no lull to be found.
+const CONNECTIONS: usize = 1024;
+
+/// What is under way to one address.
+#[derive(Clone, Debug)]
+pub struct Lull {
+    begun: Instant,
+    /// When each connection began.
+    open: BTreeMap<Connection, Instant>,
+}
+
+impl Lull {
+    /// The address is to move.
+    pub const fn new(now: Instant) -> Self {
+        Self { begun: now, open: BTreeMap::new() }
+    }
+
+    /// A segment came for the address.
+    pub fn see(&mut self, now: Instant, segment: &Segment) {
+        let Segment { connection, kind } = *segment;
+        match kind {
+            Kind::Begins => {
+                self.open.retain(|_, begun| now < *begun + REQUEST);
+                if self.open.len() < CONNECTIONS {
+                    self.open.entry(connection).or_insert(now);
+                }
+            }
+            Kind::Ends => drop(self.open.remove(&connection)),
+        }
+    }
+
+    /// Is this the moment?
+    pub fn is_now(&self, now: Instant) -> bool {
+        self.poll_timeout() <= now
+    }
+
+    /// When it comes, if nothing else is seen.
+    pub fn poll_timeout(&self) -> Instant {
+        let last = self.open.values().copied().max().unwrap_or(self.begun);
+        (last + REQUEST).min(self.begun + PATIENCE)
+    }
+
+    /// Requests under way, as far as was seen.
+    pub fn under_way(&self, now: Instant) -> usize {
+        self.open.values().filter(|begun| now < **begun + REQUEST).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::virtual_clock;
+
+    fn connection(port: u16) -> Connection {
+        let client = std::net::SocketAddr::new("192.0.2.9".parse().unwrap(), port);
+        Connection { client, server: "192.0.2.200:80".parse().unwrap() }
+    }
+
+    struct Scene {
+        lull: Lull,
+        start: Instant,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let start = virtual_clock::start();
+            Self { lull: Lull::new(start), start }
+        }
+
+        fn at(&self, millis: u64) -> Instant {
+            self.start + Duration::from_millis(millis)
+        }
+
+        fn see(&mut self, millis: u64, port: u16, kind: Kind) -> &mut Self {
+            let segment = Segment { connection: connection(port), kind };
+            self.lull.see(self.at(millis), &segment);
+            self
+        }
+
+        fn begins(&mut self, millis: u64, port: u16) -> &mut Self {
+            self.see(millis, port, Kind::Begins)
+        }
+
+        fn ends(&mut self, millis: u64, port: u16) -> &mut Self {
+            self.see(millis, port, Kind::Ends)
+        }
+
+        fn due(&self) -> u128 {
+            (self.lull.poll_timeout() - self.start).as_millis()
+        }
+    }
+
+    #[test]
+    fn nothing_moves_before_requests_that_were_under_way_have_had_time_to_end() {
+        let scene = Scene::new();
+        assert_eq!(scene.due(), 100);
+        assert!(!scene.lull.is_now(scene.at(99)) && scene.lull.is_now(scene.at(100)));
+    }
+
+    #[test]
+    fn a_request_under_way_is_waited_for_and_not_a_moment_longer() {
+        let mut scene = Scene::new();
+        scene.begins(50, 1).begins(98, 2).ends(99, 1);
+        assert!(!scene.lull.is_now(scene.at(100)));
+        assert_eq!(scene.lull.under_way(scene.at(100)), 1);
+        scene.ends(101, 2);
+        assert!(scene.lull.is_now(scene.at(101)));
+    }
+
+    #[test]
+    fn what_began_before_and_ends_now_changes_nothing() {
+        let mut scene = Scene::new();
+        scene.begins(98, 2).ends(101, 1);
+        assert!(!scene.lull.is_now(scene.at(101)));
+    }
+
+    #[test]
+    fn a_connection_that_lasts_is_no_request() {
+        let mut scene = Scene::new();
+        scene.begins(10, 1);
+        assert_eq!(scene.due(), 110);
+        scene.begins(105, 2).ends(115, 2);
+        assert!(scene.lull.is_now(scene.at(115)), "that one is broken, whenever it moves");
+        assert_eq!(scene.lull.under_way(scene.at(115)), 0);
+    }
+
+    #[test]
+    fn where_some_request_is_always_under_way_the_address_moves_nevertheless() {
+        let mut scene = Scene::new();
+        for port in 0..40 {
+            let millis = 10 * u64::from(port);
+            scene.begins(millis, port + 1);
+            if port > 0 {
+                scene.ends(millis + 1, port);
+            }
+            assert_eq!(scene.lull.is_now(scene.at(millis)), millis >= 300, "{millis} ms");
+        }
+    }
+
+    #[test]
+    fn who_opens_connections_without_end_takes_no_more_memory_than_that() {
+        let mut scene = Scene::new();
+        for port in 0..u16::MAX {
+            scene.begins(10, port);
+        }
+        assert_eq!(scene.lull.open.len(), CONNECTIONS);
+    }
+
+    proptest! {
+        /// Requests of any length, at any time: what is cut is older than a request may be, or there was no lull in time.
+        #[test]
+        fn no_short_request_is_cut_while_there_is_a_lull(
+            requests in prop::collection::vec((0_u64..400, 1_u64..100), 0..40)
+        ) {
+            let mut scene = Scene::new();
+            let mut events: Vec<_> = requests.iter().zip(0_u16..).flat_map(|((begins, takes), port)| {
+                [(*begins, port, Kind::Begins), (begins + takes, port, Kind::Ends)]
+            }).collect();
+            events.sort_unstable_by_key(|(at, _, _)| *at);
+            let mut moved = None;
+            for (at, port, kind) in events {
+                let due = scene.lull.poll_timeout();
+                if due < scene.at(at) {
+                    moved = Some(due);
+                    break;
+                }
+                scene.see(at, port, kind);
+                if scene.lull.is_now(scene.at(at)) {
+                    moved = Some(scene.at(at));
+                    break;
+                }
+            }
+            let moved = moved.unwrap_or_else(|| scene.lull.poll_timeout());
+            prop_assert!(moved >= scene.at(100) && moved <= scene.at(300));
+            if moved < scene.at(300) {
+                prop_assert_eq!(scene.lull.under_way(moved), 0);
+            }
+        }
+    }
+}
