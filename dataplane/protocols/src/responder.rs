@@ -38,7 +38,7 @@ pub enum Answer<M> {
         /// The complete Ethernet frame.
         frame: Vec<u8>,
     },
-    /// Another station says that it has an address which is announced here.
+    /// Another station says that it has an address which is announced here, or awaited.
     Contested {
         /// The address.
         address: IpAddr,
@@ -78,4 +78,17 @@ pub enum Ignored<M> {
     NotAnnounced(IpAddr),
     /// It asks for an address of which it is not decided who has it.
     Undecided(IpAddr),
+}
+
+/// What it means that a frame from one station says of another, or of itself, that it has an address. `None`: nothing. What this
+/// host said itself may come back by another interface.
+pub(crate) fn claim<M>(host: &impl Host, address: IpAddr, by: Mac, from: Mac) -> Option<Answer<M>> {
+    let is_known = host.announces(address) || host.awaits(address);
+    if !is_known || host.has_station(from) {
+        return None;
+    }
+    if !host.has_station(by) {
+        return Some(Answer::Contested { address, by, from });
+    }
+    host.awaits(address).then_some(Answer::Given { address })
 }

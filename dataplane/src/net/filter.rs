@@ -111,16 +111,18 @@ pub fn echo() -> Vec<SockFilter> {
     ]
 }
 
-/// For a packet socket that hears IPv4 or IPv6 with its Ethernet header: TCP segments for this station that begin or end a
-/// connection (SYN, FIN, RST).
+/// For a packet socket that hears everything with its Ethernet header: TCP segments of that family for this station that begin or
+/// end a connection (SYN, FIN, RST).
 pub fn connections(family: Family) -> Vec<SockFilter> {
-    let fin_syn_or_rst = 0x07;
+    let (ethertype, fin_syn_or_rst) = (12, 0x07);
     let mut program = vec![step(LOAD_BYTE, KIND_OF_DESTINATION)];
     match family {
         Family::V4 => {
             let (protocol, fragment, header, flags) = (23, 20, 14, 27);
             program.extend([
-                branch(EQUALS, ANOTHER_STATION, 7, 0),
+                branch(EQUALS, ANOTHER_STATION, 9, 0),
+                step(LOAD_HALF, ethertype),
+                branch(EQUALS, 0x0800, 0, 7),
                 step(LOAD_BYTE, protocol),
                 branch(EQUALS, 6, 0, 5),
                 step(LOAD_HALF, fragment),
@@ -133,7 +135,9 @@ pub fn connections(family: Family) -> Vec<SockFilter> {
         Family::V6 => {
             let (protocol, flags) = (20, 67);
             program.extend([
-                branch(EQUALS, ANOTHER_STATION, 4, 0),
+                branch(EQUALS, ANOTHER_STATION, 6, 0),
+                step(LOAD_HALF, ethertype),
+                branch(EQUALS, 0x86dd, 0, 4),
                 step(LOAD_BYTE, protocol),
                 branch(EQUALS, 6, 0, 2),
                 step(LOAD_BYTE, flags),

@@ -18,6 +18,9 @@ pub struct PacketSocket(Socket);
 const ETHERTYPE_ARP: u16 = 0x0806;
 const ETHERTYPE_IPV4: u16 = 0x0800;
 const ETHERTYPE_IPV6: u16 = 0x86dd;
+/// Frames of any protocol (`ETH_P_ALL`): they are heard before a program at the interface (tc) may take them or write other addresses
+/// into them.
+const EVERYTHING: u16 = 0x0003;
 /// To bind to every interface.
 const ANY: u32 = 0;
 
@@ -36,11 +39,7 @@ impl PacketSocket {
     /// Opens a socket for the TCP segments that begin or end a connection, from the network of the interface with that index. It
     /// never blocks.
     pub fn connections(interface: u32, family: Family) -> io::Result<Self> {
-        let ethertype = match family {
-            Family::V4 => ETHERTYPE_IPV4,
-            Family::V6 => ETHERTYPE_IPV6,
-        };
-        Self::open(interface, ethertype, &filter::connections(family))
+        Self::open(interface, EVERYTHING, &filter::connections(family))
     }
 
     fn open(interface: u32, ethertype: u16, filter: &[SockFilter]) -> io::Result<Self> {

@@ -127,6 +127,35 @@ async fn who_asks_while_an_address_is_on_its_way_is_answered() {
     .await;
 }
 
+/// The next owner does not know yet that it is.
+#[tokio::test]
+async fn the_old_owner_tells_where_the_address_is_from_now_on() {
+    let Scene { site, mut first, second: _unaware } = Scene::new().await;
+    let at_second = mac(&site.second).await;
+    first.hand_over(SECOND);
+    for vip in VIPS {
+        believes(&site.client, vip, &at_second).await;
+        assert_eq!(request(&site.client, vip).unwrap(), site.second.name());
+    }
+}
+
+#[tokio::test]
+async fn the_next_owner_speaks_as_soon_as_it_hears_that() {
+    for _ in 0..10 {
+        let Scene { site: _site, mut first, mut second } = Scene::new().await;
+        let begun = Instant::now();
+        second.await_all(&VIPS);
+        first.hand_over(SECOND);
+        for vip in VIPS {
+            eventually(SOON, "it is told of", async || second.counted("gratuitous_sent", vip) > 0.0).await;
+        }
+        if begun.elapsed() < GIVEN_WITHIN {
+            return;
+        }
+    }
+    panic!("only when it has waited long enough, or the machine is too slow for this test");
+}
+
 #[tokio::test]
 async fn who_hears_nothing_of_the_old_owner_takes_the_address() {
     let Scene { site, first: _silent, mut second } = Scene::new().await;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::wire::FRAME_LENGTH;
 use super::{Malformed, Operation, Packet};
 use crate::ethernet::Mac;
-use crate::responder::{Answer, Host, Ignored};
+use crate::responder::{Answer, Host, Ignored, claim};
 
 /// Answers `frame`, which came in on an interface with address `station`, if it asks for an address that `host` announces
 /// there.
@@ -22,11 +22,8 @@ pub fn answer(station: Mac, frame: &[u8], host: &impl Host) -> Answer<Malformed>
         return Answer::Ignore(Ignored::FromAGroup(asker));
     }
     let sender = IpAddr::V4(packet.sender_ip);
-    if host.announces(sender) && !host.has_station(asker) {
-        return Answer::Contested { address: sender, by: asker, from: packet.source };
-    }
-    if host.awaits(sender) && host.has_station(asker) && !host.has_station(packet.source) {
-        return Answer::Given { address: sender };
+    if let Some(answer) = claim(host, sender, asker, packet.source) {
+        return answer;
     }
     match packet.operation {
         Operation::Request => {}

@@ -158,10 +158,11 @@ fn who_awaits_an_address_is_given_it_by_another_station_that_says_so() {
         assert_eq!(answer(STATION, &frame, &Awaiting), Answer::Given { address: IpAddr::V4(VIP) });
         assert!(!matches!(answer(STATION, &frame, &Announcing(false)), Answer::Given { .. }), "not awaited");
     }
-    for other in [Announcement { station: CLIENT, ..given }, Announcement { from: STATION, ..given }] {
-        let [request, _] = other.frames();
-        assert_eq!(answer(STATION, &request, &Awaiting), Answer::Ignore(Ignored::NotAnnounced(VIP.into())));
-    }
+    let [own, _] = Announcement { from: STATION, ..given }.frames();
+    assert_eq!(answer(STATION, &own, &Awaiting), Answer::Ignore(Ignored::NotAnnounced(VIP.into())));
+    let [elsewhere, _] = Announcement { station: CLIENT, ..given }.frames();
+    let contested = Answer::Contested { address: IpAddr::V4(VIP), by: CLIENT, from: CLIENT };
+    assert_eq!(answer(STATION, &elsewhere, &Awaiting), contested, "another one has it");
 }
 
 /// A host that answers in another's name, or does not know yet, and asks where that one is.

@@ -6,7 +6,7 @@ use super::ALL_NODES;
 use super::wire::Malformed;
 use super::wire::neighbour::{Advertisement, Message, Packet, Solicitation, solicited_node};
 use crate::ethernet::Mac;
-use crate::responder::{Answer, Host, Ignored};
+use crate::responder::{Answer, Host, Ignored, claim};
 
 /// Answers `frame`, which came in on an interface with address `station`, if it asks for an address that `host` announces
 /// there.
@@ -32,11 +32,8 @@ pub fn answer(station: Mac, frame: &[u8], host: &impl Host) -> Answer<Malformed>
         return Answer::Ignore(Ignored::FromAGroup(sender));
     }
     let claimed = IpAddr::V6(claimed);
-    if host.announces(claimed) && !host.has_station(sender) {
-        return Answer::Contested { address: claimed, by: sender, from: packet.source };
-    }
-    if host.awaits(claimed) && host.has_station(sender) && !host.has_station(packet.source) {
-        return Answer::Given { address: claimed };
+    if let Some(answer) = claim(host, claimed, sender, packet.source) {
+        return answer;
     }
     let Some(target) = target else {
         if host.asks_for(claimed) {

@@ -41,8 +41,14 @@ impl Succession {
         let own = Some(world.node());
         let was_owned = owner.is_some() && !self.owned.insert(address);
         let is_new = owner == own && self.experienced && !was_owned;
-        let moved = before.as_ref() == own && owner.is_some() && !is_taken;
-        let lives_on = |before: &NodeName| world.has_speaker(before) && world.forwards(before, address);
+        // It may go on to a third node while the second has not heard of it: this one answers all the same.
+        let was_here = before.as_ref() == own || tables.moved.contains(&address);
+        let moved = was_here && owner.is_some() && owner != own && !is_taken;
+        // Upstream's speakers say nothing.
+        let lives_on = |before: &NodeName| {
+            let is_ours = !tables.upstream.contains(before);
+            is_ours && world.has_speaker(before) && world.forwards(before, address)
+        };
         let is_given = owner == own && before.as_ref().is_some_and(lives_on);
         let predecessor = before
             .filter(|_| owner == own)

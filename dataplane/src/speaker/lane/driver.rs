@@ -82,7 +82,7 @@ impl Driver {
             groups,
             announcer: Announcer::new(refresh),
             succession: Succession::new(restart_grace),
-            moves: Moves::default(),
+            moves: Moves::new(restart_grace),
             conflicts: Conflicts::new(policy),
             sightings: Sightings::default(),
             members,
@@ -318,10 +318,12 @@ impl Driver {
             match output {
                 moves::Output::Ask(node) => self.responders.ask(node),
                 moves::Output::Give(address) => self.responders.give(&self.moves, address),
-                moves::Output::Begin(address) if self.tables.announced.contains_key(&address) => {
-                    self.begin(now, address);
+                // Not what has no interface here, and not from a speaker that leaves.
+                moves::Output::Begin(address) => {
+                    if self.tables.announced.contains_key(&address) && self.end.is_none() {
+                        self.begin(now, address);
+                    }
                 }
-                moves::Output::Begin(_) => {} // it has no interface here
             }
         }
     }

@@ -4,6 +4,7 @@
 //!
 //! Not here: who owns what (the brain decides that), and how long the old owner answers ([`super::succession`]).
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -25,6 +26,8 @@ const TURN: usize = 64;
 /// Between two questions where the next owner is, and how many there are. One lost question or answer must not matter.
 const QUESTION_INTERVAL: Duration = Duration::from_millis(30);
 const QUESTIONS: u8 = 3;
+/// Neighbours are told so often until the next owner speaks for itself: it may be the last to know that it is.
+const REPEAT: Duration = Duration::from_millis(50);
 
 /// What follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,8 +42,10 @@ pub(super) enum Output {
 
 #[derive(Default)]
 pub(super) struct Moves {
+    /// Nobody may speak of another's station here: addresses move at once.
+    is_off: bool,
     giving: BTreeMap<IpAddr, Giving>,
-    /// When to look whether a lull has come.
+    /// When to look whether a lull has come, and when to tell again.
     due: Timetable<IpAddr>,
     /// The nodes that addresses go to, by the address by which they are asked.
     heirs: BTreeMap<IpAddr, Heir>,
@@ -57,8 +62,16 @@ struct Giving {
     interfaces: Interfaces,
     heir: IpAddr,
     begun: Instant,
-    lull: Lull,
+    /// `None`: it is not waited for one.
+    lull: Option<Lull>,
     is_given: bool,
+}
+
+/// What goes to whom.
+#[derive(Clone, Copy)]
+struct Place {
+    address: IpAddr,
+    heir: IpAddr,
 }
 
 /// A node that addresses go to.
@@ -71,31 +84,45 @@ struct Heir {
 }
 
 impl Moves {
+    /// With the time that a silent speaker has to come back. Where it has none, nobody speaks of another's station.
+    pub(super) fn new(restart_grace: Duration) -> Self {
+        Self { is_off: restart_grace.is_zero(), ..Self::default() }
+    }
+
     /// Takes note of what is in `new` and was not in `old`, and the other way round; `succession` has done so.
     pub(super) fn change(&mut self, now: Instant, old: &Tables, new: &Tables, succession: &Succession) {
+        if self.is_off {
+            return;
+        }
         let mut kept = BTreeSet::new();
         if !Arc::ptr_eq(&old.heirs, &new.heirs) {
             let over =
                 self.giving.extract_if(.., |address, giving| new.heirs.get(address) != Some(&giving.heir));
-            for (address, giving) in over.collect::<Vec<_>>() {
+            for (address, _) in over.collect::<Vec<_>>() {
                 self.due.cancel(address);
-                if !giving.is_given {
-                    kept.insert(address);
-                }
+                kept.insert(address);
             }
-            for (address, heir) in &*new.heirs {
-                if old.heirs.get(address) != Some(heir)
-                    && let Some(interfaces) = succession.lingers_on(*address)
-                {
-                    self.give(now, *address, interfaces.clone(), *heir, new);
+            for (address, heir) in
+                new.heirs.iter().filter(|(address, heir)| old.heirs.get(*address) != Some(heir))
+            {
+                let place = Place { address: *address, heir: *heir };
+                if let Some(interfaces) = succession.lingers_on(*address) {
+                    self.watch(place, interfaces, new);
+                    self.give(now, place, interfaces.clone(), Some(Lull::new(now)));
+                } else if let Some(interfaces) = old.announced.get(address) {
+                    // It was answered for in another's name: what is under way goes there.
+                    self.give(now, place, interfaces.clone(), None);
                 }
             }
             self.rest();
         }
         if !Arc::ptr_eq(&old.awaited, &new.awaited) {
             for address in old.awaited.difference(&new.awaited) {
-                self.stop_waiting(*address);
+                if self.stop_waiting(*address) && new.announced.contains_key(address) {
+                    self.outputs.push_back(Output::Begin(*address));
+                }
             }
+            // Who still had it to give has not heard from the next owner.
             for address in new.awaited.difference(&old.awaited).filter(|address| !kept.contains(*address)) {
                 if new.announced.contains_key(address) && !old.announced.contains_key(address) {
                     self.awaited.insert(*address);
@@ -103,9 +130,11 @@ impl Moves {
                 }
             }
         }
+        self.pass_time(now);
     }
 
-    fn give(&mut self, now: Instant, address: IpAddr, interfaces: Interfaces, heir: IpAddr, tables: &Tables) {
+    /// Listens to what begins and ends where the address is.
+    fn watch(&mut self, Place { address, .. }: Place, interfaces: &Interfaces, tables: &Tables) {
         let protocol = Protocol::of(address);
         for (index, station) in &*tables.stations {
             let place = (*index, protocol);
@@ -122,12 +151,19 @@ impl Moves {
                 }
             }
         }
+    }
+
+    /// Gives the address away, in a lull if one is to be waited for.
+    fn give(&mut self, now: Instant, place: Place, interfaces: Interfaces, lull: Option<Lull>) {
+        let Place { address, heir } = place;
         let unknown = Heir { stations: BTreeMap::new(), next_question: now, questions: QUESTIONS };
-        self.heirs.entry(heir).or_insert(unknown);
-        let lull = Lull::new(now);
-        self.due.set(address, lull.poll_timeout());
+        match self.heirs.entry(heir) {
+            Entry::Vacant(entry) => drop(entry.insert(unknown)),
+            Entry::Occupied(mut entry) if entry.get().stations.is_empty() => drop(entry.insert(unknown)),
+            Entry::Occupied(_) => {}
+        }
+        self.due.set(address, lull.as_ref().map_or(now, Lull::poll_timeout));
         self.giving.insert(address, Giving { interfaces, heir, begun: now, lull, is_given: false });
-        self.pass_time(now);
     }
 
     /// The address is not answered for any longer, or the next owner speaks for itself.
@@ -183,9 +219,11 @@ impl Moves {
 
     fn see(&mut self, now: Instant, segment: &Segment) {
         let address = segment.connection.server.ip();
-        if let Some(giving) = self.giving.get_mut(&address).filter(|giving| !giving.is_given) {
-            giving.lull.see(now, segment);
-            self.due.set(address, giving.lull.poll_timeout());
+        if let Some(giving) = self.giving.get_mut(&address).filter(|giving| !giving.is_given)
+            && let Some(lull) = &mut giving.lull
+        {
+            lull.see(now, segment);
+            self.due.set(address, lull.poll_timeout());
         }
     }
 
@@ -200,15 +238,17 @@ impl Moves {
         }
         for _ in 0..TURN {
             let Some(address) = self.due.pop(now) else { break };
-            if let Some(giving) = self.giving.get_mut(&address) {
-                giving.is_given = true;
-                self.outputs.push_back(Output::Give(address));
+            let Some(giving) = self.giving.get_mut(&address) else { continue };
+            if !std::mem::replace(&mut giving.is_given, true) {
                 tracing::debug!(
                     event = "givenOver", %address,
-                    after = ?now.saturating_duration_since(giving.begun), underWay = giving.lull.under_way(now),
+                    after = ?now.saturating_duration_since(giving.begun),
+                    underWay = giving.lull.as_ref().map(|lull| lull.under_way(now)),
                     "neighbours are told of the next owner"
                 );
             }
+            self.outputs.push_back(Output::Give(address));
+            self.due.set(address, now + REPEAT);
         }
         while let Some(address) = self.patience.pop(now) {
             self.given(address);
@@ -344,22 +384,49 @@ mod tests {
         assert_eq!(scene.moves.poll_output(), Some(Output::Give(vip())));
         assert_eq!(scene.moves.station(vip(), 1), Some(THEIRS));
         assert_eq!(scene.moves.station(vip(), 2), None, "it was not heard there");
+        let again = [180, 230].map(|at| (at, Output::Give(vip())));
+        assert_eq!(scene.run(240), again, "the next owner may not have known yet");
         scene.moves.end(vip());
         assert!(!scene.moves.asks_for(other()));
         assert_eq!((scene.moves.station(vip(), 1), scene.moves.poll_timeout()), (None, None));
+    }
+
+    fn first_given(outputs: &[(u128, Output)]) -> Option<u128> {
+        outputs.iter().find(|(_, output)| *output == Output::Give(vip())).map(|(at, _)| *at)
     }
 
     #[test]
     fn without_a_lull_it_goes_all_the_same() {
         let mut scene = Scene::new(announcing());
         scene.change(0, giving());
-        for port in 1..5 {
+        for port in 1..4 {
             let millis = 90 * u64::from(port);
-            assert_eq!(
-                scene.run(millis).iter().filter(|(_, output)| *output == Output::Give(vip())).count(),
-                usize::from(millis > 300)
-            );
+            assert_eq!(first_given(&scene.run(millis)), None);
             scene.see(millis, port, Kind::Begins);
+        }
+        assert_eq!(first_given(&scene.run(310)), Some(300));
+    }
+
+    #[test]
+    fn what_was_answered_for_in_anothers_name_goes_at_once() {
+        let predecessor =
+            super::super::tables::Predecessor { node: "old".into(), address: "192.0.2.1".parse().unwrap() };
+        let inherited = Arc::new([(vip(), predecessor)].into());
+        let mut scene = Scene::new(Tables::default());
+        scene.change(0, Tables { inherited, ..announcing() });
+        scene.change(10, giving());
+        assert_eq!(first_given(&scene.run(20)), Some(0));
+    }
+
+    #[test]
+    fn where_nobody_may_speak_of_anothers_station_nobody_waits_or_tells() {
+        for tables in [giving(), awaiting()] {
+            let mut scene =
+                Scene::new(if tables.heirs.is_empty() { Tables::default() } else { announcing() });
+            scene.moves = Moves::new(Duration::ZERO);
+            scene.change(0, tables);
+            assert_eq!(scene.run(1000), []);
+            assert!(!scene.moves.is_awaited(vip()));
         }
     }
 
@@ -394,16 +461,28 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_back_before_it_was_given_is_here_still() {
+    fn what_is_this_nodes_without_waiting_any_more_begins() {
+        let mut scene = Scene::new(Tables::default());
+        scene.change(0, awaiting());
+        scene.change(100, announcing());
+        assert_eq!(scene.run(1000), [(0, Output::Begin(vip()))]);
+    }
+
+    #[test]
+    fn what_comes_back_before_the_next_owner_spoke_is_here_still() {
+        for millis in [50, 150] {
+            let mut scene = Scene::new(announcing());
+            scene.change(0, giving());
+            scene.run(millis);
+            scene.change(millis, awaiting());
+            assert!(!scene.moves.is_awaited(vip()));
+            assert_eq!(scene.run(1000), []);
+        }
         let mut scene = Scene::new(announcing());
         scene.change(0, giving());
-        scene.change(50, awaiting());
-        assert!(!scene.moves.is_awaited(vip()), "the other one has never had it");
-        assert_eq!(scene.run(1000), [(0, Output::Ask(other()))]);
-        let mut scene = Scene::new(announcing());
-        scene.change(0, giving());
-        scene.run(100);
-        scene.change(150, awaiting());
+        scene.run(150);
+        scene.moves.end(vip());
+        scene.change(200, awaiting());
         assert!(scene.moves.is_awaited(vip()));
     }
 }

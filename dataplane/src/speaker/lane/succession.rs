@@ -16,6 +16,8 @@ use super::tables::{Predecessor, Tables};
 
 /// A node goes on to answer for this long, at most, after another one was given its address: that one may not have heard of it yet.
 pub(super) const LINGER: Duration = Duration::from_millis(500);
+/// The same where that one is silent until it is told that the address is there: it hears of it and waits, or is told.
+const LINGER_FOR_HEIR: Duration = Duration::from_secs(1);
 
 pub(super) struct Succession {
     stand_ins: StandIns,
@@ -49,7 +51,8 @@ impl Succession {
             let Some(interfaces) = old.announced.get(address) else { continue };
             // What was answered for in the other's name needs no transition.
             if !self.is_waiting(old, *address) {
-                self.lingering.insert(*address, (interfaces.clone(), now + LINGER));
+                let time = if new.heirs.contains_key(address) { LINGER_FOR_HEIR } else { LINGER };
+                self.lingering.insert(*address, (interfaces.clone(), now + time));
             }
         }
         let of = |tables: &Tables| tables.inherited.values().cloned().collect::<BTreeSet<Predecessor>>();

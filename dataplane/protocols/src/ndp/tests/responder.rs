@@ -51,9 +51,11 @@ fn who_awaits_an_address_is_given_it_by_another_station_that_says_so() {
         !matches!(answer(STATION, &given.frame(), &Announcing(false)), Answer::Given { .. }),
         "not awaited"
     );
-    for other in [Announcement { station: ELSEWHERE, ..given }, Announcement { from: STATION, ..given }] {
-        assert_eq!(answer(STATION, &other.frame(), &Awaiting), Answer::Ignore(Ignored::NotARequest));
-    }
+    let own = Announcement { from: STATION, ..given }.frame();
+    assert_eq!(answer(STATION, &own, &Awaiting), Answer::Ignore(Ignored::NotARequest));
+    let elsewhere = Announcement { station: ELSEWHERE, ..given }.frame();
+    let contested = Answer::Contested { address: IpAddr::V6(VIP), by: ELSEWHERE, from: ELSEWHERE };
+    assert_eq!(answer(STATION, &elsewhere, &Awaiting), contested, "another one has it");
 }
 
 /// A host that answers in another's name, and asks where that one is.
