@@ -86,7 +86,7 @@ pub async fn keep(
             () = until(wake) => {}
         }
         let acted = keeper.act().await;
-        if keeper.published.is_some() && keeper.serves_all_names {
+        if keeper.is_trusted {
             trusted.send_replace(true);
         }
         wake = Some(match acted {
@@ -138,6 +138,14 @@ where
     watch_object(api, name).default_backoff().filter_map(move |it| std::future::ready(read(it))).boxed()
 }
 
+/// Were the configurations written for the second time?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Settled {
+    Yes,
+    /// Look again after that time, or when something changes.
+    After(SignedDuration),
+}
+
 struct Keeper {
     client: Client,
     certificates: Certificates,
@@ -153,6 +161,8 @@ struct Keeper {
     definition: Watched<CustomResourceDefinition>,
     /// The authorities that are known everywhere, and since when.
     published: Option<(String, Instant)>,
+    /// They are those of what is served, for all names, and the API server goes by them.
+    is_trusted: bool,
 }
 
 impl Keeper {
@@ -168,6 +178,7 @@ impl Keeper {
             configurations: BTreeMap::new(),
             definition: Watched::Unknown,
             published: None,
+            is_trusted: false,
         }
     }
 
@@ -182,6 +193,7 @@ impl Keeper {
     /// Serves, publishes, and takes the next step. Says when to look again.
     async fn act(&mut self) -> anyhow::Result<Duration> {
         let timing = self.certificates.timing;
+        self.is_trusted = false;
         let secret = match self.secret.clone() {
             Watched::Unknown => return Ok(positive(timing.look)),
             Watched::Absent => None,
@@ -201,9 +213,18 @@ impl Keeper {
             self.serves_all_names = server.names == Names::All;
         }
         let published = self.publish(&material).await?;
+        let settled = match published {
+            Published::No => None,
+            Published::For(time) => Some(self.settle(time, &material).await?),
+        };
+        self.is_trusted = settled == Some(Settled::Yes) && self.serves_all_names;
         let step = next(&worth, published, now, &timing);
         if let Step::Wait(time) = step {
-            return Ok(positive(time));
+            let second_write = match settled {
+                Some(Settled::After(time)) => time,
+                Some(Settled::Yes) | None => time,
+            };
+            return Ok(positive(time.min(second_write)));
         }
         tracing::info!(event = "certificate", ?step, ?worth, secret = self.certificates.secret, "renewing");
         let material =
@@ -272,9 +293,35 @@ impl Keeper {
         Ok(Published::For(SignedDuration::try_from(since.elapsed()).unwrap_or(SignedDuration::MAX)))
     }
 
+    /// Writes the configurations for the second time, once the authorities have been known in them for long enough.
+    async fn settle(&self, known_for: SignedDuration, material: &Material) -> anyhow::Result<Settled> {
+        let Timing { second_write, look, .. } = self.certificates.timing;
+        let bundle = material.bundle();
+        let patches: Vec<_> = self
+            .configurations
+            .values()
+            .filter_map(|seen| match seen {
+                Watched::There(object) => Some((object.name_any(), publish::to_settle(object, &bundle)?)),
+                Watched::Unknown | Watched::Absent => None,
+            })
+            .collect();
+        if patches.is_empty() {
+            return Ok(Settled::Yes);
+        }
+        if known_for < second_write {
+            return Ok(Settled::After(second_write - known_for));
+        }
+        for (name, patch) in patches {
+            publish::apply::<ValidatingWebhookConfiguration>(&self.client, &name, &patch)
+                .await
+                .with_context(|| format!("cannot annotate ValidatingWebhookConfiguration {name}"))?;
+        }
+        Ok(Settled::After(look)) // when we see it
+    }
+
     /// Writes the Secret, unless somebody else did since we read it; then theirs counts.
     async fn write(&mut self, secret: Option<Secret>, material: &Material) -> anyhow::Result<Duration> {
-        let Certificates { namespace, secret: name, timing, .. } = &self.certificates;
+        let Certificates { namespace, secret: name, .. } = &self.certificates;
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
         let exists = secret.is_some();
         let mut secret = secret.unwrap_or_default();
@@ -287,8 +334,11 @@ impl Keeper {
             api.create(&PostParams::default(), &secret).await
         };
         match written {
-            // Served and published when it is seen, as that of any other replica.
-            Ok(_) => Ok(positive(timing.look)),
+            // What the watch has not brought yet must not be published in place of it.
+            Ok(secret) => {
+                self.secret = Watched::There(Box::new(secret));
+                Ok(Duration::ZERO)
+            }
             Err(kube::Error::Api(status)) if status.code == 409 => {
                 tracing::debug!(event = "certificateConflict", "another replica was faster");
                 Ok(RETRY)

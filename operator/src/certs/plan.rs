@@ -16,6 +16,8 @@ pub struct Timing {
     pub ahead: SignedDuration,
     /// How long after a write every API server goes by it: they follow the objects by watch.
     pub settle: SignedDuration,
+    /// How long after a write to a webhook configuration the [second one](super::publish) follows.
+    pub second_write: SignedDuration,
     /// How long after a write every replica of ours shows the new certificate.
     pub followed: SignedDuration,
     /// How often is looked, whatever happens.
@@ -29,6 +31,7 @@ impl Default for Timing {
             server: SignedDuration::from_hours(365 * 24),
             ahead: SignedDuration::from_hours(90 * 24),
             settle: SignedDuration::from_mins(1),
+            second_write: SignedDuration::from_secs(1),
             followed: SignedDuration::from_hours(1),
             look: SignedDuration::from_hours(12),
         }
@@ -61,7 +64,7 @@ pub enum Step {
 
 /// What is to be done next about material that is worth that much.
 pub fn next(worth: &Worth, published: Published, now: Timestamp, timing: &Timing) -> Step {
-    let Timing { authority: _, server: _, ahead, settle, followed, look } = *timing;
+    let Timing { authority: _, server: _, ahead, settle, second_write: _, followed, look } = *timing;
     let lasts = |until: Timestamp| until.duration_since(now) > ahead;
     let authority = worth.authority_until.filter(|until| lasts(*until));
     let Some(server) = worth.server else {

@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, Patch, PatchParams, PostParams};
-use kube::{Client, Config};
+use kube::{Client, Config, ResourceExt as _};
 use metallb_lab::{ApiServer, User, eventually};
 use metallb_operator::certs::material::{By, Material};
-use metallb_operator::certs::publish::FIELD_MANAGER;
+use metallb_operator::certs::publish::{FIELD_MANAGER, SETTLED};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
@@ -156,6 +156,10 @@ async fn no_request_fails_while_authority_and_certificate_are_renewed() -> Resul
                 let bundle = webhook.client_config.ca_bundle.as_ref().context("no caBundle")?;
                 ensure!(bundle.0 == new.bundle().into_bytes());
             }
+            ensure!(
+                object.annotations().contains_key(SETTLED),
+                "written once: an API server may have missed it"
+            );
             // Nothing else is ours.
             let ours = object.metadata.managed_fields.iter().flatten();
             let ours = ours.filter(|it| it.manager.as_deref() == Some(FIELD_MANAGER));
