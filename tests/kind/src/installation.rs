@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
+use k8s_openapi::api::admissionregistration::v1::{ValidatingWebhook, ValidatingWebhookConfiguration};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::{Pod, Secret, Service};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use metallb_crds::cluster::service::ingress_addresses;
@@ -95,9 +96,31 @@ impl Installation {
             "metadata": { "name": "metallb", "namespace": NAMESPACE },
             "spec": spec,
         });
-        self.admin.apply_yaml(&object.to_string()).await?;
+        if let Err(error) = self.admin.apply_yaml(&object.to_string()).await {
+            return Err(error.context(self.webhooks_in_words().await));
+        }
         self.available().await;
         Ok(())
+    }
+
+    /// By which authorities each webhook is to be trusted, and which the operator's Secret has: what an error about them means.
+    async fn webhooks_in_words(&self) -> String {
+        let configurations: Api<ValidatingWebhookConfiguration> = Api::all(self.admin.client());
+        let secret = self.api::<Secret>().get("metallb-webhook-cert").await;
+        let authorities = secret.ok().and_then(|secret| secret.data?.remove("ca.crt"));
+        let all =
+            configurations.list(&ListParams::default()).await.map(|list| list.items).unwrap_or_default();
+        let is_same = |webhook: &ValidatingWebhook| match &webhook.client_config.ca_bundle {
+            None => "none",
+            bundle if *bundle == authorities => "those of the Secret",
+            Some(_) => "others",
+        };
+        let words = all.iter().flat_map(|object| {
+            let annotations = object.annotations();
+            let webhooks = object.webhooks.iter().flatten();
+            webhooks.map(move |it| format!("{} trusts {} ({annotations:?})", it.name, is_same(it)))
+        });
+        words.collect::<Vec<_>>().join("; ")
     }
 
     /// Waits until the MetalLB resource says that it is available, about the spec that is there now.

@@ -91,12 +91,11 @@ fn judge(trial: &Trial) {
             assert_eq!(trial.struck.broken, 0, "{told}");
             assert!(trial.struck.failed <= late, "{told}");
         }
-        // An address moves between two living nodes, which do not know each other's connections: what is under way breaks, and on a
-        // busy machine that is more than one request. None is refused, and none waits in vain.
+        // An address moves between two living nodes, there and back, when no request is under way. What is open goes on at a node that does
+        // not know it.
         Fault::Exclude | Fault::Leave => {
-            assert!(trial.struck.failed <= trial.struck.answered / 5, "{told}");
-            let is_reset = |reason: &String| reason.contains("reset");
-            assert!(trial.struck.failed <= late || trial.struck.reasons.iter().all(is_reset), "{told}");
+            assert!(trial.struck.failed <= late, "{told}");
+            assert!(trial.healed.failed <= trial.healed.answered / 100, "{told}");
         }
     }
     assert!(trial.healed.longest_gap < OUTAGE, "{told}");
