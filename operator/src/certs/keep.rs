@@ -159,8 +159,10 @@ struct Keeper {
     secret: Watched<Secret>,
     configurations: BTreeMap<String, Watched<ValidatingWebhookConfiguration>>,
     definition: Watched<CustomResourceDefinition>,
-    /// The authorities that are known everywhere, and since when.
-    published: Option<(String, Instant)>,
+    /// The authorities that are known everywhere, in which generations of the configurations, and since when.
+    published: Option<(String, Vec<Option<i64>>, Instant)>,
+    /// The authorities with which the configurations were last written for the second time, and when.
+    settling: Option<(String, Instant)>,
     /// They are those of what is served, for all names, and the API server goes by them.
     is_trusted: bool,
 }
@@ -178,6 +180,7 @@ impl Keeper {
             configurations: BTreeMap::new(),
             definition: Watched::Unknown,
             published: None,
+            settling: None,
             is_trusted: false,
         }
     }
@@ -215,7 +218,7 @@ impl Keeper {
         let published = self.publish(&material).await?;
         let settled = match published {
             Published::No => None,
-            Published::For(time) => Some(self.settle(time, &material).await?),
+            Published::For(time) => Some(self.settle(time, &material).await),
         };
         self.is_trusted = settled == Some(Settled::Yes) && self.serves_all_names;
         let step = next(&worth, published, now, &timing);
@@ -282,20 +285,26 @@ impl Keeper {
             self.published = None;
             return Ok(Published::No);
         }
+        let generation = |seen: &Watched<ValidatingWebhookConfiguration>| match seen {
+            Watched::There(object) => object.metadata.generation,
+            Watched::Unknown | Watched::Absent => None,
+        };
+        let generations = self.configurations.values().map(generation).collect::<Vec<_>>();
         let since = match &self.published {
-            Some((known, since)) if *known == bundle => *since,
+            Some((known, in_these, since)) if *known == bundle && *in_these == generations => *since,
             Some(_) | None => {
                 let now = Instant::now();
-                self.published = Some((bundle, now));
+                self.published = Some((bundle, generations, now));
                 now
             }
         };
         Ok(Published::For(SignedDuration::try_from(since.elapsed()).unwrap_or(SignedDuration::MAX)))
     }
 
-    /// Writes the configurations for the second time, once the authorities have been known in them for long enough.
-    async fn settle(&self, known_for: SignedDuration, material: &Material) -> anyhow::Result<Settled> {
-        let Timing { second_write, look, .. } = self.certificates.timing;
+    /// Writes the configurations for the second time, once the authorities have been known in them for long enough. Whoever takes
+    /// that away again is not fought: it is tried again after a while. Nothing else waits for it.
+    async fn settle(&mut self, known_for: SignedDuration, material: &Material) -> Settled {
+        let Timing { second_write, settle, .. } = self.certificates.timing;
         let bundle = material.bundle();
         let patches: Vec<_> = self
             .configurations
@@ -306,17 +315,27 @@ impl Keeper {
             })
             .collect();
         if patches.is_empty() {
-            return Ok(Settled::Yes);
+            return Settled::Yes;
         }
         if known_for < second_write {
-            return Ok(Settled::After(second_write - known_for));
+            return Settled::After(second_write - known_for);
+        }
+        if let Some((_, tried)) = self.settling.as_ref().filter(|(tried, _)| *tried == bundle) {
+            let since = SignedDuration::try_from(tried.elapsed()).unwrap_or(SignedDuration::MAX);
+            if since < settle {
+                return Settled::After(settle - since);
+            }
         }
         for (name, patch) in patches {
-            publish::apply::<ValidatingWebhookConfiguration>(&self.client, &name, &patch)
-                .await
-                .with_context(|| format!("cannot annotate ValidatingWebhookConfiguration {name}"))?;
+            if let Err(error) =
+                publish::apply::<ValidatingWebhookConfiguration>(&self.client, &name, &patch).await
+            {
+                let error = &error as &dyn std::error::Error;
+                tracing::warn!(event = "notAnnotated", configuration = name, error, "will retry");
+            }
         }
-        Ok(Settled::After(look)) // when we see it
+        self.settling = Some((bundle, Instant::now()));
+        Settled::After(settle) // or when we see it
     }
 
     /// Writes the Secret, unless somebody else did since we read it; then theirs counts.

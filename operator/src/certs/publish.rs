@@ -6,8 +6,8 @@
 //! Each configuration is written twice, the second time when the first has been there for a while. When an API server learns of a
 //! change while it prepares the version before it for use (after a request, say), it keeps that version until the next change: of
 //! two changes in a row the last may have no effect, for ever (`getValidatingWebhookConfigurations` of Kubernetes 1.34 stores by
-//! name what it made of an older list, after the event of the newer version deleted it). The second write is a change about which
-//! that does not matter: what it might keep has the authorities already.
+//! name what it made of an older list, after the event of the newer version deleted it). With the second write that does not
+//! matter, as it comes when the first has been taken up: what might be kept then has the authorities already.
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
@@ -15,11 +15,12 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::api::{Api, Patch, PatchParams};
 use kube::{Client, ResourceExt as _};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 /// Whoever writes the field.
 pub const FIELD_MANAGER: &str = "metallb-webhook-certificates";
 
-/// The annotation that the second write adds. A first one takes it away again.
+/// The annotation that the second write adds, with the SHA-256 of the authorities.
 pub const SETTLED: &str = "metallb.io/authorities-settled";
 
 /// What there is to apply to make `bundle` known in a configuration; `None`: it is.
@@ -33,9 +34,10 @@ pub fn to_configuration(object: &ValidatingWebhookConfiguration, bundle: &str) -
 /// What there is to apply to a configuration in which `bundle` has been known for a while; `None`: that was done.
 pub fn to_settle(object: &ValidatingWebhookConfiguration, bundle: &str) -> Option<Value> {
     let wanted = ByteString(bundle.as_bytes().to_vec());
+    let digest = format!("{:x}", Sha256::digest(bundle));
     let has_webhooks = object.webhooks.as_ref().is_some_and(|webhooks| !webhooks.is_empty());
-    (has_webhooks && !object.annotations().contains_key(SETTLED))
-        .then(|| configuration(object, &wanted, &json!({ SETTLED: "true" })))
+    (has_webhooks && object.annotations().get(SETTLED) != Some(&digest))
+        .then(|| configuration(object, &wanted, &json!({ SETTLED: digest })))
 }
 
 fn configuration(object: &ValidatingWebhookConfiguration, bundle: &ByteString, annotations: &Value) -> Value {
@@ -80,9 +82,9 @@ where
 mod tests {
     use super::*;
 
-    fn configuration(bundle: Option<&str>, annotated: bool) -> ValidatingWebhookConfiguration {
+    fn configuration(bundle: Option<&str>, settled: Option<&str>) -> ValidatingWebhookConfiguration {
         let bundle = bundle.map(|text| ByteString(text.as_bytes().to_vec()));
-        let annotations = if annotated { json!({ SETTLED: "true" }) } else { json!({}) };
+        let annotations = settled.map_or(json!({}), |settled| json!({ SETTLED: settled }));
         serde_json::from_value(json!({
             "metadata": { "name": "hooks", "annotations": annotations },
             "webhooks": [{
@@ -95,20 +97,24 @@ mod tests {
 
     #[test]
     fn a_configuration_is_written_with_the_authorities_and_then_once_more() {
-        for (old, annotated) in [(None, false), (Some("old"), false), (Some("old"), true)] {
-            let first = to_configuration(&configuration(old, annotated), "new").unwrap();
+        for (old, settled) in [(None, None), (Some("old"), None), (Some("old"), Some("of others"))] {
+            let first = to_configuration(&configuration(old, settled), "new").unwrap();
             assert_eq!(first["metadata"]["annotations"], json!({}), "an annotation of ours goes");
         }
-        assert_eq!(to_configuration(&configuration(Some("new"), false), "new"), None);
-        let second = to_settle(&configuration(Some("new"), false), "new").unwrap();
-        assert_eq!(second["metadata"]["annotations"], json!({ SETTLED: "true" }));
+        assert_eq!(to_configuration(&configuration(Some("new"), None), "new"), None);
+        let second = to_settle(&configuration(Some("new"), None), "new").unwrap();
         assert_eq!(second["webhooks"][0]["clientConfig"]["caBundle"], json!(ByteString(b"new".to_vec())));
-        assert_eq!(to_settle(&configuration(Some("new"), true), "new"), None);
+        let settled = second["metadata"]["annotations"][SETTLED].as_str().unwrap();
+        assert_eq!(to_settle(&configuration(Some("new"), Some(settled)), "new"), None);
+        assert!(
+            to_settle(&configuration(Some("newer"), Some(settled)), "newer").is_some(),
+            "of other authorities"
+        );
     }
 
     #[test]
     fn what_has_no_webhooks_is_left_alone() {
-        let mut empty = configuration(None, false);
+        let mut empty = configuration(None, None);
         empty.webhooks = None;
         assert_eq!((to_configuration(&empty, "new"), to_settle(&empty, "new")), (None, None));
     }

@@ -150,7 +150,7 @@ impl Driver {
         let new = self.shared.tables.load_full();
         if !Arc::ptr_eq(&new, &self.tables) {
             let old = std::mem::replace(&mut self.tables, new.clone());
-            self.succession.change(now, &old, &new);
+            self.succession.change(now, &old, &new, &self.moves);
             self.moves.change(now, &old, &new, &self.succession);
             if !Arc::ptr_eq(&old.nodes, &new.nodes) {
                 self.conflicts.handle_input(now, conflict::Input::Nodes(&new.nodes));
@@ -370,9 +370,12 @@ impl Driver {
             match heard {
                 Heard::Contested { interface, address, by, .. } => {
                     if !self.shared.contested.borrow().contains_key(&address) {
-                        self.succession.claimed(now, interface, address);
-                        self.moves.end(address);
+                        // What is only awaited is not this node's to give up: its owner may say so.
+                        if !self.moves.is_awaited(address) {
+                            self.succession.claimed(now, interface, address);
+                        }
                     }
+                    self.moves.end(address);
                     if self.has(address) && self.end.is_none() {
                         self.announcer.contested(now, address);
                         self.conflicts.handle_input(now, conflict::Input::Claimed { interface, address, by });

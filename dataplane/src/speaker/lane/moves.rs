@@ -4,6 +4,9 @@
 //!
 //! Not here: who owns what (the brain decides that), and how long the old owner answers ([`super::succession`]).
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::IpAddr;
@@ -28,6 +31,8 @@ const QUESTION_INTERVAL: Duration = Duration::from_millis(30);
 const QUESTIONS: u8 = 3;
 /// Neighbours are told so often until the next owner speaks for itself: it may be the last to know that it is.
 const REPEAT: Duration = Duration::from_millis(50);
+/// And for so long at most, from when the address was to go.
+pub(super) const TOLD_FOR: Duration = Duration::from_secs(1);
 
 /// What follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,22 +103,29 @@ impl Moves {
         if !Arc::ptr_eq(&old.heirs, &new.heirs) {
             let over =
                 self.giving.extract_if(.., |address, giving| new.heirs.get(address) != Some(&giving.heir));
-            for (address, _) in over.collect::<Vec<_>>() {
-                self.due.cancel(address);
-                kept.insert(address);
+            let over: BTreeMap<IpAddr, Giving> = over.collect();
+            for address in over.keys() {
+                self.due.cancel(*address);
             }
-            for (address, heir) in
-                new.heirs.iter().filter(|(address, heir)| old.heirs.get(*address) != Some(heir))
-            {
+            for (address, heir) in &*new.heirs {
+                if old.heirs.get(address) == Some(heir) || self.awaited.contains(address) {
+                    continue; // what was only awaited is not here to be given
+                }
                 let place = Place { address: *address, heir: *heir };
-                if let Some(interfaces) = succession.lingers_on(*address) {
-                    self.watch(place, interfaces, new);
-                    self.give(now, place, interfaces.clone(), Some(Lull::new(now)));
+                if let Some(giving) = over.get(address) {
+                    // It goes on to a third node. Who was told of the second is to know that at once.
+                    let lull = giving.lull.clone().filter(|_| !giving.is_given);
+                    self.give(now, place, giving.interfaces.clone(), lull);
                 } else if let Some(interfaces) = old.announced.get(address) {
-                    // It was answered for in another's name: what is under way goes there.
-                    self.give(now, place, interfaces.clone(), None);
+                    // What was answered for in another's name goes at once: what is under way goes there.
+                    let lull = succession.lingers_on(*address).map(|_| Lull::new(now));
+                    if lull.is_some() {
+                        self.watch(place, interfaces, new);
+                    }
+                    self.give(now, place, interfaces.clone(), lull);
                 }
             }
+            kept.extend(over.into_keys());
             self.rest();
         }
         if !Arc::ptr_eq(&old.awaited, &new.awaited) {
@@ -196,8 +208,11 @@ impl Moves {
 
     /// A station says that it has an address that was asked for.
     pub(super) fn heard(&mut self, interface: u32, address: IpAddr, station: Mac) {
-        if let Some(heir) = self.heirs.get_mut(&address) {
-            heir.stations.insert(interface, station);
+        let Some(heir) = self.heirs.get_mut(&address) else { return };
+        if heir.stations.insert(interface, station).is_none() {
+            // Of these nobody could be told.
+            let given = self.giving.iter().filter(|(_, giving)| giving.is_given && giving.heir == address);
+            self.outputs.extend(given.map(|(given, _)| Output::Give(*given)));
         }
     }
 
@@ -247,8 +262,12 @@ impl Moves {
                     "neighbours are told of the next owner"
                 );
             }
-            self.outputs.push_back(Output::Give(address));
-            self.due.set(address, now + REPEAT);
+            if now < giving.begun + TOLD_FOR {
+                self.outputs.push_back(Output::Give(address));
+                self.due.set(address, now + REPEAT);
+            } else {
+                self.end(address);
+            }
         }
         while let Some(address) = self.patience.pop(now) {
             self.given(address);
@@ -271,6 +290,14 @@ impl Moves {
         self.sockets.values().map(PacketSocket::as_fd)
     }
 
+    /// Is the node silent that the address goes to until it is told so? Upstream's speakers are not.
+    pub(super) fn goes_to_heir(&self, tables: &Tables, address: IpAddr) -> bool {
+        let heir = tables.heirs.get(&address).and_then(|heir| tables.nodes.get(heir));
+        !self.is_off
+            && heir.is_none_or(|heir| !tables.upstream.contains(heir))
+            && tables.heirs.contains_key(&address)
+    }
+
     /// Is the address to be this node's as soon as the one that has it says so?
     pub(super) fn is_awaited(&self, address: IpAddr) -> bool {
         self.awaited.contains(&address)
@@ -290,199 +317,5 @@ impl Moves {
     /// Where neighbours are told of it.
     pub(super) fn interfaces(&self, address: IpAddr) -> Option<&Interfaces> {
         self.giving.get(&address).map(|giving| &giving.interfaces)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use metallb_protocols::lull::{Connection, Kind};
-
-    use super::*;
-
-    const THEIRS: Mac = Mac([2, 0, 0, 0, 0, 2]);
-
-    fn vip() -> IpAddr {
-        "192.0.2.200".parse().unwrap()
-    }
-
-    fn other() -> IpAddr {
-        "192.0.2.2".parse().unwrap()
-    }
-
-    fn announcing() -> Tables {
-        Tables { announced: [(vip(), Interfaces::All)].into(), ..Tables::default() }
-    }
-
-    fn giving() -> Tables {
-        let heirs = Arc::new([(vip(), other())].into());
-        Tables { moved: Arc::new([vip()].into()), heirs, ..Tables::default() }
-    }
-
-    fn awaiting() -> Tables {
-        Tables { awaited: Arc::new([vip()].into()), ..announcing() }
-    }
-
-    struct Scene {
-        moves: Moves,
-        succession: Succession,
-        tables: Tables,
-        start: Instant,
-    }
-
-    impl Scene {
-        fn new(tables: Tables) -> Self {
-            let succession = Succession::new(Duration::from_secs(3));
-            Self { moves: Moves::default(), succession, tables, start: Instant::now() }
-        }
-
-        fn at(&self, millis: u64) -> Instant {
-            self.start + Duration::from_millis(millis)
-        }
-
-        fn change(&mut self, millis: u64, new: Tables) {
-            let now = self.at(millis);
-            self.succession.change(now, &self.tables, &new);
-            self.moves.change(now, &self.tables, &new, &self.succession);
-            self.tables = new;
-        }
-
-        fn see(&mut self, millis: u64, port: u16, kind: Kind) {
-            let client = (std::net::Ipv4Addr::new(192, 0, 2, 9), port).into();
-            let connection = Connection { client, server: "192.0.2.200:80".parse().unwrap() };
-            self.moves.see(self.at(millis), &Segment { connection, kind });
-        }
-
-        /// What follows until then, and when.
-        fn run(&mut self, until: u64) -> Vec<(u128, Output)> {
-            let mut outputs = Vec::new();
-            let mut now = self.start;
-            loop {
-                while let Some(output) = self.moves.poll_output() {
-                    outputs.push(((now - self.start).as_millis(), output));
-                }
-                match self.moves.poll_timeout().filter(|due| *due <= self.at(until)) {
-                    Some(due) => now = due,
-                    None => return outputs,
-                }
-                self.moves.pass_time(now);
-            }
-        }
-    }
-
-    #[test]
-    fn an_address_goes_to_the_next_owners_station_in_a_lull() {
-        let mut scene = Scene::new(announcing());
-        scene.change(0, giving());
-        assert!(scene.moves.asks_for(other()));
-        scene.moves.heard(1, other(), THEIRS);
-        assert_eq!(scene.moves.station(vip(), 1), None, "it is still here");
-        scene.see(90, 1, Kind::Begins);
-        let asked = [0, 30, 60].map(|at| (at, Output::Ask(other())));
-        assert_eq!(scene.run(120), asked);
-        scene.see(130, 1, Kind::Ends);
-        scene.moves.pass_time(scene.at(130));
-        assert_eq!(scene.moves.poll_output(), Some(Output::Give(vip())));
-        assert_eq!(scene.moves.station(vip(), 1), Some(THEIRS));
-        assert_eq!(scene.moves.station(vip(), 2), None, "it was not heard there");
-        let again = [180, 230].map(|at| (at, Output::Give(vip())));
-        assert_eq!(scene.run(240), again, "the next owner may not have known yet");
-        scene.moves.end(vip());
-        assert!(!scene.moves.asks_for(other()));
-        assert_eq!((scene.moves.station(vip(), 1), scene.moves.poll_timeout()), (None, None));
-    }
-
-    fn first_given(outputs: &[(u128, Output)]) -> Option<u128> {
-        outputs.iter().find(|(_, output)| *output == Output::Give(vip())).map(|(at, _)| *at)
-    }
-
-    #[test]
-    fn without_a_lull_it_goes_all_the_same() {
-        let mut scene = Scene::new(announcing());
-        scene.change(0, giving());
-        for port in 1..4 {
-            let millis = 90 * u64::from(port);
-            assert_eq!(first_given(&scene.run(millis)), None);
-            scene.see(millis, port, Kind::Begins);
-        }
-        assert_eq!(first_given(&scene.run(310)), Some(300));
-    }
-
-    #[test]
-    fn what_was_answered_for_in_anothers_name_goes_at_once() {
-        let predecessor =
-            super::super::tables::Predecessor { node: "old".into(), address: "192.0.2.1".parse().unwrap() };
-        let inherited = Arc::new([(vip(), predecessor)].into());
-        let mut scene = Scene::new(Tables::default());
-        scene.change(0, Tables { inherited, ..announcing() });
-        scene.change(10, giving());
-        assert_eq!(first_given(&scene.run(20)), Some(0));
-    }
-
-    #[test]
-    fn where_nobody_may_speak_of_anothers_station_nobody_waits_or_tells() {
-        for tables in [giving(), awaiting()] {
-            let mut scene =
-                Scene::new(if tables.heirs.is_empty() { Tables::default() } else { announcing() });
-            scene.moves = Moves::new(Duration::ZERO);
-            scene.change(0, tables);
-            assert_eq!(scene.run(1000), []);
-            assert!(!scene.moves.is_awaited(vip()));
-        }
-    }
-
-    #[test]
-    fn who_is_to_have_an_address_waits_until_it_is_given_it() {
-        let mut scene = Scene::new(Tables::default());
-        scene.change(0, awaiting());
-        assert!(scene.moves.is_awaited(vip()));
-        assert_eq!(scene.run(200), []);
-        scene.moves.given(vip());
-        assert_eq!(scene.run(1000), [(0, Output::Begin(vip()))]);
-        assert!(!scene.moves.is_awaited(vip()));
-        scene.moves.given(vip());
-        assert_eq!(scene.run(1000), [], "told twice");
-    }
-
-    #[test]
-    fn and_no_longer_than_the_old_owner_takes() {
-        let mut scene = Scene::new(Tables::default());
-        scene.change(0, awaiting());
-        assert_eq!(scene.run(1000), [(400, Output::Begin(vip()))]);
-        assert!(!scene.moves.is_awaited(vip()));
-    }
-
-    #[test]
-    fn what_is_taken_away_meanwhile_is_not_awaited_any_longer() {
-        let mut scene = Scene::new(Tables::default());
-        scene.change(0, awaiting());
-        scene.change(100, Tables::default());
-        assert_eq!(scene.run(1000), []);
-        assert!(!scene.moves.is_awaited(vip()));
-    }
-
-    #[test]
-    fn what_is_this_nodes_without_waiting_any_more_begins() {
-        let mut scene = Scene::new(Tables::default());
-        scene.change(0, awaiting());
-        scene.change(100, announcing());
-        assert_eq!(scene.run(1000), [(0, Output::Begin(vip()))]);
-    }
-
-    #[test]
-    fn what_comes_back_before_the_next_owner_spoke_is_here_still() {
-        for millis in [50, 150] {
-            let mut scene = Scene::new(announcing());
-            scene.change(0, giving());
-            scene.run(millis);
-            scene.change(millis, awaiting());
-            assert!(!scene.moves.is_awaited(vip()));
-            assert_eq!(scene.run(1000), []);
-        }
-        let mut scene = Scene::new(announcing());
-        scene.change(0, giving());
-        scene.run(150);
-        scene.moves.end(vip());
-        scene.change(200, awaiting());
-        assert!(scene.moves.is_awaited(vip()));
     }
 }

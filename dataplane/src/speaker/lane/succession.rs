@@ -12,12 +12,11 @@ use metallb_core::names::{InterfaceName, NodeName};
 use metallb_protocols::ethernet::Mac;
 use metallb_protocols::stand_in::{Input, Name, Output, StandIns};
 
+use super::moves::{Moves, TOLD_FOR};
 use super::tables::{Predecessor, Tables};
 
 /// A node goes on to answer for this long, at most, after another one was given its address: that one may not have heard of it yet.
 pub(super) const LINGER: Duration = Duration::from_millis(500);
-/// The same where that one is silent until it is told that the address is there: it hears of it and waits, or is told.
-const LINGER_FOR_HEIR: Duration = Duration::from_secs(1);
 
 pub(super) struct Succession {
     stand_ins: StandIns,
@@ -41,7 +40,8 @@ impl Succession {
     }
 
     /// Takes note of what is in `new` and was not in `old`, and the other way round.
-    pub(super) fn change(&mut self, now: Instant, old: &Tables, new: &Tables) {
+    /// What is only awaited (`moves`) was never answered for.
+    pub(super) fn change(&mut self, now: Instant, old: &Tables, new: &Tables, moves: &Moves) {
         self.lingering.retain(|address, _| new.moved.contains(address));
         // The next owner may have been the first to know that it is.
         self.claimed.retain(|(address, _), at| {
@@ -50,9 +50,15 @@ impl Succession {
         for address in new.moved.difference(&old.moved) {
             let Some(interfaces) = old.announced.get(address) else { continue };
             // What was answered for in the other's name needs no transition.
-            if !self.is_waiting(old, *address) {
-                let time = if new.heirs.contains_key(address) { LINGER_FOR_HEIR } else { LINGER };
+            if !self.is_waiting(old, *address) && !moves.is_awaited(*address) {
+                let time = if moves.goes_to_heir(new, *address) { TOLD_FOR } else { LINGER };
                 self.lingering.insert(*address, (interfaces.clone(), now + time));
+            }
+        }
+        for (address, (_, until)) in &mut self.lingering {
+            // It goes on to a third node, which waits in its turn.
+            if old.heirs.get(address) != new.heirs.get(address) && moves.goes_to_heir(new, *address) {
+                *until = now + TOLD_FOR;
             }
         }
         let of = |tables: &Tables| tables.inherited.values().cloned().collect::<BTreeSet<Predecessor>>();
@@ -208,6 +214,10 @@ mod tests {
         (Succession::new(Duration::from_secs(grace)), Instant::now())
     }
 
+    fn change(succession: &mut Succession, now: Instant, old: &Tables, new: &Tables) {
+        succession.change(now, old, new, &Moves::default());
+    }
+
     fn answers(succession: &Succession, tables: &Tables) -> bool {
         succession.answers(tables, vip(), 1, &"eth0".into())
     }
@@ -215,7 +225,7 @@ mod tests {
     #[test]
     fn an_address_that_another_node_has_now_is_answered_for_a_little_longer() {
         let (mut succession, now) = begin(3);
-        succession.change(now, &announcing(), &moved());
+        change(&mut succession, now, &announcing(), &moved());
         assert!(answers(&succession, &moved()));
         assert_eq!(succession.told(&moved(), vip(), 1, OWN), Some(OWN));
         assert_eq!(succession.poll_timeout(), Some(now + LINGER));
@@ -227,12 +237,12 @@ mod tests {
     #[test]
     fn who_is_heard_to_have_an_address_now_is_the_only_one_that_answers_for_it() {
         let (mut succession, now) = begin(3);
-        succession.change(now, &announcing(), &moved());
+        change(&mut succession, now, &announcing(), &moved());
         succession.claimed(now, 2, vip());
         assert!(answers(&succession, &moved()), "the first interface may lead to another network");
         succession.claimed(now, 1, vip());
         assert!(!answers(&succession, &moved()));
-        succession.change(now, &moved(), &announcing());
+        change(&mut succession, now, &moved(), &announcing());
         assert!(answers(&succession, &announcing()), "it came back");
     }
 
@@ -241,7 +251,7 @@ mod tests {
         let (mut succession, now) = begin(3);
         succession.claimed(now, 1, vip());
         assert!(answers(&succession, &announcing()), "the address is here");
-        succession.change(now + LINGER / 2, &announcing(), &moved());
+        change(&mut succession, now + LINGER / 2, &announcing(), &moved());
         assert!(!answers(&succession, &moved()));
     }
 
@@ -249,7 +259,7 @@ mod tests {
     fn what_was_claimed_long_before_the_address_moved_was_another_matter() {
         let (mut succession, now) = begin(3);
         succession.claimed(now, 1, vip());
-        succession.change(now + LINGER, &announcing(), &moved());
+        change(&mut succession, now + LINGER, &announcing(), &moved());
         assert!(answers(&succession, &moved()));
     }
 
@@ -257,7 +267,7 @@ mod tests {
     fn who_leaves_answers_until_another_one_is_heard_to_have_the_address() {
         let (mut succession, now) = begin(3);
         let leaving = Tables { phase: Phase::Leaving, ..announcing() };
-        succession.change(now, &announcing(), &leaving);
+        change(&mut succession, now, &announcing(), &leaving);
         assert!(answers(&succession, &leaving));
         succession.claimed(now, 1, vip());
         assert!(!answers(&succession, &leaving));
@@ -266,17 +276,17 @@ mod tests {
     #[test]
     fn an_address_that_nobody_has_any_more_is_not() {
         let (mut succession, now) = begin(3);
-        succession.change(now, &announcing(), &Tables::default());
+        change(&mut succession, now, &announcing(), &Tables::default());
         assert!(!answers(&succession, &Tables::default()));
-        succession.change(now, &announcing(), &moved());
-        succession.change(now, &moved(), &Tables::default());
+        change(&mut succession, now, &announcing(), &moved());
+        change(&mut succession, now, &moved(), &Tables::default());
         assert!(!answers(&succession, &Tables::default()), "its service went meanwhile");
     }
 
     #[test]
     fn what_was_anothers_is_answered_in_its_name_until_its_time_is_over() {
         let (mut succession, now) = begin(3);
-        succession.change(now, &Tables::default(), &inheriting());
+        change(&mut succession, now, &Tables::default(), &inheriting());
         assert_eq!(succession.told(&inheriting(), vip(), 1, OWN), None, "it may be dead");
         succession.heard(now, 1, "192.0.2.1".parse().unwrap(), THEIRS);
         assert_eq!(succession.told(&inheriting(), vip(), 1, OWN), Some(THEIRS));
@@ -289,8 +299,8 @@ mod tests {
     #[test]
     fn what_goes_back_to_its_node_before_that_is_not_answered_for_any_longer() {
         let (mut succession, now) = begin(3);
-        succession.change(now, &Tables::default(), &inheriting());
-        succession.change(now, &inheriting(), &moved());
+        change(&mut succession, now, &Tables::default(), &inheriting());
+        change(&mut succession, now, &inheriting(), &moved());
         assert!(!answers(&succession, &moved()));
         assert!(!succession.asks_for("192.0.2.1".parse().unwrap()));
     }
@@ -298,12 +308,12 @@ mod tests {
     #[test]
     fn a_second_address_of_the_same_node_begins_nothing_anew() {
         let (mut succession, now) = begin(3);
-        succession.change(now, &Tables::default(), &inheriting());
+        change(&mut succession, now, &Tables::default(), &inheriting());
         succession.pass_time(now + Duration::from_secs(1));
         let mut more = inheriting();
         let predecessor = more.inherited[&vip()].clone();
         Arc::make_mut(&mut more.inherited).insert("192.0.2.201".parse().unwrap(), predecessor);
-        succession.change(now + Duration::from_secs(2), &inheriting(), &more);
+        change(&mut succession, now + Duration::from_secs(2), &inheriting(), &more);
         assert!(!succession.is_waiting(&more, vip()), "its node did not answer within its time");
     }
 }
