@@ -116,13 +116,17 @@ impl Moves {
                     // It goes on to a third node. Who was told of the second is to know that at once.
                     let lull = giving.lull.clone().filter(|_| !giving.is_given);
                     self.give(now, place, giving.interfaces.clone(), lull);
-                } else if let Some(interfaces) = old.announced.get(address) {
-                    // What was answered for in another's name goes at once: what is under way goes there.
-                    let lull = succession.lingers_on(*address).map(|_| Lull::new(now));
-                    if lull.is_some() {
+                } else if let Some(interfaces) = succession.lingers_on(*address) {
+                    if old.announced.contains_key(address) {
                         self.watch(place, interfaces, new);
+                        self.give(now, place, interfaces.clone(), Some(Lull::new(now)));
                     }
-                    self.give(now, place, interfaces.clone(), lull);
+                } else if let Some(interfaces) = old.announced.get(address) {
+                    // It was answered for in another's name, and what is under way goes there. If it goes back to that one, neighbours
+                    // know no other.
+                    if old.inherited.get(address).is_none_or(|from| from.address != *heir) {
+                        self.give(now, place, interfaces.clone(), None);
+                    }
                 }
             }
             kept.extend(over.into_keys());

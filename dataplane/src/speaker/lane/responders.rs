@@ -1,11 +1,10 @@
 //! All responders of this node, in step with the tables: opened, closed, listened to in turn, spoken through.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::{Duration, Instant};
-
-use metallb_protocols::ethernet::Mac;
 
 use super::moves::Moves;
 use super::responder::{Heard, Outcome, Responder, View};
@@ -99,25 +98,21 @@ impl Responders {
     pub(super) fn tell(&self, tables: &Tables, succession: &Succession, address: IpAddr) {
         for responder in self.announcing(tables, address) {
             let station = |own| succession.told(tables, address, responder.index, own);
-            self.tell_of(responder, address, station);
+            for sent in responder.tell(address, station) {
+                if is_sent(responder, &sent) {
+                    self.metrics.gratuitous_sent.inc(address);
+                }
+            }
         }
     }
 
-    /// Tells all neighbours that an address which was announced here is at the next owner's station.
+    /// Tells all neighbours that an address which was announced here is at the next owner's station. Not counted: it is not this
+    /// node's any more.
     pub(super) fn give(&self, moves: &Moves, address: IpAddr) {
         let Some(interfaces) = moves.interfaces(address) else { return };
         for responder in self.open.values().filter(|responder| interfaces.contains(&responder.name)) {
-            self.tell_of(responder, address, |_| moves.station(address, responder.index));
-        }
-    }
-
-    fn tell_of(&self, responder: &Responder, address: IpAddr, station: impl FnOnce(Mac) -> Option<Mac>) {
-        for sent in responder.tell(address, station) {
-            match sent {
-                Ok(()) => self.metrics.gratuitous_sent.inc(address),
-                Err(error) => {
-                    tracing::warn!(event = "announceFailed", interface = %responder.name, %error, "will be repeated");
-                }
+            for sent in responder.tell(address, |_| moves.station(address, responder.index)) {
+                is_sent(responder, &sent);
             }
         }
     }
@@ -192,6 +187,14 @@ impl Responders {
             }
         }
     }
+}
+
+/// Has a frame gone that tells neighbours something? If not, says why.
+fn is_sent(responder: &Responder, sent: &io::Result<()>) -> bool {
+    if let Err(error) = sent {
+        tracing::warn!(event = "announceFailed", interface = %responder.name, %error, "will be repeated");
+    }
+    sent.is_ok()
 }
 
 fn ask_on<'r>(responders: impl Iterator<Item = &'r Responder>, address: IpAddr) {

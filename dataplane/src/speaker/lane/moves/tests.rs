@@ -112,13 +112,25 @@ fn without_a_lull_it_goes_all_the_same() {
     assert_eq!(first_given(&scene.run(310)), Some(300));
 }
 
+/// Stood in for by this node, which asked for that one at this address.
+fn inheriting(asked_at: &str) -> Tables {
+    let predecessor =
+        crate::speaker::lane::Predecessor { node: "old".into(), address: asked_at.parse().unwrap() };
+    Tables { inherited: Arc::new([(vip(), predecessor)].into()), ..announcing() }
+}
+
+#[test]
+fn what_goes_back_to_the_node_in_whose_name_it_was_answered_for_needs_no_word() {
+    let mut scene = Scene::new(Tables::default());
+    scene.change(0, inheriting("192.0.2.2"));
+    scene.change(10, giving());
+    assert_eq!(scene.run(2000), []);
+}
+
 #[test]
 fn what_was_answered_for_in_anothers_name_goes_at_once() {
-    let predecessor =
-        crate::speaker::lane::Predecessor { node: "old".into(), address: "192.0.2.1".parse().unwrap() };
-    let inherited = Arc::new([(vip(), predecessor)].into());
     let mut scene = Scene::new(Tables::default());
-    scene.change(0, Tables { inherited, ..announcing() });
+    scene.change(0, inheriting("192.0.2.1"));
     scene.change(10, giving());
     scene.run(10);
     scene.moves.heard(1, other(), THEIRS);
