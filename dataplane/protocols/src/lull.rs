@@ -53,11 +53,6 @@ impl Lull {
         }
     }
 
-    /// Is this the moment?
-    pub fn is_now(&self, now: Instant) -> bool {
-        self.poll_timeout() <= now
-    }
-
     /// When it comes, if nothing else is seen.
     pub fn poll_timeout(&self) -> Instant {
         let last = self.open.values().copied().max().unwrap_or(self.begun);
@@ -111,6 +106,10 @@ mod tests {
             self.see(millis, port, Kind::Ends)
         }
 
+        fn is_now(&self, millis: u64) -> bool {
+            self.lull.poll_timeout() <= self.at(millis)
+        }
+
         fn due(&self) -> u128 {
             (self.lull.poll_timeout() - self.start).as_millis()
         }
@@ -120,24 +119,24 @@ mod tests {
     fn nothing_moves_before_requests_that_were_under_way_have_had_time_to_end() {
         let scene = Scene::new();
         assert_eq!(scene.due(), 100);
-        assert!(!scene.lull.is_now(scene.at(99)) && scene.lull.is_now(scene.at(100)));
+        assert!(!scene.is_now(99) && scene.is_now(100));
     }
 
     #[test]
     fn a_request_under_way_is_waited_for_and_not_a_moment_longer() {
         let mut scene = Scene::new();
         scene.begins(50, 1).begins(98, 2).ends(99, 1);
-        assert!(!scene.lull.is_now(scene.at(100)));
+        assert!(!scene.is_now(100));
         assert_eq!(scene.lull.under_way(scene.at(100)), 1);
         scene.ends(101, 2);
-        assert!(scene.lull.is_now(scene.at(101)));
+        assert!(scene.is_now(101));
     }
 
     #[test]
     fn what_began_before_and_ends_now_changes_nothing() {
         let mut scene = Scene::new();
         scene.begins(98, 2).ends(101, 1);
-        assert!(!scene.lull.is_now(scene.at(101)));
+        assert!(!scene.is_now(101));
     }
 
     #[test]
@@ -146,7 +145,7 @@ mod tests {
         scene.begins(10, 1);
         assert_eq!(scene.due(), 110);
         scene.begins(105, 2).ends(115, 2);
-        assert!(scene.lull.is_now(scene.at(115)), "that one is broken, whenever it moves");
+        assert!(scene.is_now(115), "that one is broken, whenever it moves");
         assert_eq!(scene.lull.under_way(scene.at(115)), 0);
     }
 
@@ -159,7 +158,7 @@ mod tests {
             if port > 0 {
                 scene.ends(millis + 1, port);
             }
-            assert_eq!(scene.lull.is_now(scene.at(millis)), millis >= 300, "{millis} ms");
+            assert_eq!(scene.is_now(millis), millis >= 300, "{millis} ms");
         }
     }
 
@@ -191,7 +190,7 @@ mod tests {
                     break;
                 }
                 scene.see(at, port, kind);
-                if scene.lull.is_now(scene.at(at)) {
+                if scene.is_now(at) {
                     moved = Some(scene.at(at));
                     break;
                 }

@@ -3,6 +3,9 @@
 //! In this room: the host in whose name it is answered, and what becomes of a frame. Who is answered and with what is in
 //! [`crate::arp::answer`] and [`crate::ndp::answer`].
 
+#[cfg(test)]
+pub(crate) mod hosts;
+
 use std::net::IpAddr;
 
 use crate::ethernet::Mac;

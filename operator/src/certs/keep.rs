@@ -223,11 +223,10 @@ impl Keeper {
         self.is_trusted = settled == Some(Settled::Yes) && self.serves_all_names;
         let step = next(&worth, published, now, &timing);
         if let Step::Wait(time) = step {
-            let second_write = match settled {
-                Some(Settled::After(time)) => time,
+            return Ok(positive(match settled {
+                Some(Settled::After(second_write)) => time.min(second_write),
                 Some(Settled::Yes) | None => time,
-            };
-            return Ok(positive(time.min(second_write)));
+            }));
         }
         tracing::info!(event = "certificate", ?step, ?worth, secret = self.certificates.secret, "renewing");
         let material =
@@ -248,6 +247,14 @@ impl Keeper {
         Ok(())
     }
 
+    /// The configurations that there are.
+    fn installed(&self) -> impl Iterator<Item = &ValidatingWebhookConfiguration> {
+        self.configurations.values().filter_map(|seen| match seen {
+            Watched::There(object) => Some(&**object),
+            Watched::Unknown | Watched::Absent => None,
+        })
+    }
+
     /// Makes the authorities known where they are not, and says how far they are.
     async fn publish(&mut self, material: &Material) -> anyhow::Result<Published> {
         let bundle = material.bundle();
@@ -257,10 +264,8 @@ impl Keeper {
             return Ok(Published::No);
         }
         let mut complete = true;
-        for object in self.configurations.values() {
-            if let Watched::There(object) = object
-                && let Some(patch) = publish::to_configuration(object, &bundle)
-            {
+        for object in self.installed() {
+            if let Some(patch) = publish::to_configuration(object, &bundle) {
                 complete = false; // it is when we see it
                 let name = object.name_any();
                 publish::apply::<ValidatingWebhookConfiguration>(&self.client, &name, &patch)
@@ -285,11 +290,7 @@ impl Keeper {
             self.published = None;
             return Ok(Published::No);
         }
-        let generation = |seen: &Watched<ValidatingWebhookConfiguration>| match seen {
-            Watched::There(object) => object.metadata.generation,
-            Watched::Unknown | Watched::Absent => None,
-        };
-        let generations = self.configurations.values().map(generation).collect::<Vec<_>>();
+        let generations = self.installed().map(|object| object.metadata.generation).collect::<Vec<_>>();
         let since = match &self.published {
             Some((known, in_these, since)) if *known == bundle && *in_these == generations => *since,
             Some(_) | None => {
@@ -298,7 +299,7 @@ impl Keeper {
                 now
             }
         };
-        Ok(Published::For(SignedDuration::try_from(since.elapsed()).unwrap_or(SignedDuration::MAX)))
+        Ok(Published::For(passed_since(since)))
     }
 
     /// Writes the configurations for the second time, once the authorities have been known in them for long enough. Whoever takes
@@ -306,14 +307,10 @@ impl Keeper {
     async fn settle(&mut self, known_for: SignedDuration, material: &Material) -> Settled {
         let Timing { second_write, settle, .. } = self.certificates.timing;
         let bundle = material.bundle();
-        let patches: Vec<_> = self
-            .configurations
-            .values()
-            .filter_map(|seen| match seen {
-                Watched::There(object) => Some((object.name_any(), publish::to_settle(object, &bundle)?)),
-                Watched::Unknown | Watched::Absent => None,
-            })
-            .collect();
+        let patch = |object: &ValidatingWebhookConfiguration| {
+            Some((object.name_any(), publish::to_settle(object, &bundle)?))
+        };
+        let patches: Vec<_> = self.installed().filter_map(patch).collect();
         if patches.is_empty() {
             return Settled::Yes;
         }
@@ -321,7 +318,7 @@ impl Keeper {
             return Settled::After(second_write - known_for);
         }
         if let Some((_, tried)) = self.settling.as_ref().filter(|(tried, _)| *tried == bundle) {
-            let since = SignedDuration::try_from(tried.elapsed()).unwrap_or(SignedDuration::MAX);
+            let since = passed_since(*tried);
             if since < settle {
                 return Settled::After(settle - since);
             }
@@ -365,6 +362,10 @@ impl Keeper {
             Err(error) => Err(error).with_context(|| format!("cannot write Secret {namespace}/{name}")),
         }
     }
+}
+
+fn passed_since(since: Instant) -> SignedDuration {
+    SignedDuration::try_from(since.elapsed()).unwrap_or(SignedDuration::MAX)
 }
 
 fn positive(time: SignedDuration) -> Duration {

@@ -25,22 +25,22 @@ pub const SETTLED: &str = "metallb.io/authorities-settled";
 
 /// What there is to apply to make `bundle` known in a configuration; `None`: it is.
 pub fn to_configuration(object: &ValidatingWebhookConfiguration, bundle: &str) -> Option<Value> {
-    let wanted = ByteString(bundle.as_bytes().to_vec());
+    let wanted = bytes(bundle);
     let webhooks = object.webhooks.as_deref().unwrap_or_default();
     let is_known = webhooks.iter().all(|webhook| webhook.client_config.ca_bundle.as_ref() == Some(&wanted));
-    (!is_known).then(|| configuration(object, &wanted, &json!({})))
+    (!is_known).then(|| configuration(object, bundle, &json!({})))
 }
 
 /// What there is to apply to a configuration in which `bundle` has been known for a while; `None`: that was done.
 pub fn to_settle(object: &ValidatingWebhookConfiguration, bundle: &str) -> Option<Value> {
-    let wanted = ByteString(bundle.as_bytes().to_vec());
     let digest = format!("{:x}", Sha256::digest(bundle));
     let has_webhooks = object.webhooks.as_ref().is_some_and(|webhooks| !webhooks.is_empty());
     (has_webhooks && object.annotations().get(SETTLED) != Some(&digest))
-        .then(|| configuration(object, &wanted, &json!({ SETTLED: digest })))
+        .then(|| configuration(object, bundle, &json!({ SETTLED: digest })))
 }
 
-fn configuration(object: &ValidatingWebhookConfiguration, bundle: &ByteString, annotations: &Value) -> Value {
+fn configuration(object: &ValidatingWebhookConfiguration, bundle: &str, annotations: &Value) -> Value {
+    let bundle = bytes(bundle);
     let webhooks = object.webhooks.iter().flatten();
     let webhooks: Vec<Value> = webhooks
         .map(|webhook| json!({ "name": webhook.name, "clientConfig": { "caBundle": bundle } }))
@@ -53,7 +53,7 @@ fn configuration(object: &ValidatingWebhookConfiguration, bundle: &ByteString, a
 
 /// What there is to apply to make `bundle` known in a definition; `None`: it is, or nobody converts.
 pub fn to_definition(object: &CustomResourceDefinition, bundle: &str) -> Option<Value> {
-    let wanted = ByteString(bundle.as_bytes().to_vec());
+    let wanted = bytes(bundle);
     let client = object.spec.conversion.as_ref()?.webhook.as_ref()?.client_config.as_ref()?;
     if client.ca_bundle.as_ref() == Some(&wanted) {
         return None;
@@ -63,6 +63,10 @@ pub fn to_definition(object: &CustomResourceDefinition, bundle: &str) -> Option<
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
         "metadata": { "name": object.name_any() }, "spec": { "conversion": conversion },
     }))
+}
+
+fn bytes(bundle: &str) -> ByteString {
+    ByteString(bundle.as_bytes().to_vec())
 }
 
 /// Applies it.

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::ethernet::Mac;
+use crate::responder::hosts::Awaiting;
 use crate::responder::{Answer, Host, Ignored};
 
 const STATION: Mac = Mac([0x02, 0x77, 0, 0, 0, 0x11]);
@@ -134,35 +135,21 @@ fn whoever_else_claims_an_announced_address_contests_it_in_whatever_words() {
     );
 }
 
-/// A host that is to announce the VIP once it is given it.
-struct Awaiting;
-
-impl Host for Awaiting {
-    fn announces(&self, _: IpAddr) -> bool {
-        false
-    }
-
-    fn awaits(&self, address: IpAddr) -> bool {
-        address == VIP
-    }
-
-    fn has_station(&self, station: Mac) -> bool {
-        station == STATION
-    }
-}
+/// Is to announce the VIP.
+const AWAITING: Awaiting = Awaiting { address: IpAddr::V4(VIP), station: STATION };
 
 #[test]
 fn who_awaits_an_address_is_given_it_by_another_station_that_says_so() {
     let given = Announcement { address: VIP, station: STATION, from: CLIENT };
     for frame in given.frames() {
-        assert_eq!(answer(STATION, &frame, &Awaiting), Answer::Given { address: IpAddr::V4(VIP) });
+        assert_eq!(answer(STATION, &frame, &AWAITING), Answer::Given { address: IpAddr::V4(VIP) });
         assert!(!matches!(answer(STATION, &frame, &Announcing(false)), Answer::Given { .. }), "not awaited");
     }
     let [own, _] = Announcement { from: STATION, ..given }.frames();
-    assert_eq!(answer(STATION, &own, &Awaiting), Answer::Ignore(Ignored::NotAnnounced(VIP.into())));
+    assert_eq!(answer(STATION, &own, &AWAITING), Answer::Ignore(Ignored::NotAnnounced(VIP.into())));
     let [elsewhere, _] = Announcement { station: CLIENT, ..given }.frames();
     let contested = Answer::Contested { address: IpAddr::V4(VIP), by: CLIENT, from: CLIENT };
-    assert_eq!(answer(STATION, &elsewhere, &Awaiting), contested, "another one has it");
+    assert_eq!(answer(STATION, &elsewhere, &AWAITING), contested, "another one has it");
 }
 
 /// A host that answers in another's name, or does not know yet, and asks where that one is.

@@ -103,7 +103,7 @@ fn set(all: &mut Arc<BTreeSet<IpAddr>>, address: IpAddr, is_among: bool) -> bool
 }
 
 /// Has `address` that value among `all` from now on, or none? Did that change?
-fn set_entry<V: Clone + PartialEq>(
+pub fn set_entry<V: Clone + PartialEq>(
     all: &mut Arc<BTreeMap<IpAddr, V>>,
     address: IpAddr,
     value: Option<V>,

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use metallb_core::names::NodeName;
@@ -12,6 +11,7 @@ use metallb_core::shared::SharedMap;
 use metallb_protocols::liveness::{NodeId, Tenure};
 use metallb_protocols::timetable::Timetable;
 
+use super::succession::set_entry;
 use crate::speaker::lane::Tables;
 
 /// Nothing is handed over until nothing has moved for so long: nodes that come back may go again.
@@ -116,7 +116,7 @@ impl Tenures {
         let held = self.known.get(&address);
         let claim =
             Some(Tenure::following(held, me)).filter(|_| is_own && held.is_none_or(|held| held.owner != me));
-        set_claim(tables, address, claim)
+        set_entry(&mut tables.claims, address, claim)
     }
 
     /// Something moved, or may from now on: a node came or went.
@@ -147,18 +147,6 @@ impl Tenures {
         tracing::info!(event = "handOver", %address, %to, "that node has far fewer addresses");
         self.given.insert(address);
         let tenure = Tenure::following(self.known.get(&address), NodeId::from(&to));
-        set_claim(tables, address, Some(tenure))
+        set_entry(&mut tables.claims, address, Some(tenure))
     }
-}
-
-fn set_claim(tables: &mut Tables, address: IpAddr, claim: Option<Tenure>) -> bool {
-    if tables.claims.get(&address) == claim.as_ref() {
-        return false;
-    }
-    let claims = Arc::make_mut(&mut tables.claims);
-    match claim {
-        Some(claim) => claims.insert(address, claim),
-        None => claims.remove(&address),
-    };
-    true
 }

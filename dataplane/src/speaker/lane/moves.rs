@@ -118,7 +118,7 @@ impl Moves {
                     self.give(now, place, giving.interfaces.clone(), lull);
                 } else if let Some(interfaces) = succession.lingers_on(*address) {
                     if old.announced.contains_key(address) {
-                        self.watch(place, interfaces, new);
+                        self.watch(*address, interfaces, new);
                         self.give(now, place, interfaces.clone(), Some(Lull::new(now)));
                     }
                 } else if let Some(interfaces) = old.announced.get(address) {
@@ -150,7 +150,7 @@ impl Moves {
     }
 
     /// Listens to what begins and ends where the address is.
-    fn watch(&mut self, Place { address, .. }: Place, interfaces: &Interfaces, tables: &Tables) {
+    fn watch(&mut self, address: IpAddr, interfaces: &Interfaces, tables: &Tables) {
         let protocol = Protocol::of(address);
         for (index, station) in &*tables.stations {
             let place = (*index, protocol);
@@ -296,10 +296,8 @@ impl Moves {
 
     /// Is the node silent that the address goes to until it is told so? Upstream's speakers are not.
     pub(super) fn goes_to_heir(&self, tables: &Tables, address: IpAddr) -> bool {
-        let heir = tables.heirs.get(&address).and_then(|heir| tables.nodes.get(heir));
-        !self.is_off
-            && heir.is_none_or(|heir| !tables.upstream.contains(heir))
-            && tables.heirs.contains_key(&address)
+        let is_upstream = |heir| tables.nodes.get(heir).is_some_and(|node| tables.upstream.contains(node));
+        !self.is_off && tables.heirs.get(&address).is_some_and(|heir| !is_upstream(heir))
     }
 
     /// Is the address to be this node's as soon as the one that has it says so?

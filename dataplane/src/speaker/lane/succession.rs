@@ -88,7 +88,7 @@ impl Succession {
 
     /// Is it answered for though another node has it?
     pub(super) fn lingers(&self, address: IpAddr) -> bool {
-        self.lingering.contains_key(&address)
+        self.lingers_on(address).is_some()
     }
 
     /// Where it is then.
@@ -127,8 +127,8 @@ impl Succession {
 
     /// Is the address answered for on that interface, which has this index and name?
     pub(super) fn answers(&self, tables: &Tables, address: IpAddr, index: u32, name: &InterfaceName) -> bool {
-        let lingering = || self.lingering.get(&address).map(|(interfaces, _)| interfaces);
-        let is_here = tables.announced.get(&address).or_else(lingering).is_some_and(|on| on.contains(name));
+        let on = tables.announced.get(&address).or_else(|| self.lingers_on(address));
+        let is_here = on.is_some_and(|on| on.contains(name));
         is_here && !(tables.is_given_up(address) && self.claimed.contains_key(&(address, index)))
     }
 

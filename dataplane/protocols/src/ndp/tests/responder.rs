@@ -9,6 +9,7 @@ use crate::ethernet::Mac;
 use crate::ndp::wire::Malformed;
 use crate::ndp::wire::neighbour::{Advertisement, Message, Packet, Solicitation, solicited_node};
 use crate::ndp::{ALL_NODES, Announcement, answer};
+use crate::responder::hosts::Awaiting;
 use crate::responder::{Answer, Host, Ignored};
 
 const ELSEWHERE: Mac = Mac([0x02, 0x77, 0, 0, 0, 0x12]);
@@ -26,36 +27,22 @@ impl Host for Announcing {
     }
 }
 
-/// A host that is to announce the VIP once it is given it.
-struct Awaiting;
-
-impl Host for Awaiting {
-    fn announces(&self, _: IpAddr) -> bool {
-        false
-    }
-
-    fn awaits(&self, address: IpAddr) -> bool {
-        address == VIP
-    }
-
-    fn has_station(&self, station: Mac) -> bool {
-        station == STATION
-    }
-}
+/// Is to announce the VIP.
+const AWAITING: Awaiting = Awaiting { address: IpAddr::V6(VIP), station: STATION };
 
 #[test]
 fn who_awaits_an_address_is_given_it_by_another_station_that_says_so() {
     let given = Announcement { address: VIP, station: STATION, from: ELSEWHERE };
-    assert_eq!(answer(STATION, &given.frame(), &Awaiting), Answer::Given { address: IpAddr::V6(VIP) });
+    assert_eq!(answer(STATION, &given.frame(), &AWAITING), Answer::Given { address: IpAddr::V6(VIP) });
     assert!(
         !matches!(answer(STATION, &given.frame(), &Announcing(false)), Answer::Given { .. }),
         "not awaited"
     );
     let own = Announcement { from: STATION, ..given }.frame();
-    assert_eq!(answer(STATION, &own, &Awaiting), Answer::Ignore(Ignored::NotARequest));
+    assert_eq!(answer(STATION, &own, &AWAITING), Answer::Ignore(Ignored::NotARequest));
     let elsewhere = Announcement { station: ELSEWHERE, ..given }.frame();
     let contested = Answer::Contested { address: IpAddr::V6(VIP), by: ELSEWHERE, from: ELSEWHERE };
-    assert_eq!(answer(STATION, &elsewhere, &Awaiting), contested, "another one has it");
+    assert_eq!(answer(STATION, &elsewhere, &AWAITING), contested, "another one has it");
 }
 
 /// A host that answers in another's name, and asks where that one is.
