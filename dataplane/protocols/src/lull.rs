@@ -22,6 +22,8 @@ pub const PATIENCE: Duration = Duration::from_millis(300);
 /// The new owner waits so long for the old one's word, from when it knows that the address is to be its own. The old one may
 /// know it a little later.
 pub const GIVEN_WITHIN: Duration = Duration::from_millis(400);
+/// With no segment for so long, the next one is unlikely to come before neighbours are told, which takes a tenth of a millisecond.
+const SILENCE: Duration = Duration::from_millis(5);
 /// Connections that are kept in mind. With more there is no lull to be found.
 const CONNECTIONS: usize = 1024;
 
@@ -31,17 +33,19 @@ pub struct Lull {
     begun: Instant,
     /// When each connection began.
     open: BTreeMap<Connection, Instant>,
+    latest: Option<(Instant, Kind)>,
 }
 
 impl Lull {
     /// The address is to move.
     pub const fn new(now: Instant) -> Self {
-        Self { begun: now, open: BTreeMap::new() }
+        Self { begun: now, open: BTreeMap::new(), latest: None }
     }
 
     /// A segment came for the address.
     pub fn see(&mut self, now: Instant, segment: &Segment) {
         let Segment { connection, kind } = *segment;
+        self.latest = Some((now, kind));
         match kind {
             Kind::Begins => {
                 self.open.retain(|_, begun| now < *begun + REQUEST);
@@ -53,10 +57,16 @@ impl Lull {
         }
     }
 
-    /// When it comes, if nothing else is seen.
+    /// When it comes, if nothing else is seen. Where connections follow one another closely it begins as one ends: later, the next
+    /// may be on its way already.
     pub fn poll_timeout(&self) -> Instant {
-        let last = self.open.values().copied().max().unwrap_or(self.begun);
-        (last + REQUEST).min(self.begun + PATIENCE)
+        let nothing_under_way = self.open.values().copied().max().unwrap_or(self.begun) + REQUEST;
+        let quiet = match self.latest {
+            None => self.begun,
+            Some((at, Kind::Ends)) if at >= nothing_under_way => at,
+            Some((at, Kind::Begins | Kind::Ends)) => at + SILENCE,
+        };
+        nothing_under_way.max(quiet).min(self.begun + PATIENCE)
     }
 
     /// Requests under way, as far as was seen.
@@ -160,6 +170,26 @@ mod tests {
             }
             assert_eq!(scene.is_now(millis), millis >= 300, "{millis} ms");
         }
+    }
+
+    #[test]
+    fn where_requests_follow_one_another_closely_it_moves_as_one_ends() {
+        let mut scene = Scene::new();
+        for millis in (1..=97).step_by(4) {
+            scene.begins(millis, 1).ends(millis + 2, 1);
+        }
+        assert!(!scene.is_now(100), "the next one may be on its way");
+        scene.begins(101, 1);
+        assert!(!scene.is_now(102));
+        scene.ends(103, 1);
+        assert!(scene.is_now(103));
+    }
+
+    #[test]
+    fn who_stops_asking_is_not_waited_for() {
+        let mut scene = Scene::new();
+        scene.begins(97, 1).ends(98, 1);
+        assert_eq!(scene.due(), 103);
     }
 
     #[test]
