@@ -54,8 +54,11 @@ pub struct ServiceL2StatusStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conflicts: Vec<AddressConflict>,
 
-    /// Where ownership is sticky: since which epoch the node has the first address of the service. It rises whenever the
-    /// address moves.
+    /// The addresses of the service for which the node answers. Of two, each may be on a node of its own, and both write an object.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<String>,
+
+    /// Where ownership is sticky: since which epoch the node has the first of `addresses`. It rises whenever the address moves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<i64>,
 }

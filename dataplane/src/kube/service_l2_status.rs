@@ -82,6 +82,7 @@ impl Report for ServiceL2Status {
             },
             conflicts: said.conflicts.to_vec(),
             epoch: said.epoch.and_then(|epoch| i64::try_from(epoch).ok()),
+            addresses: Vec::new(),
         }
     }
 
