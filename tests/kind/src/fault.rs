@@ -93,6 +93,21 @@ impl Fault {
         }
     }
 
+    /// Is it something that an administrator does on purpose, and may do at any time?
+    pub const fn is_planned(self) -> bool {
+        match self {
+            Self::Rollout | Self::Exclude | Self::Leave => true,
+            Self::Nothing
+            | Self::PowerOff
+            | Self::PowerOffWithoutApiServer
+            | Self::CarrierLoss
+            | Self::Partition
+            | Self::Kill
+            | Self::Stop
+            | Self::HeartbeatsCut => false,
+        }
+    }
+
     /// Makes it happen to `node`. Where it ends by itself, returns then.
     pub async fn strike(self, place: &impl Place, metallb: &Installation, node: &str) -> anyhow::Result<()> {
         match self {

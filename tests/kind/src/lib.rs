@@ -5,6 +5,7 @@
 //! | [`installation`] | installing the operator and MetalLB, pools and advertisements, as a user does |
 //! | [`figures`] | how measurements are printed |
 //! | [`fault`] | what can go wrong with the node that announces an address |
+//! | [`asker`] | whether who asks on the LAN where an address is has an answer |
 //! | [`outage`] | what a client notices: requests that fail, connections that break, and for how long |
 //! | [`bgp`] | what a router sees: FRR with the nodes as its neighbours |
 //! | [`place`] | where they take place: the lab, or what else has nodes and a client |
@@ -18,6 +19,7 @@
 //! `src/bin/demo.rs` tells the story with times, `src/bin/bench*.rs` measure, `tests/` holds the promises. Not here: the
 //! cluster (`tests/lab`).
 
+pub mod asker;
 pub mod bgp;
 pub mod fault;
 pub mod figures;

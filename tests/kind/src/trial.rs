@@ -9,6 +9,7 @@ use metallb_crds::{Ownership, ServiceL2Status};
 use metallb_lab::{eventually, load_balancer};
 use serde_json::json;
 
+use crate::asker::Asker;
 use crate::fault::{Fault, LEAVING};
 use crate::installation::Installation;
 use crate::layer2;
@@ -46,6 +47,8 @@ pub struct Trial {
     pub address: IpAddr,
     /// From before the fault until the address was served as long as it takes.
     pub struck: Noticed,
+    /// From before the fault until then, the longest time for which who asked on the LAN where the address is had no answer.
+    pub unanswered: Duration,
     /// While it was put right, until the address was where it should be: with its node again, or where it had gone.
     pub healed: Noticed,
 }
@@ -88,6 +91,7 @@ impl<'c, P: Place> Trials<'c, P> {
         self.metallb.available().await;
         self.answers(address).await;
         let node = self.announcer(address).await?;
+        let asker = Asker::start(&self.client, address, self.own(address))?;
         let watch = Watch::with(&self.client, address, load);
         watch.goes_on(STEADY).await;
         fault.strike(self.place, self.metallb, &node).await?;
@@ -102,6 +106,7 @@ impl<'c, P: Place> Trials<'c, P> {
         };
         watch.goes_on(longer * STEADY).await;
         let struck = watch.finish()?;
+        let unanswered = asker.finish()?;
         let (owner, long_lived) = match self.ownership {
             Ownership::Hash => (node.clone(), 0),
             Ownership::Sticky => (self.announcer(address).await?, load.long_lived),
@@ -116,7 +121,7 @@ impl<'c, P: Place> Trials<'c, P> {
         }
         self.is_at(address, "the node that should announces it", |announcer| announcer == owner).await;
         watch.goes_on(STEADY).await;
-        Ok(Trial { fault, address, struck, healed: watch.finish()? })
+        Ok(Trial { fault, address, struck, unanswered, healed: watch.finish()? })
     }
 
     /// Since which epoch the first address is with its node, as that one says.
@@ -134,6 +139,15 @@ impl<'c, P: Place> Trials<'c, P> {
             },
         )
         .await
+    }
+
+    /// An address on the same network that nobody has.
+    fn own(&self, address: IpAddr) -> IpAddr {
+        let addresses = self.place.addresses();
+        match address {
+            IpAddr::V4(_) => addresses.v4(251).into(),
+            IpAddr::V6(_) => addresses.v6(0x251).into(),
+        }
     }
 
     async fn answers(&self, address: IpAddr) {

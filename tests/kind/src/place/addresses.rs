@@ -61,10 +61,14 @@ impl Addresses {
         format!("{}-{}", self.v4(first), self.v4(last))
     }
 
+    /// The one with that last group.
+    pub fn v6(&self, group: u16) -> Ipv6Addr {
+        (u128::from(self.v6.network()) | u128::from(group)).into()
+    }
+
     /// From one last group to another, as pools have it.
     pub fn v6s(&self, first: u16, last: u16) -> String {
-        let address = |group: u16| Ipv6Addr::from(u128::from(self.v6.network()) | u128::from(group));
-        format!("{}-{}", address(first), address(last))
+        format!("{}-{}", self.v6(first), self.v6(last))
     }
 }
 
