@@ -11,6 +11,7 @@ mod due;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::runtime::watcher;
 use kube::{Api, Client, Resource, ResourceExt};
+use metallb_core::few::FewSet;
 use metallb_core::gather::Gather as _;
 use metallb_core::names::NodeName;
 use metallb_core::shared::SharedMap;
@@ -50,7 +52,7 @@ const RECREATE: Duration = Duration::from_secs(10);
 /// How many nodes say something about one subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Voices {
-    /// One at a time: whoever has something to say deletes what other nodes have said.
+    /// One at a time about each part of it: whoever has something to say deletes what contradicts it ([`Report::contradicts`]).
     One,
     /// Each for itself: the objects of other nodes are not even looked at.
     EachNode,
@@ -98,6 +100,17 @@ pub trait Report:
     /// What the status has to be.
     fn status(node: &NodeName, subject: &Self::Subject, said: &Self::Said) -> Self::Status;
 
+    /// The addresses of which a status says something; none, where it says it of the subject as a whole.
+    fn addresses(_: &Self::Status) -> FewSet<IpAddr> {
+        FewSet::new()
+    }
+
+    /// Can what another node has said of these addresses not be, as this node has that to say? Of two nodes that live, and agree on
+    /// which of them has which address, neither contradicts the other: else they would delete each other's objects for ever.
+    fn contradicts(_: &Self::Said, _: &FewSet<IpAddr>) -> bool {
+        false
+    }
+
     /// What the status is.
     fn found(&self) -> Option<&Self::Status>;
 
@@ -114,7 +127,10 @@ struct Row<Subject> {
     node: NodeName,
     subject: Subject,
     owners: Arc<[OwnerReference]>,
+    /// `None` from when it is created until its status is written.
     said: Option<Digest>,
+    /// The addresses of which it says so.
+    addresses: FewSet<IpAddr>,
 }
 
 type Rows<K> = BTreeMap<String, Row<<K as Report>::Subject>>;
@@ -279,8 +295,9 @@ fn premature<'a, K: Report>(
     None
 }
 
-/// What is to do so that every subject that is `due` has one object of this node, which says what there is to say, and no
-/// other subject has one.
+/// What is to do so that every subject that is `due` has one object of this node, which says what there is to say, no other
+/// subject has one, and no object of another node contradicts it. One that says nothing yet is not touched: it is just being made, and
+/// belongs to a Pod whose speaker finds it again.
 fn actions<K: Report>(
     objects: &Rows<K>,
     saying: &Saying<K>,
@@ -298,9 +315,10 @@ fn actions<K: Report>(
     let mut mine: BTreeMap<&K::Subject, &str> = BTreeMap::new();
     for (name, row) in objects.iter().filter(|(_, row)| due.concerns(&row.subject)) {
         let is_mine = row.node == me.node;
-        let is_said = saying.contains_key(&row.subject);
-        let is_first = is_mine && is_said && !mine.contains_key(&row.subject);
-        let is_contradicted = is_said && K::VOICES == Voices::One;
+        let said = saying.get(&row.subject);
+        let is_first = is_mine && said.is_some() && !mine.contains_key(&row.subject);
+        let is_contradicted =
+            row.said.is_some() && said.is_some_and(|said| K::contradicts(said, &row.addresses));
         if is_first {
             mine.insert(&row.subject, name);
         } else if is_mine || is_contradicted {
@@ -416,6 +434,7 @@ fn row<K: Report>(object: &K, familiar: &Familiar<K>) -> Option<Row<K::Subject>>
         subject: familiar.subject(K::subject(label)?),
         owners: familiar.owners(object.owner_references()),
         said: object.found().map(Digest::of),
+        addresses: object.found().map(K::addresses).unwrap_or_default(),
     })
 }
 

@@ -1,14 +1,17 @@
 //! ServiceL2Status: which node answers for a service, for everybody to read.
 //!
-//! One object a service, written by the node that announces it; that node also deletes what others left behind.
+//! Each node that announces an address of a service writes one object, which names what it announces; it also deletes what
+//! others left behind that say so of the same.
 //!
 //! Not here: who announces, and how objects are kept in line ([`super::reports`]).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::Client;
 use metallb_core::config::Interfaces;
+use metallb_core::few::FewSet;
 use metallb_core::names::{InterfaceName, NodeName, ServiceKey};
 use metallb_core::shared::SharedMap;
 use metallb_crds::{AddressConflict, AnnouncingInterface, ServiceL2Status, ServiceL2StatusStatus};
@@ -17,25 +20,22 @@ use tokio::sync::watch;
 use super::reports::{self, Report, Voices};
 use super::service_labels;
 
-/// The services that this node announces, and what is to be said of each.
+/// The services of which this node announces an address, and what is to be said of each.
 pub type Announced = SharedMap<ServiceKey, OnLayer2>;
 
 /// How a service is announced.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OnLayer2 {
-    /// Where.
+    /// Those of its addresses that this node announces, in the service's order.
+    pub addresses: Arc<[IpAddr]>,
+    /// The first address of the service is among them.
+    pub has_first: bool,
+    /// Where it announces one of them.
     pub interfaces: Interfaces,
-    /// Stations that have an address of it too.
+    /// Stations that have one of them too.
     pub conflicts: Arc<[AddressConflict]>,
-    /// Since which epoch this node has its first address, where ownership is sticky.
+    /// Since which epoch this node has the first of them, where ownership is sticky.
     pub epoch: Option<u64>,
-}
-
-/// Nobody else has its addresses.
-impl From<Interfaces> for OnLayer2 {
-    fn from(interfaces: Interfaces) -> Self {
-        Self { interfaces, conflicts: [].into(), epoch: None }
-    }
 }
 
 /// Keeps the objects in `namespace` in line with `wanted` (`None`: not known yet) until its sender is gone.
@@ -82,8 +82,21 @@ impl Report for ServiceL2Status {
             },
             conflicts: said.conflicts.to_vec(),
             epoch: said.epoch.and_then(|epoch| i64::try_from(epoch).ok()),
-            addresses: Vec::new(),
+            addresses: said.addresses.iter().map(ToString::to_string).collect(),
         }
+    }
+
+    fn addresses(status: &ServiceL2StatusStatus) -> FewSet<IpAddr> {
+        status.addresses.iter().filter_map(|address| address.parse().ok()).collect()
+    }
+
+    /// One that names no address is upstream's, or of an older version: then the node that announces the first address says so of all.
+    /// To delete it because of another address would never end: its speaker lives, and writes it again.
+    fn contradicts(said: &OnLayer2, theirs: &FewSet<IpAddr>) -> bool {
+        if theirs.is_empty() {
+            return said.has_first;
+        }
+        said.addresses.iter().any(|address| theirs.contains(address))
     }
 
     fn found(&self) -> Option<&ServiceL2StatusStatus> {

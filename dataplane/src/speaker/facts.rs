@@ -2,6 +2,7 @@
 //!
 //! Start at [`Facts::decide`].
 
+mod announced;
 mod conflicts;
 mod peer;
 mod routing;
@@ -31,7 +32,7 @@ use metallb_process::watch::ObjectKey;
 
 use crate::kube::configuration::{Change, Configuration, Scope};
 use crate::kube::configuration_state::Verdict;
-use crate::kube::service_l2_status::{Announced, OnLayer2};
+use crate::kube::service_l2_status::Announced;
 use crate::net::links::Links;
 use crate::speaker::bgp::wanted::Profile;
 use crate::speaker::departure::{Pace, Progress};
@@ -391,10 +392,8 @@ impl Facts {
         self.departure.hurry(now, end);
     }
 
-    /// What is new for services since the last time, and which services this node is the announcer of: when that is
+    /// What is new for services since the last time, and of which services this node announces an address: when that is
     /// first known, be there none, and whenever it changed.
-    ///
-    /// A service has one announcer, whatever the number of its addresses: the node that announces the first of them.
     pub fn tell(&mut self) -> (News, Option<Announced>) {
         let changed = std::mem::take(&mut self.untold);
         let services = &self.services;
@@ -430,15 +429,6 @@ impl Facts {
         let said = statuses_changed.then(|| statuses.clone());
         self.statuses = Some(statuses);
         (news, said)
-    }
-
-    fn announced_from_here(&self, service: &ServiceKey) -> Option<OnLayer2> {
-        let addresses = &self.services.get(service)?.service.addresses;
-        let plan = self.planner.plan().get(addresses.first()?)?;
-        let interfaces = matches!(plan.services.get(service), Some(Ok(()))).then(|| plan.announce.clone())?;
-        let tenures = self.tenures.as_ref();
-        let epoch = tenures.and_then(|tenures| tenures.epoch_of(*addresses.first()?, self.world.node()));
-        Some(OnLayer2 { interfaces: interfaces?, conflicts: self.conflicts.of(addresses), epoch })
     }
 
     /// The start is over: what was listed is in place, and keeps no more memory than it needs.

@@ -7,6 +7,7 @@ use kube::{Api, ResourceExt};
 use metallb_core::config::Interfaces;
 use metallb_core::names::ServiceKey;
 use metallb_crds::{ServiceBGPStatus, ServiceL2Status};
+use metallb_dataplane::kube::service_l2_status::OnLayer2;
 use metallb_dataplane::kube::{service_bgp_status, service_l2_status};
 use metallb_lab::{User, eventually};
 use serde_json::json;
@@ -163,12 +164,8 @@ async fn what_others_write_or_delete_is_set_right() {
 async fn on_layer_2_the_node_that_takes_over_removes_what_the_other_said() {
     let user = namespace().await;
     let speaks = async |node: &str, on: Interfaces| {
-        let owner = pod(&user, node).await;
-        let said = service_l2_status::OnLayer2::from(on);
-        let (sender, wanted) = watch::channel(Some([(ServiceKey::new("shop", "web"), said)].into()));
-        let namespace = user.namespace().to_owned();
-        tokio::spawn(service_l2_status::keep(user.client(), namespace, node.into(), owner, wanted));
-        sender
+        let said = OnLayer2 { interfaces: on, ..announcing_on_layer2(&["192.0.2.1"]) };
+        speaks_on_layer2(&user, node, said).await
     };
     let statuses: Api<ServiceL2Status> = Api::namespaced(user.client(), user.namespace());
     let told = async || {
@@ -181,4 +178,56 @@ async fn on_layer_2_the_node_that_takes_over_removes_what_the_other_said() {
     first.send_replace(Some(service_l2_status::Announced::new()));
     let _second = speaks("n2", Interfaces::Only(["eth1".into()].into())).await;
     eventually(SOON, "only n2 says so", async || told().await == [("n2".to_owned(), 1)]).await;
+}
+
+/// What is said of a service whose addresses are 192.0.2.1 and 2001:db8::1.
+fn announcing_on_layer2(addresses: &[&str]) -> OnLayer2 {
+    OnLayer2 {
+        addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
+        has_first: addresses.contains(&"192.0.2.1"),
+        interfaces: Interfaces::All,
+        conflicts: [].into(),
+        epoch: None,
+    }
+}
+
+async fn speaks_on_layer2(
+    user: &User,
+    node: &str,
+    said: OnLayer2,
+) -> watch::Sender<Option<service_l2_status::Announced>> {
+    let owner = pod(user, node).await;
+    let (sender, wanted) = watch::channel(Some([(ServiceKey::new("shop", "web"), said)].into()));
+    let namespace = user.namespace().to_owned();
+    tokio::spawn(service_l2_status::keep(user.client(), namespace, node.into(), owner, wanted));
+    sender
+}
+
+#[tokio::test]
+async fn of_a_service_whose_addresses_two_nodes_have_both_say_so_and_leave_each_other_alone() {
+    let user = namespace().await;
+    let statuses: Api<ServiceL2Status> = Api::namespaced(user.client(), user.namespace());
+    let told = async || {
+        let statuses = statuses.list(&<_>::default()).await.unwrap();
+        let status = statuses.iter().map(|object| object.status.clone().unwrap_or_default());
+        let mut told: Vec<_> =
+            status.map(|status| (status.node.unwrap_or_default(), status.addresses.join(" "))).collect();
+        told.sort();
+        told
+    };
+    let both = announcing_on_layer2(&["192.0.2.1", "2001:db8::1"]);
+    let first = speaks_on_layer2(&user, "n1", both.clone()).await;
+    let all = ("n1".to_owned(), "192.0.2.1 2001:db8::1".to_owned());
+    eventually(SOON, "n1 says so of both", async || told().await == [all.clone()]).await;
+    // One moves to n2.
+    first.send_replace(Some([(ServiceKey::new("shop", "web"), announcing_on_layer2(&["192.0.2.1"]))].into()));
+    let second = speaks_on_layer2(&user, "n2", announcing_on_layer2(&["2001:db8::1"])).await;
+    let each = [("n1", "192.0.2.1"), ("n2", "2001:db8::1")];
+    let each = each.map(|(node, address)| (node.to_owned(), address.to_owned()));
+    eventually(SOON, "each says so of its own", async || told().await == each).await;
+    // n1 is no more, and n2 has both.
+    first.send_replace(None);
+    second.send_replace(Some([(ServiceKey::new("shop", "web"), both)].into()));
+    let all = ("n2".to_owned(), "192.0.2.1 2001:db8::1".to_owned());
+    eventually(SOON, "n2 says so of both", async || told().await == [all.clone()]).await;
 }

@@ -1,5 +1,7 @@
 //! What is done so that objects say what is, by both rules of who may speak.
 
+mod addresses;
+
 use metallb_core::config::Interfaces;
 use metallb_core::few::FewSet;
 use metallb_core::names::{PeerName, ServiceKey};
@@ -32,15 +34,21 @@ fn peers(names: &[&str]) -> FewSet<PeerName> {
 fn objects<K: Report<Subject = ServiceKey>>(rows: &[(&str, &str, &str, K::Said)]) -> Rows<K> {
     let row = |node: &str, name: &str, said: &K::Said| {
         let (node, subject) = (NodeName::from(node), service(name));
-        let said = Some(Digest::of(&K::status(&node, &subject, said)));
+        let status = K::status(&node, &subject, said);
         let owners = [pod(if node == me().node { "mine" } else { "another" })].into();
-        Row { node, subject, owners, said }
+        Row { node, subject, owners, said: Some(Digest::of(&status)), addresses: K::addresses(&status) }
     };
     rows.iter().map(|(name, node, service, said)| ((*name).to_owned(), row(node, service, said))).collect()
 }
 
+/// One address, the only one of its service.
+fn on(interfaces: Interfaces) -> OnLayer2 {
+    let addresses = [[192, 0, 2, 1].into()].into();
+    OnLayer2 { addresses, has_first: true, interfaces, conflicts: [].into(), epoch: None }
+}
+
 fn everywhere() -> OnLayer2 {
-    Interfaces::All.into()
+    on(Interfaces::All)
 }
 
 fn l2(rows: &[(&str, &str, &str)]) -> Rows<ServiceL2Status> {
@@ -101,7 +109,7 @@ fn a_service_announced_to_nobody_has_no_object() {
 #[test]
 fn what_changes_is_written_to_the_object_that_is_there() {
     let found = l2(&[("l2-a", "n1", "web")]);
-    let eth1 = OnLayer2::from(Interfaces::Only(["eth1".into()].into()));
+    let eth1 = on(Interfaces::Only(["eth1".into()].into()));
     let written = [Action::Write("l2-a".into(), service("web"), eth1.clone())];
     assert_eq!(
         actions::<ServiceL2Status>(&found, &[(service("web"), eth1)].into(), &me(), &Due::Everything),

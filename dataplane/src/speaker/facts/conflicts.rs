@@ -55,7 +55,7 @@ impl Conflicts {
         happenings
     }
 
-    /// Those of a service with these addresses.
+    /// Those of these addresses, in their order.
     pub fn of(&self, addresses: &[IpAddr]) -> Arc<[AddressConflict]> {
         let known = addresses.iter().filter_map(|address| Some((address, self.known.get(address)?)));
         known.map(|(address, conflict)| status(*address, conflict)).collect()

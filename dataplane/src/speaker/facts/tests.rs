@@ -3,6 +3,7 @@
 mod carrier;
 mod routing;
 mod stand_ins;
+mod statuses;
 mod sticky;
 
 use metallb_core::config::Interfaces;
@@ -15,7 +16,6 @@ use super::*;
 use crate::net::links::Link;
 use crate::speaker::bgp::wanted::Profile;
 use crate::speaker::departure::Pace;
-use crate::speaker::lane::{Conflict, Contested};
 
 const VIP: &str = "10.0.0.1"; // of node-a, node-b, node-c it elects node-b, then a, then c
 const NODES: [&str; 3] = ["node-a", "node-b", "node-c"];
@@ -180,7 +180,8 @@ fn the_elected_node_announces_tells_and_reports() {
     );
     assert_eq!(reasons(&outcome), ["nodeAssigned"]);
     assert_eq!(outcome.news.announced, [(key("web"), vip())].into());
-    assert_eq!(outcome.statuses, Some([(key("web"), Interfaces::All.into())].into()));
+    let said = outcome.statuses.unwrap();
+    assert_eq!(said.get(&key("web")).unwrap().interfaces, Interfaces::All);
 }
 
 #[test]
@@ -261,18 +262,6 @@ fn interfaces_that_do_not_exist_here_are_said_to_be_missing_and_nothing_is_annou
     assert_eq!(outcome.news.happenings[0].message, expected);
     assert_eq!(outcome.tables.unwrap().announced.len(), 0);
     assert_eq!(outcome.statuses, Some([].into()));
-}
-
-#[test]
-fn of_a_service_with_two_addresses_the_announcer_of_the_first_writes_the_status() {
-    let (mut facts, _) = ready();
-    // 10.0.0.2 elects node-b too; of these only the first counts.
-    facts.apply(Input::Service(Event::Applied(key("web"), row(&["192.0.2.1", VIP]))));
-    assert_eq!(
-        round(&mut facts).statuses,
-        Some([].into()),
-        "192.0.2.1 is of no pool, and announced by nobody"
-    );
 }
 
 #[test]
@@ -415,34 +404,6 @@ fn an_address_moves_away_only_while_somebody_else_has_it() {
     facts.apply(Input::Service(Event::Deleted(key("web"))));
     let tables = round(&mut facts).tables.unwrap();
     assert!(tables.moved.is_empty() && tables.heirs.is_empty(), "the service is gone");
-}
-
-#[test]
-fn a_station_outside_the_cluster_that_has_the_address_is_told_once_and_reported_until_it_is_gone() {
-    let (mut facts, _) = ready();
-    let station = "02:00:00:00:00:63";
-    let conflict = Conflict { interface: Some("eth0".into()), station: Mac([2, 0, 0, 0, 0, 0x63]) };
-    for _ in 0..2 {
-        facts.set_contested([(vip(), conflict.clone())].into());
-    }
-    let outcome = round(&mut facts);
-    assert_eq!(reasons(&outcome), ["addressConflict"]);
-    let message = &outcome.news.happenings[0].message;
-    assert!(
-        message.contains(station) && message.contains("eth0") && message.contains("10.0.0.1"),
-        "{message}"
-    );
-    let said = outcome.statuses.unwrap();
-    let conflicts = &said.get(&key("web")).unwrap().conflicts;
-    assert_eq!(
-        (conflicts[0].address.as_str(), conflicts[0].hardware_address.as_str()),
-        ("10.0.0.1", station)
-    );
-    assert_eq!(reasons(&round(&mut facts)), [""; 0]);
-    facts.set_contested(Contested::new());
-    let outcome = round(&mut facts);
-    assert_eq!(reasons(&outcome), ["addressConflictOver"]);
-    assert!(outcome.statuses.unwrap().get(&key("web")).unwrap().conflicts.is_empty());
 }
 
 #[test]
