@@ -4,16 +4,18 @@
 //! (BGPNodeStatus). No clock: time is handed in.
 //!
 //! A router that is not there must not keep a cluster from being updated, nor may one session that was always wrong. But a speaker
-//! that comes to terms with no router at all, while some are there, is one that must not be put on the next node.
+//! that comes to terms with no router at all, while some are there, is one that must not be put on the next node. So it is on layer 2:
+//! an interface that was always wrong must not keep a cluster from being updated, but a speaker that may open no socket at all is broken.
 
 use std::time::{Duration, Instant};
 
-use metallb_core::names::PeerName;
+use metallb_core::names::{InterfaceName, PeerName};
 use metallb_protocols::bgp::session::Failure;
 
 use super::bgp::seen::{PeerSeen, Seen};
+use super::lane::Needed;
 
-/// How long sessions may take to come up. A router that keeps our routes over a restart waits two minutes.
+/// How long sessions may take to come up, and sockets to open. A router that keeps our routes over a restart waits two minutes.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The answer, so far.
@@ -34,14 +36,15 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// What is known now: what has not arrived yet of what decides, with whom there are to be sessions, and how those stand that the
-    /// BGP lane knows of.
+    /// What is known now: what has not arrived yet of what decides, with whom there are to be sessions, how those stand that the
+    /// BGP lane knows of, and the sockets that layer 2 needs.
     pub fn look<'p>(
         &mut self,
         now: Instant,
         waits_for: &[&str],
         mut peers: impl Iterator<Item = &'p PeerName>,
         sessions: &Seen,
+        sockets: &Needed,
     ) -> Answer {
         if self.done {
             return Answer::Yes;
@@ -60,16 +63,26 @@ impl Progress {
             .filter(|(_, seen)| !seen.is_up() || !seen.is_synchronised)
             .collect();
         let all_fail = missing.len() == sessions.len() && missing.iter().any(|(_, seen)| is_at_odds(seen));
-        let is_over = now >= known + PATIENCE && !all_fail;
-        if missing.is_empty() || is_over {
+        let Needed { open, missing: closed } = sockets;
+        let is_mute = *open == 0 && !closed.is_empty();
+        let is_over = now >= known + PATIENCE && !all_fail && !is_mute;
+        if (missing.is_empty() && closed.is_empty()) || is_over {
             self.done = true;
             for (peer, seen) in missing {
                 tracing::warn!(event = "notAnnounced", %peer, text = why(seen), "not waited for any longer");
             }
+            for (interface, text) in closed {
+                tracing::warn!(event = "notAnnounced", %interface, text, "not waited for any longer");
+            }
             return Answer::Yes;
         }
         let missing = missing.into_iter().map(|(peer, seen)| format!("{peer}: {}", why(seen)));
-        Answer::NotYet(format!("sessions: {}", missing.collect::<Vec<_>>().join("; ")))
+        let closed =
+            closed.iter().map(|(interface, why): &(InterfaceName, String)| format!("{interface}: {why}"));
+        let waits = [("sessions", missing.collect::<Vec<_>>()), ("layer 2", closed.collect())];
+        let waits = waits.into_iter().filter(|(_, those)| !those.is_empty());
+        let waits = waits.map(|(what, those)| format!("{what}: {}", those.join("; ")));
+        Answer::NotYet(waits.collect::<Vec<_>>().join("; "))
     }
 
     /// Is all announced? It stays so.

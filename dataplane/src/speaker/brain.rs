@@ -103,6 +103,7 @@ pub async fn work(
     facts.set_membership(Instant::now(), membership.borrow_and_update().clone());
     facts.set_links(Instant::now(), links.borrow_and_update().clone());
     let mut contested = lane.contested.clone();
+    let mut sockets = lane.sockets.clone();
     let mut stopping = false;
     let mut start = announced::Progress::default();
     let mut seen = outlet.seen();
@@ -118,8 +119,9 @@ pub async fn work(
         }
         tell(context, &mut facts);
         if !start.is_done() {
-            let is_announced =
-                start.look(now, &facts.waits_for(), outlet.sessions_of(&facts), &seen.borrow());
+            let needed = facts.needed_sockets(&sockets.borrow());
+            let (waits_for, peers) = (facts.waits_for(), outlet.sessions_of(&facts));
+            let is_announced = start.look(now, &waits_for, peers, &seen.borrow(), &needed);
             context.announced.send_if_modified(|told| {
                 let is_news = *told != is_announced;
                 if is_news && let announced::Answer::NotYet(why) = &is_announced {
@@ -175,7 +177,11 @@ pub async fn work(
                 context.metrics.contested.set(contested.keys());
                 facts.set_contested(contested);
             }
-            Some(question) = questions.recv() => drop(question.send(facts.state(&seen.borrow()))), // whoever asked may be gone
+            Ok(()) = sockets.changed() => sockets.mark_unchanged(), // a roll-out waits for them
+            Some(question) = questions.recv() => {
+                let state = facts.state(&seen.borrow(), &sockets.borrow());
+                drop(question.send(state)); // whoever asked may be gone
+            }
             Ok(()) = caveats.changed() => caveats.mark_unchanged(), // told with the verdict
             Ok(()) = links.changed() => facts.set_links(Instant::now(), links.borrow_and_update().clone()),
         }

@@ -13,6 +13,7 @@ mod members;
 mod moves;
 mod responder;
 mod responders;
+mod sockets;
 mod succession;
 mod tables;
 
@@ -37,7 +38,8 @@ pub use conflicts::{Conflict, Contested};
 pub use members::Heartbeats;
 pub use metallb_protocols::announcer::Refresh;
 pub use metallb_protocols::conflict::Policy;
-pub use tables::{Phase, Predecessor, Station, Tables};
+pub use sockets::{Needed, Socket, Sockets};
+pub use tables::{Phase, Predecessor, Protocol, Station, Tables};
 
 use super::metrics::Metrics;
 use driver::{Driver, Shared};
@@ -92,6 +94,8 @@ pub struct Lane {
     pub membership: watch::Receiver<Membership>,
     /// The announced addresses that stations outside the cluster have too.
     pub contested: watch::Receiver<Contested>,
+    /// Where neighbours are answered, and where not.
+    pub sockets: watch::Receiver<Sockets>,
     thread: JoinHandle<()>,
 }
 
@@ -128,14 +132,21 @@ impl Lane {
         let waking = wake.clone();
         let groups = Groups::start().context("cannot start the thread for multicast groups")?;
         let (telling, contested) = watch::channel(Contested::default());
-        let shared =
-            Shared { tables: tables.clone(), wake: wake.clone(), membership: sender, contested: telling };
+        let (opening, sockets) = watch::channel(Sockets::new());
+        let shared = Shared {
+            tables: tables.clone(),
+            wake: wake.clone(),
+            membership: sender,
+            contested: telling,
+            sockets: opening,
+        };
         let driver = Driver::new(shared, groups, pace, metrics, members);
         let thread = std::thread::Builder::new()
             .name("layer2".to_owned())
             .spawn(move || driver.run())
             .context("cannot start the layer 2 thread")?;
-        Ok(Self { tables, wake, keys: Keys { newest: keys, wake: waking }, membership, contested, thread })
+        let keys = Keys { newest: keys, wake: waking };
+        Ok(Self { tables, wake, keys, membership, contested, sockets, thread })
     }
 
     /// From now on, work from these tables.

@@ -1,4 +1,4 @@
-//! What this node says of a service on layer 2: which of its addresses it announces, and how.
+//! What this node announces on layer 2: which addresses of a service, and how; and the sockets that it needs for all of them.
 
 use std::net::IpAddr;
 
@@ -7,6 +7,7 @@ use metallb_core::names::ServiceKey;
 
 use super::Facts;
 use crate::kube::service_l2_status::OnLayer2;
+use crate::speaker::lane::{Needed, Sockets};
 
 impl Facts {
     /// `None`: no address of the service is announced from here. Each has an owner of its own, so of two it may be one.
@@ -23,6 +24,11 @@ impl Facts {
             interfaces: interfaces.into_iter().cloned().reduce(|some, others| some.union(&others))?,
             addresses: addresses.into(),
         })
+    }
+
+    /// The sockets that are needed for what is announced from here, where those of the lane stand like this.
+    pub fn needed_sockets(&self, sockets: &Sockets) -> Needed {
+        Needed::of(&self.tables, sockets)
     }
 
     /// Where an address is announced from here for the service, if it is.

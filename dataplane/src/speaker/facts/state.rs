@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::Facts;
 use crate::speaker::bgp::seen::{PeerSeen, Seen};
+use crate::speaker::lane::{Protocol, Socket, Sockets, Station};
 
 fn refusal(refusal: &AnnouncementRefusal) -> Value {
     json!({ "code": refusal.code(), "text": refusal.explain() })
@@ -48,7 +49,7 @@ fn session(peer: &PeerName, seen: &PeerSeen) -> Value {
 
 impl Facts {
     /// Everything, as JSON. Names are those of the API where it has one.
-    pub fn state(&self, sessions: &Seen) -> Value {
+    pub fn state(&self, sessions: &Seen, sockets: &Sockets) -> Value {
         let plan = self.planner.plan();
         json!({
             "node": self.node().to_string(),
@@ -77,6 +78,7 @@ impl Facts {
                     "refusal": verdict.as_ref().err().map(refusal),
                 })).collect::<Vec<_>>(),
             })).collect::<Vec<_>>(),
+            "layer2": { "sockets": self.sockets(sockets) },
             "bgp": {
                 "sessions": sessions.iter().map(|(peer, seen)| session(peer, seen)).collect::<Vec<_>>(),
                 "routes": self.routes(),
@@ -90,6 +92,26 @@ impl Facts {
                 })).collect::<Vec<_>>(),
             },
         })
+    }
+
+    /// Where neighbours are answered, and why not elsewhere.
+    fn sockets(&self, sockets: &Sockets) -> Vec<Value> {
+        let socket = |index: u32, station: &Station, protocol: Protocol| {
+            station.mac(protocol)?;
+            let state = sockets.get(&(index, protocol));
+            Some(json!({
+                "interface": station.name.to_string(),
+                "protocol": protocol.name(),
+                "open": state == Some(&Socket::Open),
+                "text": match state {
+                    Some(Socket::Failed(why)) => Some(why),
+                    Some(Socket::Open) | None => None,
+                },
+            }))
+        };
+        let stations = self.tables.stations.iter();
+        let all = stations.flat_map(|(index, station)| Protocol::ALL.map(|it| socket(*index, station, it)));
+        all.flatten().collect()
     }
 
     /// What each peer is to hear.

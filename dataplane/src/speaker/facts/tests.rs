@@ -315,14 +315,14 @@ fn heartbeats_go_to_ours_and_upstreams_are_told_apart_as_long_as_they_are_ready(
 #[test]
 fn the_state_says_what_is_waited_for_and_why_an_address_is_not_announced_here() {
     let mut facts = Facts::new("node-a".into(), false, true, Profile::Native, PACE);
-    assert_eq!(facts.state(&[].into())["waitsFor"].as_array().unwrap().len(), 8);
+    assert_eq!(facts.state(&[].into(), &[].into())["waitsFor"].as_array().unwrap().len(), 8);
     for input in inputs() {
         facts.apply(input);
     }
     facts.set_links(Instant::now(), links());
     facts.set_speakers(Some(Speakers::EveryNode));
     facts.decide(Instant::now());
-    let state = facts.state(&[].into());
+    let state = facts.state(&[].into(), &[].into());
     assert_eq!(
         (&state["ready"], &state["waitsFor"]),
         (&json!(true), &json!(["BGPPeers and what they refer to"]))

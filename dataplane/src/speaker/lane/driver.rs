@@ -26,6 +26,7 @@ use super::members::{Members, Told};
 use super::moves::{self, Moves};
 use super::responder::{Heard, View};
 use super::responders::Responders;
+use super::sockets::Sockets;
 use super::succession::{LINGER, Succession};
 use super::tables::{Phase, Protocol, Station, Tables};
 use super::{Membership, Pace};
@@ -43,6 +44,7 @@ pub(super) struct Shared {
     pub(super) wake: Arc<EventFd>,
     pub(super) membership: watch::Sender<Membership>,
     pub(super) contested: watch::Sender<Contested>,
+    pub(super) sockets: watch::Sender<Sockets>,
 }
 
 pub(super) struct Driver {
@@ -76,9 +78,9 @@ impl Driver {
         let tables = shared.tables.load_full();
         let Pace { refresh, restart_grace, policy } = pace;
         Self {
+            responders: Responders::new(metrics, shared.sockets.clone()),
             shared,
             tables,
-            responders: Responders::new(metrics),
             groups,
             announcer: Announcer::new(refresh),
             succession: Succession::new(restart_grace),

@@ -6,8 +6,11 @@ use std::net::IpAddr;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
+
 use super::moves::Moves;
 use super::responder::{Heard, Outcome, Responder, View};
+use super::sockets::{Socket, Sockets};
 use super::succession::Succession;
 use super::tables::{Protocol, Tables};
 use crate::speaker::metrics::Metrics;
@@ -21,13 +24,17 @@ const REOPEN: Duration = Duration::from_secs(1);
 /// By interface and protocol.
 pub(super) struct Responders {
     open: BTreeMap<(u32, Protocol), Responder>,
+    /// Why others are not open.
+    failed: BTreeMap<(u32, Protocol), String>,
     reopen_at: Option<Instant>,
     metrics: Metrics,
+    telling: watch::Sender<Sockets>,
 }
 
 impl Responders {
-    pub(super) fn new(metrics: Metrics) -> Self {
-        Self { open: BTreeMap::new(), reopen_at: None, metrics }
+    /// How they stand goes to `telling`.
+    pub(super) fn new(metrics: Metrics, telling: watch::Sender<Sockets>) -> Self {
+        Self { open: BTreeMap::new(), failed: BTreeMap::new(), reopen_at: None, metrics, telling }
     }
 
     /// Opens and closes what `new` says otherwise than `old`.
@@ -80,15 +87,19 @@ impl Responders {
                     Ok(None) => break,
                     Err(error) => {
                         tracing::warn!(event = "receiveFailed", interface = %responder.name, %error, "opening it anew");
-                        broken.push(*place);
+                        broken.push((*place, error.to_string()));
                         break;
                     }
                 }
             }
         }
-        for place in broken {
-            self.open.remove(&place);
+        if !broken.is_empty() {
+            for (place, why) in broken {
+                self.open.remove(&place);
+                self.failed.insert(place, why);
+            }
             self.reopen_at = Some(Instant::now() + REOPEN);
+            self.tell_sockets();
         }
         heard
     }
@@ -158,6 +169,7 @@ impl Responders {
 
     fn reopen(&mut self, now: Instant, tables: &Tables) {
         self.reopen_at = None;
+        self.failed.clear();
         for (index, station) in &*tables.stations {
             for protocol in Protocol::ALL {
                 let Some(mac) = station.mac(protocol) else { continue };
@@ -174,6 +186,7 @@ impl Responders {
                         self.open.insert((*index, protocol), responder);
                     }
                     Err(error) => {
+                        self.failed.insert((*index, protocol), error.to_string());
                         let error = &error as &dyn std::error::Error;
                         tracing::error!(
                             event,
@@ -186,6 +199,19 @@ impl Responders {
                 }
             }
         }
+        self.tell_sockets();
+    }
+
+    /// A roll-out waits for them.
+    fn tell_sockets(&self) {
+        let open = self.open.keys().map(|place| (*place, Socket::Open));
+        let failed = self.failed.iter().map(|(place, why)| (*place, Socket::Failed(why.clone())));
+        let sockets: Sockets = open.chain(failed).collect();
+        self.telling.send_if_modified(|told| {
+            let is_news = *told != sockets;
+            *told = sockets;
+            is_news
+        });
     }
 }
 
@@ -202,5 +228,39 @@ fn ask_on<'r>(responders: impl Iterator<Item = &'r Responder>, address: IpAddr) 
         if let Err(error) = responder.ask(address) {
             tracing::debug!(event = "questionFailed", interface = %responder.name, %error, "the next one follows");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use metallb_protocols::ethernet::Mac;
+    use prometheus::Registry;
+
+    use super::super::tables::Station;
+    use super::*;
+
+    /// There is none with this index, so its sockets cannot be opened, whoever tries.
+    const NOWHERE: u32 = 0x7fff_fff0;
+
+    #[test]
+    fn of_a_socket_that_cannot_be_opened_it_is_told_why_until_its_interface_is_gone() {
+        let metrics = Metrics::register(&Registry::new(), "node".into()).unwrap();
+        let (telling, mut told) = watch::channel(Sockets::new());
+        let mut responders = Responders::new(metrics, telling);
+        let station = Station { name: "eth9".into(), arp: Some(Mac([2; 6])), ndp: None };
+        let with = Tables { stations: Arc::new([(NOWHERE, station)].into()), ..Tables::default() };
+        let without = Tables::default();
+        let now = Instant::now();
+        responders.change(now, &without, &with);
+        let sockets = told.borrow_and_update().clone();
+        assert_eq!(sockets.keys().collect::<Vec<_>>(), [&(NOWHERE, Protocol::Arp)], "and none for IPv6");
+        let Some(Socket::Failed(why)) = sockets.get(&(NOWHERE, Protocol::Arp)) else { panic!("it is open") };
+        assert!(why.contains("os error"), "{why}");
+        responders.pass_time(now + REOPEN, &with);
+        assert!(!told.has_changed().unwrap(), "it is tried again, and the same is not told again");
+        responders.change(now + REOPEN, &with, &without);
+        assert_eq!(*told.borrow(), Sockets::new());
     }
 }

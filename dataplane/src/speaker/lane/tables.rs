@@ -57,6 +57,22 @@ impl Tables {
         self.phase == Phase::Leaving || self.moved.contains(&address)
     }
 
+    /// The interfaces on which an address is announced, with the protocol by which it is asked for there.
+    pub fn announcing(&self) -> impl Iterator<Item = ((u32, Protocol), &InterfaceName)> {
+        let is_asked = |name, protocol| {
+            let mut announced = self.announced.iter();
+            announced.any(|(address, on)| Protocol::of(*address) == protocol && on.contains(name))
+        };
+        let places = self.stations.iter().flat_map(|(index, station)| {
+            Protocol::ALL.into_iter().map(move |protocol| (*index, station, protocol))
+        });
+        places
+            .filter(move |(_, station, protocol)| {
+                station.mac(*protocol).is_some() && is_asked(&station.name, *protocol)
+            })
+            .map(|(index, station, protocol)| ((index, protocol), &station.name))
+    }
+
     /// What was that node's.
     pub fn inherited_from(&self, node: &NodeName) -> Vec<IpAddr> {
         let its = self.inherited.iter().filter(|(_, predecessor)| predecessor.node == *node);
@@ -106,6 +122,14 @@ pub enum Protocol {
 impl Protocol {
     /// Both.
     pub const ALL: [Self; 2] = [Self::Arp, Self::Ndp];
+
+    /// As people write it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Arp => "ARP",
+            Self::Ndp => "NDP",
+        }
+    }
 
     /// That by which neighbours ask for this address.
     pub const fn of(address: IpAddr) -> Self {

@@ -5,7 +5,7 @@ use metallb_protocols::liveness::{NodeId, Tenure};
 
 use super::*;
 use crate::kube::service_l2_status::OnLayer2;
-use crate::speaker::lane::{Conflict, Contested, Membership};
+use crate::speaker::lane::{Conflict, Contested, Membership, Needed, Protocol, Socket, Sockets};
 
 /// It elects node-c.
 const OTHER: &str = "2001:db8::4";
@@ -128,4 +128,22 @@ fn a_station_outside_the_cluster_that_has_the_address_is_told_once_and_reported_
     let outcome = round(&mut facts);
     assert_eq!(reasons(&outcome), ["addressConflictOver"]);
     assert!(outcome.statuses.unwrap().get(&key("web")).unwrap().conflicts.is_empty());
+}
+
+#[test]
+fn the_state_names_every_socket_and_a_roll_out_waits_for_those_that_are_needed() {
+    let (facts, _) = ready();
+    let failed = || Socket::Failed("Operation not permitted (os error 1)".to_owned());
+    let sockets: Sockets = [((2, Protocol::Arp), Socket::Open), ((2, Protocol::Ndp), failed())].into();
+    let state = facts.state(&[].into(), &sockets);
+    assert_eq!(
+        state["layer2"]["sockets"],
+        json!([
+            { "interface": "eth0", "protocol": "ARP", "open": true, "text": null },
+            { "interface": "eth0", "protocol": "NDP", "open": false, "text": "Operation not permitted (os error 1)" },
+        ])
+    );
+    let needed = facts.needed_sockets(&sockets);
+    assert_eq!(needed, Needed { open: 1, missing: [].into() }, "it has no IPv6 address to announce");
+    assert_eq!(ready_on("node-a").0.needed_sockets(&Sockets::new()), Needed::default(), "nor this one any");
 }
