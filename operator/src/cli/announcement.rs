@@ -9,12 +9,13 @@ use metallb_core::few::FewSet;
 use metallb_core::names::{InterfaceName, NodeName, PeerName, ServiceKey};
 use metallb_core::plan::{AddressPlan, Endpoints, Planner, RoutePlanner, Speakers, Touched, World};
 use metallb_core::refusal::AnnouncementRefusal;
-use metallb_crds::cluster::node::LeavingSigns;
 use metallb_crds::cluster::service::{self, LoadBalancerClass};
 use metallb_crds::cluster::{endpoints, node};
 
 use super::allocation::Allocation;
 use super::inventory::Inventory;
+use super::reports::{Owner, Reports};
+use super::speakers::Switches;
 
 /// The speakers' world, to be seen from any node.
 pub(super) struct Announcements<'i> {
@@ -23,7 +24,21 @@ pub(super) struct Announcements<'i> {
     services: BTreeMap<ServiceKey, metallb_core::plan::Service>,
     endpoints: BTreeMap<ServiceKey, Endpoints>,
     speakers: Speakers,
+    switches: Switches,
+    reports: Reports<'i>,
 }
+
+/// What the nodes decide about an address.
+pub(super) struct Verdicts {
+    /// Who announces it.
+    pub owner: Owner,
+    /// What each node does. What speakers report counts more than what the rules say; of an owner that should not be one, this is
+    /// why.
+    pub by_node: Vec<(NodeName, ByService)>,
+}
+
+/// Of the services that have an address, why a node does not announce it for them.
+pub(super) type ByService = BTreeMap<ServiceKey, Result<(), AnnouncementRefusal>>;
 
 impl<'i> Announcements<'i> {
     /// Services as they will be after `allocations`. Without any EndpointSlice of a service it is taken to have
@@ -42,6 +57,7 @@ impl<'i> Announcements<'i> {
             anywhere: true,
             nodes: inventory.nodes.iter().map(|node| node.name_any().as_str().into()).collect(),
         };
+        let reports = Reports::of(inventory, allocations);
         let allocations: BTreeMap<_, _> = allocations.iter().map(|it| (&it.service, it)).collect();
         let (mut services, mut known) = (BTreeMap::new(), BTreeMap::new());
         for object in &inventory.services {
@@ -63,18 +79,17 @@ impl<'i> Announcements<'i> {
             known.insert(key, endpoints);
         }
         let speakers = inventory.speakers.clone().map_or(Speakers::EveryNode, Speakers::Alive);
-        Self { inventory, config, services, endpoints: known, speakers }
+        let switches = inventory.switches();
+        Self { inventory, config, services, endpoints: known, speakers, switches, reports }
     }
 
     /// The world of the speaker on `node`.
     fn seen_from(&self, node: NodeName) -> World {
-        let mut world = World::new(node, false);
+        let mut world = World::new(node, self.switches.ignore_exclude_lb);
         world.set_config(self.config.clone());
         for object in &self.inventory.nodes {
-            world.set_node(
-                object.name_any().as_str().into(),
-                Some(node::read(object, &LeavingSigns::default())),
-            );
+            let node = node::read(object, &self.switches.signs);
+            world.set_node(object.name_any().as_str().into(), Some(node));
         }
         for (key, service) in &self.services {
             world.set_service(key.clone(), Some(service.clone()));
@@ -84,6 +99,14 @@ impl<'i> Announcements<'i> {
         }
         world.set_speakers(self.speakers.clone());
         world.set_interfaces(self.interfaces());
+        // Speakers tell of epochs where ownership is sticky, and only there.
+        let mut holders = self.reports.holders().peekable();
+        if holders.peek().is_some() {
+            world.set_sticky();
+        }
+        for (address, holder) in holders {
+            world.set_holder(address, Some(holder.clone()));
+        }
         world
     }
 
@@ -103,17 +126,28 @@ impl<'i> Announcements<'i> {
         self.inventory.nodes.iter().map(|node| node.name_any().as_str().into())
     }
 
-    /// The node elected to announce each address.
+    /// The node that is to announce each address, by the rules.
     pub(super) fn owners(&self) -> BTreeMap<IpAddr, NodeName> {
         let planner = self.planner();
         planner.plan().iter().filter_map(|(address, plan)| Some((*address, plan.owner.clone()?))).collect()
     }
 
-    /// The nodes that may announce each address on layer 2, in the order in which they would: the first does.
+    /// The nodes that may announce each address on layer 2, in the order in which they would: the first is the one that the rules
+    /// name.
     pub(super) fn candidates(&self) -> BTreeMap<IpAddr, Vec<NodeName>> {
         let planner = self.planner();
-        let of = |address: &IpAddr| planner.candidates(*address).into_iter().cloned().collect();
-        planner.plan().keys().map(|address| (*address, of(address))).collect()
+        let of = |address: &IpAddr, plan: &AddressPlan| {
+            let mut all: Vec<_> = planner.candidates(*address).into_iter().cloned().collect();
+            // Stable: who keeps it goes before the others, and these stay in order.
+            all.sort_by_key(|node| Some(node) != plan.owner.as_ref());
+            all
+        };
+        planner.plan().iter().map(|(address, plan)| (*address, of(address, plan))).collect()
+    }
+
+    /// Who announces an address, for which the rules name `by_rules`.
+    pub(super) fn owner(&self, address: IpAddr, by_rules: Option<NodeName>) -> Owner {
+        self.reports.owner(address, by_rules)
     }
 
     /// What is the same for all nodes, decided by any of them.
@@ -127,17 +161,24 @@ impl<'i> Announcements<'i> {
 
     /// What each node decides about `address`. One world is shown to all of them, and only this address is planned: a
     /// cluster has a thousand nodes and ten thousand services.
-    pub(super) fn verdicts(&self, address: IpAddr) -> Vec<(NodeName, Option<AddressPlan>)> {
-        let Some(first) = self.nodes().next() else { return Vec::new() };
-        let mut world = self.seen_from(first);
-        let mut planner = Planner::default();
-        let this_one = Touched::Addresses([address].into());
-        let decides = |node: NodeName| {
-            world.set_own_node(node.clone());
-            planner.replan(&world, &this_one);
-            (node, planner.plan().get(&address).cloned())
-        };
-        self.nodes().map(decides).collect()
+    pub(super) fn verdicts(&self, address: IpAddr) -> Verdicts {
+        let (mut by_rules, mut by_node) = (None, Vec::new());
+        if let Some(first) = self.nodes().next() {
+            let mut world = self.seen_from(first);
+            let mut planner = Planner::default();
+            let this_one = Touched::Addresses([address].into());
+            for node in self.nodes() {
+                world.set_own_node(node.clone());
+                planner.replan(&world, &this_one);
+                let Some(plan) = planner.plan().get(&address) else { continue };
+                by_rules.clone_from(&plan.owner);
+                let services = plan.services.iter().map(|(key, verdict)| (key.clone(), verdict.clone()));
+                by_node.push((node, services.collect()));
+            }
+        }
+        let mut verdicts = Verdicts { owner: self.owner(address, by_rules), by_node };
+        verdicts.follow_owner();
+        verdicts
     }
 
     /// To which peers each node announces `address` for `service`, or why to none. Empty where nothing is announced by BGP
@@ -159,5 +200,27 @@ impl<'i> Announcements<'i> {
             Some((node, peers.map_err(Clone::clone)))
         };
         self.nodes().filter_map(decides).collect()
+    }
+}
+
+impl Verdicts {
+    /// What nodes decide because of who the owner is follows from the one that there is, if the rules name another.
+    fn follow_owner(&mut self) {
+        let Owner { node: Some(owner), by_rules, .. } = &self.owner else { return };
+        if by_rules.as_ref() == Some(owner) {
+            return;
+        }
+        for (node, services) in &mut self.by_node {
+            for verdict in services.values_mut() {
+                let by_owner = matches!(
+                    verdict,
+                    Ok(()) | Err(AnnouncementRefusal::NotOwner { .. } | AnnouncementRefusal::NobodyEligible)
+                );
+                if by_owner {
+                    let not_here = || AnnouncementRefusal::NotOwner { owner: owner.clone() };
+                    *verdict = if node == owner { Ok(()) } else { Err(not_here()) };
+                }
+            }
+        }
     }
 }

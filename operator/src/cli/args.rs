@@ -109,9 +109,10 @@ Not a BGPPeer that selects no node, and not a node without a speaker's pod as lo
     },
     /// Say which node announces each address on layer 2, since when, and who follows when it is gone
     ///
-    /// OWNER is the node that the rules elect among those with a ready speaker; SINCE is how long it has reported so itself (in
-    /// its ServiceL2Status), and NEXT the node that would take over. NOTE tells where speakers report otherwise: an address that
-    /// is just moving, or nodes that do not hear each other.
+    /// OWNER is the node that reports so (in its ServiceL2Status), of several the one that took the address last; where none does,
+    /// the one that the rules elect among those whose speaker runs. SINCE is how long it has reported so, and NEXT the node that
+    /// would take over. NOTE tells where speakers report otherwise than the rules say: an address that is just moving, nodes that
+    /// do not hear each other, or one that is dead.
     #[command(after_help = "\
 Examples:
   kubectl metallb owners                   all addresses

@@ -11,7 +11,7 @@ use metallb_crds::config::parse;
 use serde::Serialize;
 
 use super::allocation::settle_all;
-use super::announcement::Announcements;
+use super::announcement::{Announcements, Verdicts};
 use super::inventory::Inventory;
 use super::output::{Answer, table};
 use super::plan::list;
@@ -56,10 +56,15 @@ pub(super) struct Why {
 pub(super) struct OnLayer2 {
     /// The address.
     pub address: IpAddr,
-    /// The node that announces it.
+    /// The node that announces it: as speakers report, or else by the rules.
     pub owner: Option<String>,
+    /// The node that the rules name, by what is there now.
+    pub by_rules: Option<String>,
     /// What each node does about it.
     pub nodes: Vec<OnNode>,
+    /// What speakers report otherwise than the rules say.
+    #[serde(skip)]
+    difference: Option<String>,
 }
 
 /// An address over BGP.
@@ -87,7 +92,8 @@ pub(super) struct FromNode {
 pub(super) struct OnNode {
     /// The node.
     pub node: String,
-    /// Why it does not announce the address for the service; absent where it does.
+    /// Why it does not announce the address for the service, or, of an owner that the rules do not name, why it should not; absent
+    /// where it announces it.
     pub refusal: Option<Why>,
 }
 
@@ -136,15 +142,18 @@ pub(super) fn service(
 }
 
 fn on_layer2(announcements: &Announcements<'_>, address: IpAddr, service: &ServiceKey) -> OnLayer2 {
-    let mut owner = None;
-    let mut nodes = Vec::new();
-    for (node, plan) in announcements.verdicts(address) {
-        let Some(plan) = plan else { continue };
-        owner = owner.or_else(|| plan.owner.as_ref().map(ToString::to_string));
-        let refusal = plan.services.get(service).and_then(|verdict| verdict.as_ref().err()).map(Why::of);
-        nodes.push(OnNode { node: node.to_string(), refusal });
+    let Verdicts { owner, by_node } = announcements.verdicts(address);
+    let nodes = by_node.iter().map(|(node, services)| {
+        let refusal = services.get(service).and_then(|verdict| verdict.as_ref().err()).map(Why::of);
+        OnNode { node: node.to_string(), refusal }
+    });
+    OnLayer2 {
+        address,
+        nodes: nodes.collect(),
+        difference: owner.difference(),
+        owner: owner.node.map(|node| node.to_string()),
+        by_rules: owner.by_rules.map(|node| node.to_string()),
     }
-    OnLayer2 { address, owner, nodes }
 }
 
 fn over_bgp(announcements: &Announcements<'_>, address: IpAddr, service: &ServiceKey) -> Option<OverBgp> {
@@ -179,7 +188,8 @@ impl Answer for Story {
         }
         for layer2 in &self.layer2 {
             let by = layer2.owner.clone().unwrap_or_else(|| "no node".to_owned());
-            line("layer 2", &format!("{} is announced by {by}", layer2.address));
+            let but = layer2.difference.as_ref().map(|said| format!(" ({said})")).unwrap_or_default();
+            line("layer 2", &format!("{} is announced by {by}{but}", layer2.address));
         }
         for layer2 in &self.layer2 {
             let rows = layer2.nodes.iter().map(|on| {

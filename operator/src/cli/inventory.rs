@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::documents::Document;
+use super::speakers::Switches;
 
 /// Objects, by kind.
 #[derive(Clone, Debug, Default)]
@@ -34,10 +35,12 @@ pub(super) struct Inventory {
     pub nodes: Vec<Node>,
     /// Namespaces.
     pub namespaces: Vec<Namespace>,
-    /// The nodes with a speaker that is ready; `None` when this is no cluster's inventory.
+    /// The nodes whose speaker runs; `None` when this is no cluster's inventory.
     pub speakers: Option<BTreeSet<NodeName>>,
-    /// The nodes that have a speaker's pod, ready or not.
+    /// The nodes that have a speaker's pod, whatever becomes of it.
     pub speaker_pods: BTreeSet<NodeName>,
+    /// By which switches the speakers go that are there.
+    pub switches: Switches,
     /// What speakers report of services on layer 2.
     pub l2_statuses: Vec<ServiceL2Status>,
     /// What speakers report of BGP sessions, by node.
@@ -187,6 +190,12 @@ impl Inventory {
     /// Is it that of a cluster?
     pub(super) fn is_live(&self) -> bool {
         self.speakers.is_some()
+    }
+
+    /// By which switches speakers go: those that a `MetalLB` asks for, else those of the ones that are there.
+    pub(super) fn switches(&self) -> Switches {
+        let asked = self.metallbs.iter().rev().find_map(Switches::of_metallb);
+        asked.unwrap_or_else(|| self.switches.clone())
     }
 
     /// The nodes that report to announce `service` on layer 2.

@@ -1,13 +1,11 @@
 //! The inventory of a cluster: one list of each kind.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::api::{ApiResource, DynamicObject, ListParams};
 use kube::{Api, Client, Resource, ResourceExt};
-use metallb_core::names::NodeName;
 use metallb_core::refusal::Kind;
 use metallb_crds::admission::Object;
 use metallb_crds::{
@@ -18,6 +16,7 @@ use metallb_process::cluster;
 use serde::de::DeserializeOwned;
 
 use super::inventory::{Inventory, bgp_node_status};
+use super::speakers::Speakers;
 
 /// Looks at everything that matters to services, as the user of the kubeconfig.
 pub(super) async fn inventory(kubeconfig: Option<&Path>, namespace: &str) -> anyhow::Result<Inventory> {
@@ -64,13 +63,10 @@ pub(super) async fn sessions(kubeconfig: Option<&Path>, namespace: &str) -> anyh
 
 /// The configuration, the nodes, and their speakers.
 async fn configuration(client: &Client, namespace: &str) -> anyhow::Result<Inventory> {
-    let (speakers, speaker_pods) = speakers(client, namespace).await?;
-    let mut inventory = Inventory {
-        nodes: everywhere(client, "Nodes").await?,
-        speakers: Some(speakers),
-        speaker_pods,
-        ..Inventory::default()
-    };
+    let nodes = everywhere(client, "Nodes").await?;
+    let Speakers { running, pods, switches } = Speakers::of(&speaker_pods(client, namespace).await?, &nodes);
+    let mut inventory =
+        Inventory { nodes, speakers: Some(running), speaker_pods: pods, switches, ..Inventory::default() };
     let nodes = inventory.nodes.iter();
     inventory.objects.nodes =
         Some(nodes.map(|node| (node.name_any(), metallb_crds::cluster::node::configured(node))).collect());
@@ -101,22 +97,10 @@ where
     Ok(found.with_context(|| format!("cannot list {what}"))?.items)
 }
 
-/// The nodes whose speaker runs, and those that have a speaker's pod. One that is not ready may wait for a router, and announces
-/// all else meanwhile.
-async fn speakers(
-    client: &Client,
-    namespace: &str,
-) -> anyhow::Result<(BTreeSet<NodeName>, BTreeSet<NodeName>)> {
+async fn speaker_pods(client: &Client, namespace: &str) -> anyhow::Result<Vec<Pod>> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let speakers = ListParams::default().labels("app=metallb,component=speaker");
-    let pods = pods.list(&speakers).await.context("cannot list the speakers' pods")?;
-    let runs = |pod: &Pod| {
-        let containers = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
-        containers.flat_map(|container| &container.state).any(|state| state.running.is_some())
-    };
-    let node = |pod: &Pod| -> Option<NodeName> { Some(pod.spec.as_ref()?.node_name.as_deref()?.into()) };
-    let running = pods.iter().filter(|pod| runs(pod)).filter_map(node).collect();
-    Ok((running, pods.iter().filter_map(node).collect()))
+    Ok(pods.list(&speakers).await.context("cannot list the speakers' pods")?.items)
 }
 
 fn resource(kind: Kind) -> ApiResource {

@@ -6,6 +6,8 @@
 //! | [`documents`] | files, directories and standard input into objects |
 //! | [`inventory`] | objects by kind; the world that the commands ask about |
 //! | [`live`] | the inventory of a cluster |
+//! | [`speakers`] | what their pods tell: which run, and by which switches |
+//! | [`reports`] | what speakers report of addresses, and whom that makes the owner |
 //! | [`validate`] | what admission would refuse |
 //! | [`allocation`] | who holds which address, once all is settled |
 //! | [`announcement`] | which node announces an address, and why the others do not |
@@ -25,7 +27,9 @@ mod owners;
 mod peers;
 mod plan;
 mod preflight;
+mod reports;
 mod run;
+mod speakers;
 #[cfg(test)]
 mod tests;
 mod validate;

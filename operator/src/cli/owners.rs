@@ -1,6 +1,6 @@
 //! Which node announces each address on layer 2, since when, who follows, and why the others do not.
 //!
-//! What speakers report (`ServiceL2Status`) stands beside what the rules say, so that a difference shows.
+//! The owner is who speakers report (`ServiceL2Status`); what the rules say stands beside it, so that a difference shows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -8,17 +8,18 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, ensure};
 use k8s_openapi::jiff::Timestamp;
-use metallb_core::names::{NodeName, ServiceKey};
+use metallb_core::names::ServiceKey;
+use metallb_crds::AddressConflict;
 use metallb_crds::cluster::service::LoadBalancerClass;
 use metallb_crds::config::parse;
-use metallb_crds::{AddressConflict, ServiceL2Status};
 use serde::Serialize;
 
 use super::allocation::{Allocation, settle_all};
-use super::announcement::Announcements;
+use super::announcement::{Announcements, Verdicts};
 use super::explain::{OnNode, Why};
 use super::inventory::Inventory;
 use super::output::{Answer, age, or_dash, table};
+use super::reports::Reported;
 
 /// Who announces what.
 #[derive(Debug, Serialize)]
@@ -44,33 +45,29 @@ pub(super) struct Row {
     pub address: IpAddr,
     /// The services that have it.
     pub services: Vec<String>,
-    /// The node that announces it, by the rules and what is there now.
+    /// The node that announces it: as speakers report, or else by the rules.
     pub owner: Option<String>,
+    /// The node that the rules name, by what is there now.
+    pub by_rules: Option<String>,
     /// Where ownership is sticky, since which epoch, as the owner reports.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epoch: Option<i64>,
-    /// The nodes that say they announce a service whose first address this is. One, if all is well.
+    /// The nodes that say they announce it. One, if all is well; none, where speakers only tell of the first address of a service.
     pub reported: Vec<Reported>,
     /// Stations outside the cluster that have it too, as the owner reports.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conflicts: Vec<AddressConflict>,
-    /// The nodes that may announce it, in the order in which they would; the first is the owner.
+    /// The nodes that may announce it, in the order in which they would; the first is the one that the rules name.
     pub candidates: Vec<String>,
     /// Why the other nodes do not announce it. Only told of an address that was asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<OnNode>,
-}
-
-/// A node that says it announces an address.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub(super) struct Reported {
-    /// The node.
-    pub node: String,
-    /// Since when.
-    pub since: Option<Timestamp>,
-    /// Since which epoch, where ownership is sticky.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub epoch: Option<i64>,
+    /// Do speakers say what the rules say?
+    #[serde(skip)]
+    is_settled: bool,
+    /// What they say otherwise.
+    #[serde(skip)]
+    difference: Option<String>,
 }
 
 /// The owners of all addresses, or of `address` alone.
@@ -83,31 +80,30 @@ pub(super) fn owners(
     let parsed = parse(&inventory.objects);
     let allocations = settle_all(inventory, class, &parsed.config.pools);
     let announcements = Announcements::after(inventory, &parsed.config, &allocations, class);
-    let mut reports = reports(inventory, &allocations);
     let services = services(&allocations);
     let mut rows: Vec<Row> = Vec::new();
     let candidates = announcements.candidates();
     for (its, candidates) in candidates.into_iter().filter(|(its, _)| address.is_none_or(|only| only == *its))
     {
-        let reported: Vec<_> = reports.remove(&its).into_iter().flatten().collect();
-        let keeper = keeper(&reported, &candidates);
-        let owner = keeper.map(|keeper| keeper.node.as_str()).or(candidates.first().map(NodeName::as_str));
-        let others = address.map(|_| others(&announcements, its, owner)).unwrap_or_default();
+        let owner = announcements.owner(its, candidates.first().cloned());
         rows.push(Row {
             address: its,
             services: services.get(&its).into_iter().flatten().map(ToString::to_string).collect(),
-            owner: owner.map(str::to_owned),
-            epoch: keeper.and_then(|keeper| keeper.epoch),
+            epoch: owner.report().and_then(|report| report.epoch),
             conflicts: conflicts(inventory, its),
             candidates: candidates.iter().map(ToString::to_string).collect(),
-            others,
-            reported,
+            others: address.map(|_| others(&announcements, its)).unwrap_or_default(),
+            is_settled: owner.is_settled(),
+            difference: owner.difference(),
+            owner: owner.node.map(|node| node.to_string()),
+            by_rules: owner.by_rules.map(|node| node.to_string()),
+            reported: owner.reported,
         });
     }
     if let Some(address) = address {
         ensure!(!rows.is_empty(), "no service of type LoadBalancer has the address {address}");
     }
-    let settled = !inventory.is_live() || rows.iter().all(Row::is_settled);
+    let settled = !inventory.is_live() || rows.iter().all(|row| row.is_settled);
     Ok(Owners { settled, addresses: rows, now, check: false })
 }
 
@@ -127,30 +123,6 @@ fn services(allocations: &[Allocation]) -> BTreeMap<IpAddr, BTreeSet<&ServiceKey
     services
 }
 
-/// Of each address that is the first of a service, which nodes say they announce it. Each writes an object of its own when
-/// it takes over.
-fn reports(inventory: &Inventory, allocations: &[Allocation]) -> BTreeMap<IpAddr, BTreeSet<Reported>> {
-    let first = allocations.iter().filter_map(|it| Some((&it.service, *it.before.first()?)));
-    let first: BTreeMap<&ServiceKey, IpAddr> = first.collect();
-    let mut reports: BTreeMap<IpAddr, BTreeSet<Reported>> = BTreeMap::new();
-    let report = |object: &ServiceL2Status| {
-        let status = object.status.as_ref()?;
-        let service = ServiceKey::new(status.service_namespace.as_deref()?, status.service_name.as_deref()?);
-        let since = object.metadata.creation_timestamp.as_ref().map(|time| time.0);
-        Some((*first.get(&service)?, Reported { node: status.node.clone()?, since, epoch: status.epoch }))
-    };
-    for (address, reported) in inventory.l2_statuses.iter().filter_map(report) {
-        reports.entry(address).or_default().insert(reported);
-    }
-    reports
-}
-
-/// Where ownership is sticky, the node that has the address, as long as it may have it.
-fn keeper<'r>(reported: &'r [Reported], candidates: &[NodeName]) -> Option<&'r Reported> {
-    let may = |one: &&Reported| candidates.iter().any(|node| node.as_str() == one.node);
-    reported.iter().filter(|one| one.epoch.is_some()).filter(may).max_by_key(|one| one.epoch)
-}
-
 fn conflicts(inventory: &Inventory, address: IpAddr) -> Vec<AddressConflict> {
     let statuses = inventory.l2_statuses.iter().filter_map(|object| object.status.as_ref());
     let all = statuses.flat_map(|status| &status.conflicts);
@@ -158,37 +130,24 @@ fn conflicts(inventory: &Inventory, address: IpAddr) -> Vec<AddressConflict> {
     its.into_iter().cloned().collect()
 }
 
-fn others(announcements: &Announcements<'_>, address: IpAddr, owner: Option<&str>) -> Vec<OnNode> {
-    let verdicts =
-        announcements.verdicts(address).into_iter().filter(|(node, _)| Some(node.as_str()) != owner);
-    let refused = verdicts.filter_map(|(node, plan)| {
-        let refusal = plan?.services.values().find_map(|verdict| verdict.as_ref().err().cloned())?;
+fn others(announcements: &Announcements<'_>, address: IpAddr) -> Vec<OnNode> {
+    let Verdicts { owner, by_node } = announcements.verdicts(address);
+    let others = by_node.into_iter().filter(|(node, _)| Some(node) != owner.node.as_ref());
+    let refused = others.filter_map(|(node, services)| {
+        let refusal = services.into_values().find_map(Result::err)?;
         Some(OnNode { node: node.to_string(), refusal: Some(Why::of(&refusal)) })
     });
     refused.collect()
 }
 
 impl Row {
-    /// Do speakers say what the rules say? An address that is the first of no service is not reported.
-    fn is_settled(&self) -> bool {
-        match &self.reported[..] {
-            [] => true,
-            [one] => Some(&one.node) == self.owner.as_ref(),
-            [..] => false,
-        }
-    }
-
     fn since(&self, now: Timestamp) -> String {
         let reported = self.reported.iter().find(|reported| Some(&reported.node) == self.owner.as_ref());
         or_dash(reported.and_then(|reported| reported.since).map(|since| age(since, now)))
     }
 
     fn note(&self) -> String {
-        let mut said = Vec::new();
-        if !self.is_settled() {
-            let nodes: Vec<&str> = self.reported.iter().map(|reported| reported.node.as_str()).collect();
-            said.push(format!("reported by {}", nodes.join(" and ")));
-        }
+        let mut said: Vec<String> = self.difference.iter().cloned().collect();
         for AddressConflict { hardware_address, interface, .. } in &self.conflicts {
             let on = interface.as_ref().map(|name| format!(" on {name}")).unwrap_or_default();
             said.push(format!("station {hardware_address}{on} has it too"));

@@ -8,6 +8,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Container, PodTemplateSpec};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use metallb_process::flags::parse_bool;
 use metallb_process::watch::ObjectKey;
 use serde_json::Value;
 
@@ -100,14 +101,24 @@ pub(super) fn containers(template: Option<&PodTemplateSpec>) -> &[Container] {
 }
 
 /// The value of a variable.
-pub(super) fn variable<'c>(container: &'c Container, name: &str) -> Option<&'c str> {
+pub(in crate::cli) fn variable<'c>(container: &'c Container, name: &str) -> Option<&'c str> {
     container.env.iter().flatten().find(|variable| variable.name == name)?.value.as_deref()
 }
 
 /// The value of a flag, as Go reads it.
-pub(super) fn flag<'c>(container: &'c Container, name: &str) -> Option<&'c str> {
+pub(in crate::cli) fn flag<'c>(container: &'c Container, name: &str) -> Option<&'c str> {
     let arguments = || container.args.iter().flatten().map(|argument| argument.trim_start_matches('-'));
     let joined = || arguments().find_map(|argument| argument.strip_prefix(name)?.strip_prefix('='));
     let apart = || arguments().skip_while(|argument| *argument != name).nth(1);
     joined().or_else(apart)
+}
+
+/// Is a flag that is on or off on? A value stands behind `=`.
+pub(in crate::cli) fn is_on(container: &Container, name: &str) -> bool {
+    let arguments = container.args.iter().flatten().map(|argument| argument.trim_start_matches('-'));
+    let mut given = arguments.filter_map(|argument| match argument.strip_prefix(name)? {
+        "" => Some(true),
+        value => parse_bool(value.strip_prefix('=')?).ok(),
+    });
+    given.next().unwrap_or_default()
 }
