@@ -22,6 +22,8 @@ pub const INTERVAL: Duration = Duration::from_millis(200);
 pub const PATIENCE: Duration = Duration::from_secs(1);
 /// Where a network heals, speakers are seen before their heartbeats are heard. Who is seen only for so long is not heard at all.
 pub const LASTING: Duration = Duration::from_secs(2);
+/// A speaker that said it ends goes on to answer until others have heard of that: for so long, an answer shows nothing.
+pub const ENDING: Duration = Duration::from_secs(1);
 
 /// What happens.
 #[derive(Clone, Copy, Debug)]
@@ -48,6 +50,8 @@ pub enum Input<'a> {
     },
     /// Its heartbeats are heard: they say more.
     Heard(&'a NodeName),
+    /// Its last heartbeat said that it ends.
+    Left(&'a NodeName),
 }
 
 /// What follows.
@@ -77,6 +81,8 @@ struct Sight {
 #[derive(Clone, Debug, Default)]
 pub struct Sightings {
     seen: BTreeMap<NodeName, Sight>,
+    /// Those that said they end, and when.
+    ending: BTreeMap<NodeName, Instant>,
     outputs: VecDeque<Output>,
 }
 
@@ -85,6 +91,7 @@ impl Sightings {
     pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
         match input {
             Input::Tick => {}
+            Input::Seen { node, .. } if self.is_ending(now, node) => {}
             Input::Seen { node, address, station, is_here } => {
                 let sight = self.seen.entry(node.clone()).or_insert_with(|| {
                     self.outputs.push_back(Output::Appeared(node.clone()));
@@ -103,7 +110,11 @@ impl Sightings {
                     sight.last = now;
                 }
             }
-            Input::Heard(node) => drop(self.seen.remove(node)),
+            Input::Heard(node) => drop((self.seen.remove(node), self.ending.remove(node))),
+            Input::Left(node) => {
+                self.ending.retain(|_, said| now < *said + ENDING);
+                self.ending.insert(node.clone(), now);
+            }
         }
         for (node, _) in self.seen.extract_if(.., |_, sight| sight.last + PATIENCE <= now) {
             self.outputs.push_back(Output::Vanished(node));
@@ -112,6 +123,10 @@ impl Sightings {
             sight.next_question = now + INTERVAL;
             self.outputs.push_back(Output::Ask(sight.address));
         }
+    }
+
+    fn is_ending(&self, now: Instant, node: &NodeName) -> bool {
+        self.ending.get(node).is_some_and(|said| now < *said + ENDING)
     }
 
     /// What follows, in order.
@@ -216,6 +231,21 @@ mod tests {
         run(&mut sightings, now + LASTING, Some(THEIRS));
         sightings.handle_input(now + LASTING, sight(&node, false));
         assert!(!sightings.has_dispute());
+    }
+
+    #[test]
+    fn one_that_said_it_ends_is_not_seen_until_it_should_have_ended() {
+        let (mut sightings, now, node) =
+            (Sightings::default(), virtual_clock::start(), NodeName::from("theirs"));
+        sightings.handle_input(now, Input::Left(&node));
+        sightings.handle_input(now + ENDING / 2, sight(&node, false));
+        assert_eq!((sightings.poll_output(), sightings.nodes().count()), (None, 0));
+        sightings.handle_input(now + ENDING, sight(&node, false));
+        assert_eq!(sightings.poll_output(), Some(Output::Appeared(node.clone())), "it goes on all the same");
+        sightings.handle_input(now + ENDING, Input::Left(&node));
+        sightings.handle_input(now + ENDING, Input::Heard(&node));
+        sightings.handle_input(now + ENDING, sight(&node, false));
+        assert_eq!(sightings.poll_output(), Some(Output::Appeared(node)), "it was back in between");
     }
 
     #[test]

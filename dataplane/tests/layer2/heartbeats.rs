@@ -204,6 +204,33 @@ async fn who_is_not_heard_and_answers_for_its_addresses_counts_for_as_long_as_it
 }
 
 #[tokio::test]
+async fn who_said_goodbye_does_not_count_though_it_goes_on_to_answer_for_a_moment() {
+    for address in ["192.0.2.200", "2001:db8::200"] {
+        let site = Site::new();
+        let address: IpAddr = address.parse().unwrap();
+        let mut first = Speaker::start(&site.first, 0, Some("one"), &[]);
+        let mut second = Speaker::start(&site.second, 1, Some("one"), &[]);
+        for (speaker, host) in [(&mut first, &site.first), (&mut second, &site.second)] {
+            speaker.tables.stations = Arc::new(stations(host));
+        }
+        first.announce(None);
+        second.announce(Some((address, false)));
+        first.counts_on(&["first", "second"]).await;
+        let leaving = std::thread::spawn(move || second.lane.leave());
+        first.counts_on(&["first"]).await;
+        first.announce(Some((address, true)));
+        let heard = Instant::now();
+        let alone = Some(Speakers::Alive(names(&["first"])));
+        eventually(SOON, "time passes", async || {
+            assert_eq!(first.lane.membership.borrow().speakers, alone, "after {:?}", heard.elapsed());
+            heard.elapsed() > PATIENCE
+        })
+        .await;
+        leaving.join().unwrap();
+    }
+}
+
+#[tokio::test]
 async fn routes_that_a_speaker_gave_are_in_others_hands_while_its_node_answers_and_no_longer() {
     let site = Site::new();
     let mut first = Speaker::start(&site.first, 0, Some("one"), &[]);

@@ -106,7 +106,7 @@ impl Driver {
             self.receive_segments(&mut buffer);
             self.receive_frames(&mut buffer);
             self.receive_heartbeats(&mut buffer);
-            self.pass_time();
+            self.pass_time(Instant::now());
             self.settle_claims();
             if self.end.is_some_and(|end| end <= Instant::now()) {
                 return;
@@ -204,6 +204,10 @@ impl Driver {
             if !self.succession.lingers(**address) {
                 self.responders.forget(**address);
             }
+        }
+        // Its service went while this node still answered for what had moved.
+        for address in old.moved.difference(&new.moved).filter(|address| !new.announced.contains_key(*address)) {
+            self.responders.forget(*address);
         }
         for address in changed.iter().filter(|address| new.announced.contains_key(*address)) {
             if !self.moves.is_awaited(**address) {
@@ -419,8 +423,7 @@ impl Driver {
     }
 
     /// What time alone brings about: heartbeats, deaths, repetitions.
-    fn pass_time(&mut self) {
-        let now = Instant::now();
+    fn pass_time(&mut self, now: Instant) {
         let told = self.members.as_mut().map(|members| members.pass_time(now));
         self.pass_on(now, told);
         self.responders.pass_time(now, &self.tables);
@@ -449,7 +452,7 @@ impl Driver {
 
     /// Passes on what the heartbeats said.
     fn pass_on(&mut self, now: Instant, told: Option<Told>) {
-        let Some(Told { speakers, paused, tenures, lost, handovers, outlasted }) = told else { return };
+        let Some(Told { speakers, left, paused, tenures, lost, handovers, outlasted }) = told else { return };
         for (node, routes) in handovers {
             self.note_routes(now, node, routes);
         }
@@ -474,8 +477,14 @@ impl Driver {
             }
             self.heard = Some(speakers);
         }
+        for node in &left {
+            self.sightings.handle_input(now, sighting::Input::Left(node));
+        }
         if is_news {
             self.tell_membership(tenures, lost);
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

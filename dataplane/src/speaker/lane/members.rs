@@ -16,7 +16,7 @@ use metallb_core::names::NodeName;
 use metallb_core::plan::Speakers;
 use metallb_core::shared::SharedMap;
 use metallb_protocols::liveness::{
-    Claim, Dropped, Input, Key, KeyId, Liveness, Malformed, NodeId, Output, Tenure, Timing,
+    Claim, Dropped, Input, Key, KeyId, Liveness, Malformed, NodeId, Output, Tenure, Timing, Why,
 };
 
 use super::Routes;
@@ -43,6 +43,8 @@ pub struct Heartbeats {
 pub(super) struct Told {
     /// Who has a live speaker, if that is different now.
     pub(super) speakers: Option<Speakers>,
+    /// Those whose last heartbeat said that they end.
+    pub(super) left: Vec<NodeName>,
     /// This process stood still.
     pub(super) paused: bool,
     /// Who has which address, if that is different now.
@@ -208,6 +210,9 @@ impl Members {
                 Output::Dead(node, why) => {
                     tracing::info!(event = "speakerDead", %node, ?why, "its addresses go to others");
                     changed = true;
+                    if why == Why::Left {
+                        told.left.push(node);
+                    }
                 }
                 Output::Informed => changed = true,
                 Output::Paused => told.paused = true,
@@ -243,8 +248,10 @@ impl Members {
 impl Told {
     fn and(mut self, later: Self) -> Self {
         self.handovers.extend(later.handovers);
+        self.left.extend(later.left);
         Self {
             handovers: self.handovers,
+            left: self.left,
             speakers: later.speakers.or(self.speakers),
             paused: self.paused || later.paused,
             tenures: later.tenures.or(self.tenures),
