@@ -206,7 +206,8 @@ impl Driver {
             }
         }
         // Its service went while this node still answered for what had moved.
-        for address in old.moved.difference(&new.moved).filter(|address| !new.announced.contains_key(*address)) {
+        let settled = old.moved.difference(&new.moved);
+        for address in settled.filter(|address| !new.announced.contains_key(*address)) {
             self.responders.forget(*address);
         }
         for address in changed.iter().filter(|address| new.announced.contains_key(*address)) {
