@@ -7,8 +7,8 @@ use std::time::Instant;
 use super::{Association, Compared, Knowledge, Liveness, Peer, Phase, Rings, Stance};
 
 impl Liveness {
-    /// All serve, and all know it. Their next heartbeats are due then.
-    pub(in crate::liveness) fn settle(speakers: &mut [(&mut Self, IpAddr, Instant)], now: Instant) {
+    /// All serve, and all know it. Of each: its address, what its clock shows, and when its next heartbeat is due by that.
+    pub(in crate::liveness) fn settle(speakers: &mut [(&mut Self, IpAddr, Instant, Instant)]) {
         let mut rings = Rings::default();
         for (speaker, ..) in &*speakers {
             rings.insert(speaker.me);
@@ -18,9 +18,10 @@ impl Liveness {
         let nonce = |by: usize, of: usize| u64::try_from(1 + by * count + of).unwrap_or(u64::MAX);
         let all: Vec<_> = speakers
             .iter()
-            .map(|(speaker, address, _)| (speaker.name.clone(), speaker.me, speaker.boot_id, *address))
+            .map(|(speaker, address, ..)| (speaker.name.clone(), speaker.me, speaker.boot_id, *address))
             .collect();
-        for (number, (speaker, _, beat)) in speakers.iter_mut().enumerate() {
+        for (number, (speaker, _, now, beat)) in speakers.iter_mut().enumerate() {
+            let now = *now;
             let others = all.iter().enumerate().filter(|(other, _)| *other != number);
             let peers = others.map(|(other, (name, node, boot_id, address))| {
                 let (nonce, echo) = (nonce(number, other), nonce(other, number));

@@ -76,6 +76,14 @@ pub(super) struct Clock {
 }
 
 impl Clock {
+    /// Hours wrong, and a thousandth too fast or too slow.
+    pub(super) fn any(dice: &mut Dice) -> Self {
+        Self {
+            ahead: Duration::from_micros(dice.below(10_000_000_000)),
+            fast: i64::try_from(dice.below(2000)).unwrap() - 1000,
+        }
+    }
+
     fn shows(self, time: Duration) -> Duration {
         let nanos = i64::try_from(time.as_nanos()).unwrap();
         self.ahead + Duration::from_nanos(u64::try_from(nanos + nanos / 1_000_000 * self.fast).unwrap())
@@ -210,13 +218,14 @@ impl Cluster {
 
     /// The same without the way there, which for many is long.
     pub(super) fn long_settled(count: usize, seed: u64) -> Self {
-        let mut cluster = Self::strangers(count, seed, |_| Clock::default());
-        let now = cluster.start;
-        let beats: Vec<_> =
-            (0..count).map(|_| now + Duration::from_micros(cluster.dice.below(100_000))).collect();
+        let mut cluster = Self::strangers(count, seed, Clock::any);
+        let beats: Vec<_> = (0..count).map(|_| Duration::from_micros(cluster.dice.below(100_000))).collect();
         let nodes = cluster.nodes.iter_mut().enumerate().zip(beats);
-        let speakers = nodes.map(|((number, node), beat)| (&mut node.liveness, address(number), beat));
-        Liveness::settle(&mut speakers.collect::<Vec<_>>(), now);
+        let speakers = nodes.map(|((number, node), beat)| {
+            let now = cluster.start + node.clock.ahead;
+            (&mut node.liveness, address(number), now, now + beat)
+        });
+        Liveness::settle(&mut speakers.collect::<Vec<_>>());
         cluster.nodes.iter_mut().for_each(|node| node.view = Some((0..count).collect()));
         (0..count).for_each(|node| cluster.set_timer(node));
         assert!(cluster.all_agree(), "seed {seed}");
