@@ -23,6 +23,7 @@ enum Step {
     Staying,
     Announcing { until: Instant },
     Flows { until: Instant },
+    Over,
 }
 
 /// The departure of this node, if there is one.
@@ -47,12 +48,16 @@ impl Progress {
             (false, _) => Step::Staying,
             (true, Step::Staying) if self.stayed => Step::Announcing { until: now + pace.announcing },
             (true, Step::Staying) => Step::Flows { until: now },
-            (true, step @ (Step::Announcing { .. } | Step::Flows { .. })) => step,
+            (true, step @ (Step::Announcing { .. } | Step::Flows { .. } | Step::Over)) => step,
         };
         if let Step::Announcing { until } = self.step
             && until <= now
         {
             self.step = Step::Flows { until: now + pace.flows };
+        }
+        // A node may be about to go for hours.
+        if self.is_over(now) {
+            self.step = Step::Over;
         }
         self.stayed |= !leaving;
     }
@@ -67,6 +72,7 @@ impl Progress {
             Step::Staying => Step::Staying,
             Step::Announcing { until } => Step::Announcing { until: until.min(now + announcing) },
             Step::Flows { until } => Step::Flows { until: until.min(end) },
+            Step::Over => Step::Over,
         };
     }
 
@@ -75,7 +81,7 @@ impl Progress {
         match self.step {
             Step::Staying => Departure::Staying,
             Step::Announcing { .. } => Departure::Announced,
-            Step::Flows { .. } => Departure::Withdrawn,
+            Step::Flows { .. } | Step::Over => Departure::Withdrawn,
         }
     }
 
@@ -84,13 +90,14 @@ impl Progress {
         match self.step {
             Step::Staying | Step::Announcing { .. } => false,
             Step::Flows { until } => until <= now,
+            Step::Over => true,
         }
     }
 
     /// When it goes on by itself.
     pub const fn poll_timeout(&self) -> Option<Instant> {
         match self.step {
-            Step::Staying => None,
+            Step::Staying | Step::Over => None,
             Step::Announcing { until } | Step::Flows { until } => Some(until),
         }
     }
@@ -126,6 +133,12 @@ mod tests {
         let end = progress.poll_timeout().unwrap();
         assert_eq!(end, due + seconds(10));
         assert!(progress.is_over(end));
+        progress.set(end, true);
+        assert_eq!(
+            (progress.stance(), progress.is_over(end), progress.poll_timeout()),
+            (Departure::Withdrawn, true, None),
+            "nothing is due any more, however long it takes to go"
+        );
     }
 
     #[test]
@@ -165,10 +178,12 @@ mod tests {
             progress.hurry(start, start + seconds(left));
             progress.set(start, true);
             assert_eq!(progress.stance(), stance, "{left} s left");
-            while let Some(due) = progress.poll_timeout().filter(|due| !progress.is_over(*due)) {
+            let mut end = start;
+            while let Some(due) = progress.poll_timeout() {
+                end = due;
                 progress.set(due, true);
             }
-            assert_eq!(progress.poll_timeout(), Some(start + seconds(over)), "{left} s left");
+            assert_eq!(end, start + seconds(over), "{left} s left");
         }
     }
 }
