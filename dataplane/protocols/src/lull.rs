@@ -19,6 +19,10 @@ pub use segment::{Connection, Kind, Segment};
 pub const REQUEST: Duration = Duration::from_millis(100);
 /// The address moves after so long, lull or not: with thousands of requests a second some are always under way.
 pub const PATIENCE: Duration = Duration::from_millis(300);
+/// Where the old owner may keep the address and the new one is only the better place for it, the move begins so much later. What
+/// made that one better may be an endpoint that has become ready, or its return: a kube-proxy takes in such things once a second
+/// (`minSyncPeriod`), and until then drops what comes for them.
+pub const SETTLING: Duration = Duration::from_millis(1200);
 /// The new owner waits so long for the old one's word, from when it knows that the address is to be its own. The old one may
 /// know it a little later.
 pub const GIVEN_WITHIN: Duration = Duration::from_millis(400);
@@ -37,9 +41,19 @@ pub struct Lull {
 }
 
 impl Lull {
-    /// The address is to move.
-    pub const fn new(now: Instant) -> Self {
-        Self { begun: now, open: BTreeMap::new(), latest: None }
+    /// The address is to move from then on, which may be later than now: what is seen before that counts, too.
+    pub const fn new(begun: Instant) -> Self {
+        Self { begun, open: BTreeMap::new(), latest: None }
+    }
+
+    /// From when on it is to move.
+    pub const fn begun(&self) -> Instant {
+        self.begun
+    }
+
+    /// It is to move at once.
+    pub fn hurry(&mut self, now: Instant) {
+        self.begun = self.begun.min(now);
     }
 
     /// A segment came for the address.
@@ -60,7 +74,7 @@ impl Lull {
     /// When it comes, if nothing else is seen. Where connections follow one another closely it begins as one ends: later, the next
     /// may be on its way already.
     pub fn poll_timeout(&self) -> Instant {
-        let nothing_under_way = self.open.values().copied().max().unwrap_or(self.begun) + REQUEST;
+        let nothing_under_way = self.open.values().copied().fold(self.begun, Instant::max) + REQUEST;
         let quiet = match self.latest {
             None => self.begun,
             Some((at, Kind::Ends)) if at >= nothing_under_way => at,
@@ -183,6 +197,25 @@ mod tests {
         assert!(!scene.is_now(102));
         scene.ends(103, 1);
         assert!(scene.is_now(103));
+    }
+
+    #[test]
+    fn a_move_that_does_not_hurry_begins_later_and_knows_what_is_under_way_then() {
+        let mut scene = Scene::new();
+        scene.lull = Lull::new(scene.at(1200));
+        scene.begins(1, 1).ends(2, 1);
+        assert_eq!(scene.due(), 1300);
+        scene.begins(1250, 2);
+        assert_eq!(scene.due(), 1350);
+        let now = scene.at(1251);
+        scene.lull.hurry(now);
+        scene.ends(1260, 2);
+        assert_eq!(scene.due(), 1300, "that is no later");
+        let mut scene = Scene::new();
+        scene.lull = Lull::new(scene.at(1200));
+        let now = scene.at(500);
+        scene.lull.hurry(now);
+        assert_eq!(scene.due(), 600);
     }
 
     #[test]

@@ -306,8 +306,14 @@ impl Facts {
                 let tenures = self.tenures.as_ref();
                 let is_taken =
                     owner.is_some_and(|owner| tenures.is_some_and(|all| all.is_taken(*address, owner)));
-                self.tables_changed |=
-                    self.succession.follow(&mut self.tables, &self.world, *address, owner, is_taken);
+                self.tables_changed |= self.succession.follow(
+                    now,
+                    &mut self.tables,
+                    &self.world,
+                    &self.planner,
+                    *address,
+                    is_taken,
+                );
                 if plan.is_none() {
                     self.succession.forget(*address);
                 }
@@ -321,6 +327,7 @@ impl Facts {
                 }
             }
             self.succession.settle();
+            self.tables_changed |= self.succession.reconsider(now, &mut self.tables, &self.world);
             self.follow_tenures(now, touched, &changed);
             self.untold.extend(changed);
         }

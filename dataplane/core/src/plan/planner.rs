@@ -56,6 +56,11 @@ impl Planner {
         self.elected_from.get(&address).map(|from| election::order(address, from.get())).unwrap_or_default()
     }
 
+    /// Is that node among them?
+    pub fn is_candidate(&self, address: IpAddr, node: &NodeName) -> bool {
+        self.elected_from.get(&address).is_some_and(|from| from.get().contains_key(node))
+    }
+
     /// Did it come out different?
     fn plan_address(&mut self, world: &World, address: IpAddr) -> bool {
         let offers = Offers::of(world, address);

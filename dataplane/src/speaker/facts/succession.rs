@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use metallb_core::names::NodeName;
 use metallb_core::pack::Pack;
-use metallb_core::plan::World;
+use metallb_core::plan::{Planner, World};
+use metallb_protocols::lull::{GIVEN_WITHIN, SETTLING};
 
 use crate::speaker::lane::{Predecessor, Tables};
 
@@ -16,21 +18,25 @@ pub struct Succession {
     owners: BTreeMap<IpAddr, NodeName>,
     /// Addresses that some node owned since a service has them.
     owned: BTreeSet<IpAddr>,
+    /// Who says when they are here, of addresses that became this node's a moment ago, and since when that is waited for.
+    awaited: BTreeMap<IpAddr, (NodeName, Instant)>,
     /// Something was decided before: what has no owner now had none then.
     experienced: bool,
 }
 
 impl Succession {
-    /// From now on this node owns the address, or nobody. What follows from it is written into `tables`; did they change? An
-    /// address that another node announces already (`is_taken`) is let go at once.
+    /// From now on the node that the plan says owns the address, or nobody. What follows from it is written into `tables`; did they
+    /// change? An address that another node announces already (`is_taken`) is let go at once.
     pub fn follow(
         &mut self,
+        now: Instant,
         tables: &mut Tables,
         world: &World,
+        planner: &Planner,
         address: IpAddr,
-        owner: Option<&NodeName>,
         is_taken: bool,
     ) -> bool {
+        let owner = planner.plan().get(&address).and_then(|plan| plan.owner.as_ref());
         let before = match owner {
             Some(owner) => self.owners.insert(address, owner.clone()),
             None => self.owners.remove(&address),
@@ -44,12 +50,14 @@ impl Succession {
         // It may go on to a third node while the second has not heard of it: this one answers all the same.
         let was_here = before.as_ref() == own || tables.moved.contains(&address);
         let moved = was_here && owner.is_some() && owner != own && !is_taken;
-        // Upstream's speakers say nothing.
-        let lives_on = |before: &NodeName| {
-            let is_ours = !tables.upstream.contains(before);
-            is_ours && world.has_speaker(before) && world.forwards(before, address)
-        };
-        let is_given = owner == own && before.as_ref().is_some_and(lives_on);
+        let giver = before
+            .as_ref()
+            .filter(|before| owner == own && says_when(tables, world, before, address))
+            .cloned();
+        let may_stay = before.as_ref().is_some_and(|before| {
+            let is_going = world.node_of(before).is_some_and(|node| node.leaving.is_some());
+            !is_going && planner.is_candidate(address, before)
+        });
         let predecessor = before
             .filter(|_| owner == own)
             .filter(|before| !world.has_speaker(before))
@@ -59,9 +67,29 @@ impl Succession {
             .and_then(|owner| asked_at(world, owner));
         let mut changed = set(&mut tables.moved, address, moved);
         changed |= set_entry(&mut tables.heirs, address, heir);
-        changed |= set(&mut tables.awaited, address, is_given);
+        let is_unhurried = may_stay && (giver.is_some() || tables.heirs.contains_key(&address));
+        changed |= set(&mut tables.unhurried, address, is_unhurried);
+        changed |= set(&mut tables.awaited, address, giver.is_some());
+        match giver {
+            Some(giver) => drop(self.awaited.insert(address, (giver, now))),
+            None => drop(self.awaited.remove(&address)),
+        }
         changed |= set(&mut tables.new, address, is_new);
         changed | set_entry(&mut tables.inherited, address, predecessor)
+    }
+
+    /// Who was to say that an address is here may not be able to any more, or have nothing there that it could forward to: then it is
+    /// here. Did `tables` change?
+    pub fn reconsider(&mut self, now: Instant, tables: &mut Tables, world: &World) -> bool {
+        self.awaited.retain(|_, (_, since)| now < *since + SETTLING + GIVEN_WITHIN);
+        let silent =
+            self.awaited.extract_if(.., |address, (giver, _)| !says_when(tables, world, giver, *address));
+        let silent: Vec<IpAddr> = silent.map(|(address, _)| address).collect();
+        let mut changed = false;
+        for address in silent {
+            changed |= set(&mut tables.awaited, address, false);
+        }
+        changed
     }
 
     /// No service has the address any more: whoever has it next, outside the cluster or in it, is somebody else.
@@ -87,10 +115,15 @@ impl Succession {
 
 impl Pack for Succession {
     fn pack(&mut self) {
-        let Self { owners, owned, experienced: _ } = self;
+        let Self { owners, owned, awaited: _, experienced: _ } = self;
         owners.pack();
         owned.pack();
     }
+}
+
+/// Does this node, which had the address, say when it is elsewhere? Upstream's speakers say nothing.
+fn says_when(tables: &Tables, world: &World, node: &NodeName, address: IpAddr) -> bool {
+    !tables.upstream.contains(node) && world.has_speaker(node) && world.forwards(node, address)
 }
 
 /// Is `address` among `all` from now on? Did that change?

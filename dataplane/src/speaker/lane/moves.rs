@@ -114,12 +114,16 @@ impl Moves {
                 let place = Place { address: *address, heir: *heir };
                 if let Some(giving) = over.get(address) {
                     // It goes on to a third node. Who was told of the second is to know that at once.
-                    let lull = giving.lull.clone().filter(|_| !giving.is_given);
+                    let mut lull = giving.lull.clone().filter(|_| !giving.is_given);
+                    if let Some(lull) = lull.as_mut().filter(|_| !new.unhurried.contains(address)) {
+                        lull.hurry(now);
+                    }
                     self.give(now, place, giving.interfaces.clone(), lull);
                 } else if let Some(interfaces) = succession.lingers_on(*address) {
                     if old.announced.contains_key(address) {
                         self.watch(*address, interfaces, new);
-                        self.give(now, place, interfaces.clone(), Some(Lull::new(now)));
+                        let lull = Lull::new(now + new.settling(*address));
+                        self.give(now, place, interfaces.clone(), Some(lull));
                     }
                 } else if let Some(interfaces) = old.announced.get(address) {
                     // It was answered for in another's name, and what is under way goes there. If it goes back to that one, neighbours
@@ -142,7 +146,7 @@ impl Moves {
             for address in new.awaited.difference(&old.awaited).filter(|address| !kept.contains(*address)) {
                 if new.announced.contains_key(address) && !old.announced.contains_key(address) {
                     self.awaited.insert(*address);
-                    self.patience.set(*address, now + GIVEN_WITHIN);
+                    self.patience.set(*address, now + new.settling(*address) + GIVEN_WITHIN);
                 }
             }
         }
@@ -172,14 +176,15 @@ impl Moves {
     /// Gives the address away, in a lull if one is to be waited for.
     fn give(&mut self, now: Instant, place: Place, interfaces: Interfaces, lull: Option<Lull>) {
         let Place { address, heir } = place;
-        let unknown = Heir { stations: BTreeMap::new(), next_question: now, questions: QUESTIONS };
+        let begun = lull.as_ref().map_or(now, |lull| lull.begun().max(now));
+        let unknown = Heir { stations: BTreeMap::new(), next_question: begun, questions: QUESTIONS };
         match self.heirs.entry(heir) {
             Entry::Vacant(entry) => drop(entry.insert(unknown)),
             Entry::Occupied(mut entry) if entry.get().stations.is_empty() => drop(entry.insert(unknown)),
             Entry::Occupied(_) => {}
         }
         self.due.set(address, lull.as_ref().map_or(now, Lull::poll_timeout));
-        self.giving.insert(address, Giving { interfaces, heir, begun: now, lull, is_given: false });
+        self.giving.insert(address, Giving { interfaces, heir, begun, lull, is_given: false });
     }
 
     /// The address is not answered for any longer, or the next owner speaks for itself.

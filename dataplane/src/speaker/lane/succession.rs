@@ -51,14 +51,15 @@ impl Succession {
             let Some(interfaces) = old.announced.get(address) else { continue };
             // What was answered for in the other's name needs no transition.
             if !self.is_waiting(old, *address) && !moves.is_awaited(*address) {
-                let time = if moves.goes_to_heir(new, *address) { TOLD_FOR } else { LINGER };
+                let told_for = new.settling(*address) + TOLD_FOR;
+                let time = if moves.goes_to_heir(new, *address) { told_for } else { LINGER };
                 self.lingering.insert(*address, (interfaces.clone(), now + time));
             }
         }
         for (address, (_, until)) in &mut self.lingering {
             // It goes on to a third node, which waits in its turn.
             if old.heirs.get(address) != new.heirs.get(address) && moves.goes_to_heir(new, *address) {
-                *until = now + TOLD_FOR;
+                *until = now + new.settling(*address) + TOLD_FOR;
             }
         }
         let of = |tables: &Tables| tables.inherited.values().cloned().collect::<BTreeSet<Predecessor>>();

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use metallb_core::config::Interfaces;
@@ -10,6 +11,7 @@ use metallb_core::names::{InterfaceName, NodeName};
 use metallb_core::shared::SharedMap;
 use metallb_protocols::ethernet::Mac;
 use metallb_protocols::liveness::{Handover, Tenure};
+use metallb_protocols::lull::SETTLING;
 
 /// Everything the lane works from. What did not change is shared with the tables before.
 #[derive(Clone, Debug, Default)]
@@ -24,6 +26,8 @@ pub struct Tables {
     pub heirs: Arc<BTreeMap<IpAddr, IpAddr>>,
     /// Those of the announced addresses that a node had which lives and forwards: it says when they are here.
     pub awaited: Arc<BTreeSet<IpAddr>>,
+    /// Those of both that the old owner may keep: the new one is the better place for them, and nothing hurries.
+    pub unhurried: Arc<BTreeSet<IpAddr>>,
     /// Those of the announced addresses that no node of the cluster had before, as far as this one has seen.
     pub new: Arc<BTreeSet<IpAddr>>,
     /// Where ownership is sticky: who is to have which address from now on, of those that this node announces. It claims its own
@@ -52,6 +56,11 @@ pub struct Tables {
 }
 
 impl Tables {
+    /// How much later the address moves than could be.
+    pub fn settling(&self, address: IpAddr) -> Duration {
+        if self.unhurried.contains(&address) { SETTLING } else { Duration::ZERO }
+    }
+
     /// Is the address on its way from this node to another one?
     pub fn is_given_up(&self, address: IpAddr) -> bool {
         self.phase == Phase::Leaving || self.moved.contains(&address)

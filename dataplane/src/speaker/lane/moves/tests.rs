@@ -204,6 +204,35 @@ fn and_no_longer_than_the_old_owner_takes() {
     assert!(!scene.moves.is_awaited(vip()));
 }
 
+fn unhurried(tables: Tables) -> Tables {
+    Tables { unhurried: Arc::new([vip()].into()), ..tables }
+}
+
+#[test]
+fn what_the_old_owner_may_keep_goes_when_the_new_one_has_had_time_to_settle() {
+    let mut scene = Scene::new(announcing());
+    scene.change(0, unhurried(giving()));
+    assert_eq!(first_given(&scene.run(1290)), None);
+    assert!(scene.succession.lingers(vip()));
+    let told = scene.run(3000);
+    assert_eq!(first_given(&told), Some(1300));
+    assert_eq!(told.last(), Some(&(2150, Output::Give(vip()))), "for a second from then on");
+    assert_eq!(scene.succession.pass_time(scene.at(2199)), [] as [IpAddr; 0], "and answers as long");
+
+    let mut scene = Scene::new(Tables::default());
+    scene.change(0, unhurried(awaiting()));
+    assert_eq!(scene.run(5000), [(1600, Output::Begin(vip()))]);
+}
+
+#[test]
+fn what_hurries_after_all_goes_at_once() {
+    let mut scene = Scene::new(announcing());
+    scene.change(0, unhurried(giving()));
+    let third = "192.0.2.3".parse().unwrap();
+    scene.change(500, Tables { heirs: Arc::new([(vip(), third)].into()), ..giving() });
+    assert_eq!(first_given(&scene.run(5000)), Some(600));
+}
+
 #[test]
 fn what_is_taken_away_meanwhile_is_not_awaited_any_longer() {
     let mut scene = Scene::new(Tables::default());
