@@ -115,6 +115,8 @@ test-olm: begin ## The bundle through the Operator Lifecycle Manager on a cluste
 bench: begin ## Allocation, BGP, BFD, faults and memory, of a release build (MINUTES=10 of load, RUNS=20 of each fault)
 	@$(MAKE) --no-print-directory images PROFILE=release
 	@$(STEP) "bench of the decisions" cargo bench --quiet --package metallb-core
+	@$(STEP) "simulation of a thousand speakers" cargo test --quiet --profile quick-release --package metallb-protocols --lib \
+		liveness::tests::large -- --nocapture
 	@$(STEP) "bench of the controller" $(TOOLS)/bench-controller --controller target/$(HOST)/release/metallb-controller
 	@$(STEP) "bench of the speaker" $(AS_ROOT) $(TOOLS)/bench-speaker \
 		--speaker target/$(HOST)/release/metallb-speaker --minutes $(MINUTES)
