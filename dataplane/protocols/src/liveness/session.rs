@@ -448,7 +448,7 @@ impl Liveness {
         let Knowledge::Asking(since) = self.knowledge else { return };
         let all = self.answered == self.peers.len();
         let enough = self.answered > 0 && since + self.timing.dead_after <= now && !self.is_undecided();
-        let knows = (all || enough) && self.is_in_step();
+        let knows = (all || enough) && self.have_stated() && self.is_in_step();
         if knows || since + BOUND * self.timing.dead_after <= now {
             self.knowledge = Knowledge::Informed;
             self.tell_changes();

@@ -111,6 +111,12 @@ impl Liveness {
         }
     }
 
+    /// Have all that spoke said how they stand, and whether they keep what they have? The first word of a peer may be a challenge.
+    pub(super) fn have_stated(&self) -> bool {
+        let mut spoke = self.peers.values().filter(|peer| peer.spoke.is_some());
+        spoke.all(|peer| peer.compared.digest.is_some() || peer.stance.is_none())
+    }
+
     /// Is what we know what others know? They say so, or there are none.
     pub(super) fn is_in_step(&self) -> bool {
         let serves = |peer: &&Peer| peer.stance == Some(Stance::Serving) && peer.spoke.is_some();

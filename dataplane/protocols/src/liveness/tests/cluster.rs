@@ -268,6 +268,10 @@ impl Cluster {
         self.nodes[node].liveness.tenures().get(&address).copied()
     }
 
+    pub(super) fn all_keep(&self, node: usize) -> bool {
+        self.nodes[node].liveness.all_keep()
+    }
+
     /// The networks that nodes lost, by what that one heard.
     pub(super) fn lost(&self, node: usize) -> BTreeMap<NodeName, BTreeSet<IpNet>> {
         self.nodes[node].liveness.lost()
@@ -409,8 +413,6 @@ impl Cluster {
         Some(self.time.saturating_sub(start))
     }
 
-    // What happens to nodes
-
     /// The power goes, or `kill -9`.
     pub(super) fn kill(&mut self, node: usize) {
         self.nodes[node].process = Process::Dead;
@@ -465,8 +467,6 @@ impl Cluster {
             self.cut.extend([(one, other), (other, one)]);
         }
     }
-
-    // What can be said about it
 
     /// Datagrams a second of each node, both ways, since `since`.
     pub(super) fn rates(&self, time: Duration) -> Vec<f64> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::cluster::{Cluster, Weather, ms, name};
 use crate::liveness::{Claim, Input, NodeId, Tenure};
@@ -137,4 +138,22 @@ fn addresses_that_no_service_has_any_more_are_forgotten() {
     cluster.run_for(ms(3000));
     assert!((0..3).all(|node| cluster.tenure(node, address(1)).is_none()));
     assert!(all_know(&cluster, 2, tenure(1, 0)));
+}
+
+#[test]
+fn who_starts_is_informed_only_when_it_knows_whether_all_keep_what_they_have() {
+    for seed in 0..50 {
+        let mut cluster = Cluster::settled(5, seed);
+        cluster.weather.delay.1 = ms(5);
+        (0..5).for_each(|node| cluster.input(node, Input::Keep));
+        cluster.run_for(ms(500));
+        cluster.kill(0);
+        cluster.run_for(ms(500));
+        cluster.start(0);
+        cluster.input(0, Input::Keep);
+        while cluster.told(0).is_none() {
+            cluster.run_for(Duration::from_micros(100));
+        }
+        assert!(cluster.all_keep(0), "seed {seed}");
+    }
 }
