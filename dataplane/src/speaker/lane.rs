@@ -17,6 +17,9 @@ mod sockets;
 mod succession;
 mod tables;
 
+#[cfg(test)]
+mod simulation;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::os::fd::AsFd as _;

@@ -165,10 +165,10 @@ pub(super) struct View<'l> {
 }
 
 /// This host, as one of its interfaces sees it.
-struct Seen<'l> {
-    view: View<'l>,
-    index: u32,
-    name: &'l InterfaceName,
+pub(super) struct Seen<'l> {
+    pub(super) view: View<'l>,
+    pub(super) index: u32,
+    pub(super) name: &'l InterfaceName,
 }
 
 impl Host for Seen<'_> {
