@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::cluster::{Cluster, Dice, Process, Weather, ms};
-use super::length;
+use super::length::length;
 
 /// Silence of three intervals, what the network takes, and the turns in which a thousand are told.
 const DETECTION: Duration = Duration::from_millis(320);

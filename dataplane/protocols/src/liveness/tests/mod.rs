@@ -3,6 +3,7 @@
 mod cluster;
 mod hostile;
 mod large;
+mod length;
 mod lives;
 mod queue;
 mod recorder;
@@ -11,10 +12,3 @@ mod storm;
 mod tenures;
 mod watchers;
 mod wire;
-
-use proptest::prelude::ProptestConfig;
-
-/// How many times as long as in `make test`: `make soak` asks for so many more cases than proptest's own 256.
-fn length() -> u64 {
-    (u64::from(ProptestConfig::default().cases) / 256).max(1)
-}

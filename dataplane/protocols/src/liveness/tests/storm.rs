@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::cluster::{Clock, Cluster, Dice, Process, Weather, ms, name};
-use super::length;
+use super::length::length;
 use crate::liveness::{Claim, Input, NodeId, Output, Tenure};
 
 const ADDRESSES: u64 = 6;
