@@ -124,9 +124,9 @@ bench: begin ## Allocation, BGP, BFD, faults and memory, of a release build (MIN
 	@$(STEP) "bench of faults" $(AS_ROOT) $(TOOLS)/bench-faults --runs $(RUNS)
 	@ls -l $(IMAGES)/*.tar | awk '{printf "%8.1f MB  %s\n", $$5/1e6, $$9}'
 
-soak: ## The random tests again, at a hundred times their length; each fuzz target for SOAK seconds (60)
+soak: ## The random tests again, at a hundred times their length (hours); each fuzz target for SOAK seconds (60)
 	@METALLB_FUZZ_SECONDS=$(SOAK) cargo test --release --workspace --test fuzz
-	@PROPTEST_CASES=60000 cargo test --release --workspace --exclude metallb-lab --exclude metallb-scenarios \
+	@PROPTEST_CASES=25600 cargo test --release --workspace --exclude metallb-lab --exclude metallb-scenarios \
 		--exclude metallb-olm --exclude metallb-takeover --lib
 
 bundle: begin ## Write bundle/ and catalog/ anew from the types, and ask the official validators
