@@ -41,7 +41,7 @@ pub struct Lull {
 }
 
 impl Lull {
-    /// The address is to move from then on, which may be later than now: what is seen before that counts, too.
+    /// The address is to move from then on, which may be later than now.
     pub const fn new(begun: Instant) -> Self {
         Self { begun, open: BTreeMap::new(), latest: None }
     }
@@ -54,6 +54,11 @@ impl Lull {
     /// It is to move at once.
     pub fn hurry(&mut self, now: Instant) {
         self.begun = self.begun.min(now);
+    }
+
+    /// It is not to move before that.
+    pub fn settle(&mut self, until: Instant) {
+        self.begun = self.begun.max(until);
     }
 
     /// A segment came for the address.
@@ -200,10 +205,9 @@ mod tests {
     }
 
     #[test]
-    fn a_move_that_does_not_hurry_begins_later_and_knows_what_is_under_way_then() {
+    fn a_move_that_does_not_hurry_begins_later_unless_it_does_after_all() {
         let mut scene = Scene::new();
         scene.lull = Lull::new(scene.at(1200));
-        scene.begins(1, 1).ends(2, 1);
         assert_eq!(scene.due(), 1300);
         scene.begins(1250, 2);
         assert_eq!(scene.due(), 1350);
@@ -216,6 +220,9 @@ mod tests {
         let now = scene.at(500);
         scene.lull.hurry(now);
         assert_eq!(scene.due(), 600);
+        let until = scene.at(1700);
+        scene.lull.settle(until);
+        assert_eq!(scene.due(), 1800);
     }
 
     #[test]

@@ -375,13 +375,18 @@ async fn act<K: Report>(
     familiar: &Familiar<K>,
 ) -> kube::Result<Event<String, Row<K::Subject>>> {
     let gone = |name| Ok(Event::Deleted(name));
+    let mut said_now = None;
     let written = match action {
         Action::Create(subject, said) => {
             let created = api.create(&PostParams::default(), &object::<K>(me, &subject)).await?;
-            write(api, &created.name_any(), &K::status(&me.node, &subject, &said)).await?
+            let status = K::status(&me.node, &subject, &said);
+            said_now = Some(Digest::of(&status));
+            write(api, &created.name_any(), &status).await?
         }
         Action::Write(name, subject, said) => {
-            write(api, &name, &K::status(&me.node, &subject, &said)).await?
+            let status = K::status(&me.node, &subject, &said);
+            said_now = Some(Digest::of(&status));
+            write(api, &name, &status).await?
         }
         // By merge: applied, it would take away what the same manager has applied in the name of another Pod.
         Action::Own(name, joined) => {
@@ -398,7 +403,8 @@ async fn act<K: Report>(
     };
     let name = written.name_any();
     Ok(match row(&written, familiar) {
-        Some(row) => Event::Applied(name, row),
+        // An API server drops fields that its CRD does not know yet: to write them again would not help.
+        Some(row) => Event::Applied(name, Row { said: said_now.or(row.said), ..row }),
         None => Event::Deleted(name), // somebody took its labels meanwhile
     })
 }

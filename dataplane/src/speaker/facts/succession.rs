@@ -20,6 +20,8 @@ pub struct Succession {
     owned: BTreeSet<IpAddr>,
     /// Who says when they are here, of addresses that became this node's a moment ago, and since when that is waited for.
     awaited: BTreeMap<IpAddr, (NodeName, Instant)>,
+    /// Until when this node keeps those that it is to give, for sure.
+    kept: BTreeMap<IpAddr, Instant>,
     /// Something was decided before: what has no owner now had none then.
     experienced: bool,
 }
@@ -54,12 +56,15 @@ impl Succession {
             .as_ref()
             .filter(|before| owner == own && says_when(tables, world, before, address))
             .cloned();
-        let may_stay = before.as_ref().is_some_and(|before| {
+        let is_upstreams = owner.is_some_and(|owner| tables.upstream.contains(owner));
+        let may_stay = before.as_ref().filter(|_| !is_upstreams).is_some_and(|before| {
             let is_going = world.node_of(before).is_some_and(|node| node.leaving.is_some());
             !is_going && planner.is_candidate(address, before)
         });
+        // What is only to be given is here. Who was to have it never had it.
+        let is_kept = self.kept.remove(&address).is_some_and(|until| now < until);
         let predecessor = before
-            .filter(|_| owner == own)
+            .filter(|_| owner == own && !is_kept)
             .filter(|before| !world.has_speaker(before))
             .and_then(|node| Some(Predecessor { address: asked_at(world, &node)?, node }));
         let heir = owner
@@ -67,7 +72,11 @@ impl Succession {
             .and_then(|owner| asked_at(world, owner));
         let mut changed = set(&mut tables.moved, address, moved);
         changed |= set_entry(&mut tables.heirs, address, heir);
-        let is_unhurried = may_stay && (giver.is_some() || tables.heirs.contains_key(&address));
+        let has_heir = tables.heirs.contains_key(&address);
+        let is_unhurried = may_stay && (giver.is_some() || has_heir);
+        if is_unhurried && has_heir {
+            self.kept.insert(address, now + SETTLING);
+        }
         changed |= set(&mut tables.unhurried, address, is_unhurried);
         changed |= set(&mut tables.awaited, address, giver.is_some());
         match giver {
@@ -81,6 +90,7 @@ impl Succession {
     /// Who was to say that an address is here may not be able to any more, or have nothing there that it could forward to: then it is
     /// here. Did `tables` change?
     pub fn reconsider(&mut self, now: Instant, tables: &mut Tables, world: &World) -> bool {
+        self.kept.retain(|_, until| now < *until);
         self.awaited.retain(|_, (_, since)| now < *since + SETTLING + GIVEN_WITHIN);
         let silent =
             self.awaited.extract_if(.., |address, (giver, _)| !says_when(tables, world, giver, *address));
@@ -115,7 +125,7 @@ impl Succession {
 
 impl Pack for Succession {
     fn pack(&mut self) {
-        let Self { owners, owned, awaited: _, experienced: _ } = self;
+        let Self { owners, owned, awaited: _, kept: _, experienced: _ } = self;
         owners.pack();
         owned.pack();
     }

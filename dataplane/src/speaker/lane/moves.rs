@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use metallb_core::address::Family;
 use metallb_core::config::Interfaces;
+use metallb_core::names::InterfaceName;
 use metallb_protocols::ethernet::Mac;
 use metallb_protocols::lull::{GIVEN_WITHIN, Lull, Segment};
 use metallb_protocols::timetable::Timetable;
@@ -69,6 +70,8 @@ struct Giving {
     begun: Instant,
     /// `None`: it is not waited for one.
     lull: Option<Lull>,
+    /// Where it is looked for then, as soon as the move has begun.
+    watched: Vec<(u32, InterfaceName)>,
     is_given: bool,
 }
 
@@ -86,6 +89,15 @@ struct Heir {
     /// Where it is, is asked then, and so often still.
     next_question: Instant,
     questions: u8,
+}
+
+/// Where the address is, by index.
+fn stations(address: IpAddr, interfaces: &Interfaces, tables: &Tables) -> Vec<(u32, InterfaceName)> {
+    let protocol = Protocol::of(address);
+    let all = tables.stations.iter();
+    let its =
+        all.filter(|(_, station)| interfaces.contains(&station.name) && station.mac(protocol).is_some());
+    its.map(|(index, station)| (*index, station.name.clone())).collect()
 }
 
 impl Moves {
@@ -115,21 +127,24 @@ impl Moves {
                 if let Some(giving) = over.get(address) {
                     // It goes on to a third node. Who was told of the second is to know that at once.
                     let mut lull = giving.lull.clone().filter(|_| !giving.is_given);
-                    if let Some(lull) = lull.as_mut().filter(|_| !new.unhurried.contains(address)) {
-                        lull.hurry(now);
+                    if let Some(lull) = &mut lull {
+                        if new.unhurried.contains(address) {
+                            lull.settle(now + new.settling(*address));
+                        } else {
+                            lull.hurry(now);
+                        }
                     }
-                    self.give(now, place, giving.interfaces.clone(), lull);
+                    self.give(now, new, place, giving.interfaces.clone(), lull);
                 } else if let Some(interfaces) = succession.lingers_on(*address) {
                     if old.announced.contains_key(address) {
-                        self.watch(*address, interfaces, new);
                         let lull = Lull::new(now + new.settling(*address));
-                        self.give(now, place, interfaces.clone(), Some(lull));
+                        self.give(now, new, place, interfaces.clone(), Some(lull));
                     }
                 } else if let Some(interfaces) = old.announced.get(address) {
                     // It was answered for in another's name, and what is under way goes there. If it goes back to that one, neighbours
                     // know no other.
                     if old.inherited.get(address).is_none_or(|from| from.address != *heir) {
-                        self.give(now, place, interfaces.clone(), None);
+                        self.give(now, new, place, interfaces.clone(), None);
                     }
                 }
             }
@@ -153,38 +168,44 @@ impl Moves {
         self.pass_time(now);
     }
 
-    /// Listens to what begins and ends where the address is.
-    fn watch(&mut self, address: IpAddr, interfaces: &Interfaces, tables: &Tables) {
-        let protocol = Protocol::of(address);
-        for (index, station) in &*tables.stations {
-            let place = (*index, protocol);
-            if !interfaces.contains(&station.name)
-                || station.mac(protocol).is_none()
-                || self.sockets.contains_key(&place)
-            {
-                continue;
-            }
-            match PacketSocket::connections(*index, Family::of(address)) {
-                Ok(socket) => drop(self.sockets.insert(place, socket)),
-                Err(error) => {
-                    tracing::debug!(event = "watchFailed", interface = %station.name, %error, "addresses move whatever is under way");
-                }
-            }
-        }
+    /// Gives the address away, in a lull if one is to be waited for.
+    fn give(
+        &mut self,
+        now: Instant,
+        tables: &Tables,
+        place: Place,
+        interfaces: Interfaces,
+        lull: Option<Lull>,
+    ) {
+        let Place { address, heir } = place;
+        self.ask_for(now, heir);
+        let watched = if lull.is_some() { stations(address, &interfaces, tables) } else { Vec::new() };
+        let begun = lull.as_ref().map_or(now, |lull| lull.begun().max(now));
+        self.due.set(address, begun);
+        self.giving.insert(address, Giving { interfaces, heir, begun, lull, watched, is_given: false });
     }
 
-    /// Gives the address away, in a lull if one is to be waited for.
-    fn give(&mut self, now: Instant, place: Place, interfaces: Interfaces, lull: Option<Lull>) {
-        let Place { address, heir } = place;
-        let begun = lull.as_ref().map_or(now, |lull| lull.begun().max(now));
-        let unknown = Heir { stations: BTreeMap::new(), next_question: begun, questions: QUESTIONS };
+    /// Asks where that node is, unless it is known.
+    fn ask_for(&mut self, now: Instant, heir: IpAddr) {
+        let unknown = Heir { stations: BTreeMap::new(), next_question: now, questions: QUESTIONS };
         match self.heirs.entry(heir) {
             Entry::Vacant(entry) => drop(entry.insert(unknown)),
             Entry::Occupied(mut entry) if entry.get().stations.is_empty() => drop(entry.insert(unknown)),
             Entry::Occupied(_) => {}
         }
-        self.due.set(address, lull.as_ref().map_or(now, Lull::poll_timeout));
-        self.giving.insert(address, Giving { interfaces, heir, begun, lull, is_given: false });
+    }
+
+    /// Listens to what begins and ends where the address is.
+    fn watch(&mut self, address: IpAddr, stations: Vec<(u32, InterfaceName)>) {
+        for (index, interface) in stations {
+            let Entry::Vacant(place) = self.sockets.entry((index, Protocol::of(address))) else { continue };
+            match PacketSocket::connections(index, Family::of(address)) {
+                Ok(socket) => drop(place.insert(socket)),
+                Err(error) => {
+                    tracing::debug!(event = "watchFailed", %interface, %error, "addresses move whatever is under way");
+                }
+            }
+        }
     }
 
     /// The address is not answered for any longer, or the next owner speaks for itself.
@@ -263,6 +284,13 @@ impl Moves {
         for _ in 0..TURN {
             let Some(address) = self.due.pop(now) else { break };
             let Some(giving) = self.giving.get_mut(&address) else { continue };
+            let watched = std::mem::take(&mut giving.watched);
+            if let Some(lull) = giving.lull.as_ref().filter(|lull| now < lull.poll_timeout()) {
+                self.due.set(address, lull.poll_timeout());
+                self.watch(address, watched);
+                continue;
+            }
+            let heir = giving.heir;
             if !std::mem::replace(&mut giving.is_given, true) {
                 tracing::debug!(
                     event = "givenOver", %address,
@@ -274,6 +302,7 @@ impl Moves {
             if now < giving.begun + TOLD_FOR {
                 self.outputs.push_back(Output::Give(address));
                 self.due.set(address, now + REPEAT);
+                self.ask_for(now, heir);
             } else {
                 self.end(address);
             }

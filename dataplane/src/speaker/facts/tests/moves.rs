@@ -32,6 +32,20 @@ fn what_its_node_may_keep_does_not_hurry() {
 }
 
 #[test]
+fn what_was_only_to_be_given_is_no_inheritance_of_who_never_had_it() {
+    let (mut facts, _) = ready_on("node-a");
+    facts.apply(addressed());
+    facts.apply(Input::Node(Event::Applied("node-b".into(), excluded())));
+    round(&mut facts);
+    facts.apply(addressed());
+    let tables = round(&mut facts).tables.unwrap();
+    assert!(tables.heirs.contains_key(&vip()));
+    facts.set_speakers(Some(Speakers::Alive(["node-a", "node-c"].map(Into::into).into())));
+    let tables = round(&mut facts).tables.unwrap();
+    assert!(tables.announced.contains_key(&vip()) && tables.inherited.is_empty());
+}
+
+#[test]
 fn what_leaves_with_its_node_hurries() {
     let (mut facts, _) = ready_on("node-b");
     facts.apply(addressed());
