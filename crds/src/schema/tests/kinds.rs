@@ -221,6 +221,7 @@ fn a_service_l2_status_is_as_documented() {
         | Service Namespace | .status.serviceNamespace | string
         spec object
         status object
+        status.addresses [string]
         status.conflicts [object]
         status.conflicts[].address* string
         status.conflicts[].hardwareAddress* string
