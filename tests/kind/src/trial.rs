@@ -134,7 +134,10 @@ impl<'c, P: Place> Trials<'c, P> {
                 let said = api.list(&ListParams::default()).await.map_err(|error| error.to_string())?.items;
                 let statuses = said.iter().filter_map(|it| it.status.as_ref());
                 let its = statuses.filter(|status| status.service_name.as_deref() == Some(SERVICE));
-                let epochs: Vec<_> = its.filter_map(|status| status.epoch).collect();
+                // Each node that has an address of the service writes an object.
+                let first = self.addresses[0].to_string();
+                let of_first = its.filter(|status| status.addresses.first() == Some(&first));
+                let epochs: Vec<_> = of_first.filter_map(|status| status.epoch).collect();
                 if let [epoch] = epochs[..] { Ok(epoch) } else { Err(format!("{epochs:?}")) }
             },
         )
