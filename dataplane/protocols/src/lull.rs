@@ -26,8 +26,6 @@ pub const SETTLING: Duration = Duration::from_millis(1200);
 /// The new owner waits so long for the old one's word, from when it knows that the address is to be its own. The old one may
 /// know it a little later.
 pub const GIVEN_WITHIN: Duration = Duration::from_millis(400);
-/// With no segment for so long, the next one is unlikely to come before neighbours are told, which takes a tenth of a millisecond.
-const SILENCE: Duration = Duration::from_millis(5);
 /// Connections that are kept in mind. With more there is no lull to be found.
 const CONNECTIONS: usize = 1024;
 
@@ -83,7 +81,8 @@ impl Lull {
         let quiet = match self.latest {
             None => self.begun,
             Some((at, Kind::Ends)) if at >= nothing_under_way => at,
-            Some((at, Kind::Begins | Kind::Ends)) => at + SILENCE,
+            // Counted from the beginning: so long after the last segment, the next of an even pace may be due.
+            Some((_, Kind::Begins | Kind::Ends)) => self.begun + REQUEST + REQUEST,
         };
         nothing_under_way.max(quiet).min(self.begun + PATIENCE)
     }
@@ -172,7 +171,7 @@ mod tests {
     fn a_connection_that_lasts_is_no_request() {
         let mut scene = Scene::new();
         scene.begins(10, 1);
-        assert_eq!(scene.due(), 110);
+        assert_eq!(scene.due(), 200);
         scene.begins(105, 2).ends(115, 2);
         assert!(scene.is_now(115), "that one is broken, whenever it moves");
         assert_eq!(scene.lull.under_way(scene.at(115)), 0);
@@ -210,11 +209,10 @@ mod tests {
         scene.lull = Lull::new(scene.at(1200));
         assert_eq!(scene.due(), 1300);
         scene.begins(1250, 2);
-        assert_eq!(scene.due(), 1350);
+        assert_eq!(scene.due(), 1400);
         let now = scene.at(1251);
         scene.lull.hurry(now);
-        scene.ends(1260, 2);
-        assert_eq!(scene.due(), 1300, "that is no later");
+        assert_eq!(scene.due(), 1400, "that is no later");
         let mut scene = Scene::new();
         scene.lull = Lull::new(scene.at(1200));
         let now = scene.at(500);
@@ -229,7 +227,7 @@ mod tests {
     fn who_stops_asking_is_not_waited_for() {
         let mut scene = Scene::new();
         scene.begins(97, 1).ends(98, 1);
-        assert_eq!(scene.due(), 103);
+        assert_eq!(scene.due(), 200);
     }
 
     #[test]
