@@ -4,23 +4,21 @@
 
 use std::time::Duration;
 
+use crate::dice::Dice;
+
 /// Keeps speakers from doing things in step (RFC 4271 §10, RFC 4861 §6.2.4): a sequence of factors from 0.75 to 1, by its seed.
 #[derive(Clone, Debug)]
-pub struct Jitter(u64);
+pub struct Jitter(Dice);
 
 impl Jitter {
     /// The sequence that starts with `seed`, which should differ from node to node and from peer to peer.
     pub const fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(Dice(seed))
     }
 
     /// The next of the sequence, of `time`.
     pub fn of(&mut self, time: Duration) -> Duration {
-        // Splitmix64: a counter, and a hash of it.
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let permille = 750 + u32::try_from((mixed >> 32) % 251).unwrap_or_default();
+        let permille = 750 + u32::try_from(self.0.below(251)).unwrap_or_default();
         time.saturating_mul(permille) / 1000
     }
 }

@@ -19,13 +19,14 @@
 //! | [`ndp`] | RFC 4861: answering for IPv6 addresses; finding the router on a link, and being found by it |
 //! | [`liveness`] | which nodes have a live speaker: heartbeats between speakers |
 //!
-//! [`jitter`] is what keeps nodes from doing things in step, [`timetable`] what is due when. Not here: sockets, clocks, randomness.
+//! [`jitter`] is what keeps nodes from doing things in step, [`dice`] what it rolls, [`timetable`] what is due when. Not here: sockets, clocks, randomness.
 
 pub mod announcer;
 pub mod arp;
 pub mod bfd;
 pub mod bgp;
 pub mod conflict;
+pub mod dice;
 pub mod ethernet;
 pub mod jitter;
 pub mod liveness;

@@ -375,23 +375,16 @@ async fn act<K: Report>(
     familiar: &Familiar<K>,
 ) -> kube::Result<Event<String, Row<K::Subject>>> {
     let gone = |name| Ok(Event::Deleted(name));
-    let mut said_now = None;
-    let written = match action {
+    let (written, said_now) = match action {
         Action::Create(subject, said) => {
             let created = api.create(&PostParams::default(), &object::<K>(me, &subject)).await?;
-            let status = K::status(&me.node, &subject, &said);
-            said_now = Some(Digest::of(&status));
-            write(api, &created.name_any(), &status).await?
+            say(api, me, &created.name_any(), &subject, &said).await?
         }
-        Action::Write(name, subject, said) => {
-            let status = K::status(&me.node, &subject, &said);
-            said_now = Some(Digest::of(&status));
-            write(api, &name, &status).await?
-        }
+        Action::Write(name, subject, said) => say(api, me, &name, &subject, &said).await?,
         // By merge: applied, it would take away what the same manager has applied in the name of another Pod.
         Action::Own(name, joined) => {
             let owned = json!({ "metadata": { "ownerReferences": joined } });
-            api.patch(&name, &PatchParams::default(), &Patch::Merge(owned)).await?
+            (api.patch(&name, &PatchParams::default(), &Patch::Merge(owned)).await?, None)
         }
         Action::Delete(name) => {
             return match api.delete(&name, &DeleteParams::default()).await {
@@ -409,7 +402,15 @@ async fn act<K: Report>(
     })
 }
 
-async fn write<K: Report>(api: &Api<K>, name: &str, status: &K::Status) -> kube::Result<K> {
+/// Writes the status of an object: what came of it, and what was said.
+async fn say<K: Report>(
+    api: &Api<K>,
+    me: &Voice,
+    name: &str,
+    subject: &K::Subject,
+    said: &K::Said,
+) -> kube::Result<(K, Option<Digest>)> {
+    let status = K::status(&me.node, subject, said);
     let patch = json!({
         "apiVersion": K::api_version(&()),
         "kind": K::kind(&()),
@@ -417,7 +418,8 @@ async fn write<K: Report>(api: &Api<K>, name: &str, status: &K::Status) -> kube:
         "status": status,
     });
     let params = PatchParams::apply(K::FIELD_MANAGER).force();
-    api.patch_status(name, &params, &Patch::Apply(patch)).await
+    let written = api.patch_status(name, &params, &Patch::Apply(patch)).await?;
+    Ok((written, Some(Digest::of(&status))))
 }
 
 fn object<K: Report>(me: &Voice, subject: &K::Subject) -> K {

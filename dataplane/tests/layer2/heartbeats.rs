@@ -175,19 +175,25 @@ async fn a_ready_speaker_that_is_not_heard_is_missing_in_the_gauges() {
     first.shows([Some(1.0), Some(1.0)]).await;
 }
 
+/// Two speakers that hear each other, and the second announces an address.
+async fn second_announces(site: &Site, address: IpAddr) -> [Speaker; 2] {
+    let mut first = Speaker::start(&site.first, 0, Some("one"), &[]);
+    let mut second = Speaker::start(&site.second, 1, Some("one"), &[]);
+    for (speaker, host) in [(&mut first, &site.first), (&mut second, &site.second)] {
+        speaker.tables.stations = Arc::new(stations(host));
+    }
+    first.announce(None);
+    second.announce(Some((address, false)));
+    first.counts_on(&["first", "second"]).await;
+    [first, second]
+}
+
 #[tokio::test]
 async fn who_is_not_heard_and_answers_for_its_addresses_counts_for_as_long_as_it_does() {
     for address in ["192.0.2.200", "2001:db8::200"] {
         let site = Site::new();
         let address: IpAddr = address.parse().unwrap();
-        let mut first = Speaker::start(&site.first, 0, Some("one"), &[]);
-        let mut second = Speaker::start(&site.second, 1, Some("one"), &[]);
-        for (speaker, host) in [(&mut first, &site.first), (&mut second, &site.second)] {
-            speaker.tables.stations = Arc::new(stations(host));
-        }
-        first.announce(None);
-        second.announce(Some((address, false)));
-        first.counts_on(&["first", "second"]).await;
+        let [mut first, second] = second_announces(&site, address).await;
         let cut =
             [Hook::Input, Hook::Output].map(|hook| site.second.rule(hook, "udp dport 7946 drop").unwrap());
         first.counts_on(&["first"]).await;
@@ -208,14 +214,7 @@ async fn who_said_goodbye_does_not_count_though_it_goes_on_to_answer_for_a_momen
     for address in ["192.0.2.200", "2001:db8::200"] {
         let site = Site::new();
         let address: IpAddr = address.parse().unwrap();
-        let mut first = Speaker::start(&site.first, 0, Some("one"), &[]);
-        let mut second = Speaker::start(&site.second, 1, Some("one"), &[]);
-        for (speaker, host) in [(&mut first, &site.first), (&mut second, &site.second)] {
-            speaker.tables.stations = Arc::new(stations(host));
-        }
-        first.announce(None);
-        second.announce(Some((address, false)));
-        first.counts_on(&["first", "second"]).await;
+        let [mut first, second] = second_announces(&site, address).await;
         let leaving = std::thread::spawn(move || second.lane.leave());
         first.counts_on(&["first"]).await;
         first.announce(Some((address, true)));

@@ -12,18 +12,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, bind, recv, send, setsockopt, socket, sockopt,
-};
-use nix::sys::time::TimeVal;
+use nix::sys::socket::{MsgFlags, bind, recv, send};
 
+use crate::packet_socket;
 use crate::place::Machine;
 
 const INTERFACE: &str = "eth0";
 /// Between two questions.
 const PACE: Duration = Duration::from_millis(20);
-/// How long a read waits, in microseconds.
-const LOOK: i64 = 5_000;
+/// How long a read waits.
+const LOOK: Duration = Duration::from_millis(5);
 /// Of a locally administered address: no machine has it.
 const STATION: [u8; 6] = [0x02, 0x6d, 0x6c, 0x61, 0x73, 0x6b];
 const BROADCAST: [u8; 6] = [0xff; 6];
@@ -61,11 +59,8 @@ fn open() -> Result<OwnedFd> {
         let of_it = found.interface_name == INTERFACE;
         found.address.filter(|_| of_it)?.as_link_addr().copied()
     });
-    let flags = SockFlag::SOCK_CLOEXEC;
-    let socket = socket(AddressFamily::Packet, SockType::Raw, flags, SockProtocol::EthAll)
-        .context("open a packet socket")?;
+    let socket = packet_socket::open(LOOK)?;
     bind(socket.as_raw_fd(), &link.with_context(|| format!("no {INTERFACE}"))?).context("bind it")?;
-    setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::new(0, LOOK)).context("set a timeout")?;
     Ok(socket)
 }
 

@@ -165,13 +165,18 @@ impl Installation {
             "metadata": { "name": name, "namespace": NAMESPACE },
             "spec": { "addresses": addresses },
         });
+        self.admin.apply_yaml(&pool.to_string()).await?;
+        self.advertise(name, &json!({ "ipAddressPools": [name] })).await
+    }
+
+    /// An L2Advertisement, or another spec for the one that has this name.
+    pub async fn advertise(&self, name: &str, spec: &serde_json::Value) -> anyhow::Result<()> {
         let advertisement = json!({
             "apiVersion": "metallb.io/v1beta1",
             "kind": "L2Advertisement",
             "metadata": { "name": name, "namespace": NAMESPACE },
-            "spec": { "ipAddressPools": [name] },
+            "spec": spec,
         });
-        self.admin.apply_yaml(&pool.to_string()).await?;
         self.admin.apply_yaml(&advertisement.to_string()).await?;
         Ok(())
     }

@@ -27,6 +27,7 @@ pub mod installation;
 pub mod kind;
 pub mod layer2;
 pub mod outage;
+mod packet_socket;
 pub mod place;
 pub mod second_lan;
 pub mod speaker;

@@ -56,27 +56,28 @@ impl Succession {
             .as_ref()
             .filter(|before| owner == own && says_when(tables, world, before, address))
             .cloned();
-        let is_upstreams = owner.is_some_and(|owner| tables.upstream.contains(owner));
-        let may_stay = before.as_ref().filter(|_| !is_upstreams).is_some_and(|before| {
-            let is_going = world.node_of(before).is_some_and(|node| node.leaving.is_some());
-            !is_going && planner.is_candidate(address, before)
-        });
         // What is only to be given is here. Who was to have it never had it.
         let is_kept = self.kept.remove(&address).is_some_and(|until| now < until);
+        let heir = owner
+            .filter(|owner| moved && world.has_speaker(owner) && world.forwards(world.node(), address))
+            .and_then(|owner| asked_at(world, owner));
+        let is_upstreams = owner.is_some_and(|owner| tables.upstream.contains(owner));
+        let is_given = giver.is_some() || heir.is_some();
+        let is_unhurried = is_given
+            && !is_upstreams
+            && before.as_ref().is_some_and(|before| {
+                let is_going = world.node_of(before).is_some_and(|node| node.leaving.is_some());
+                !is_going && planner.is_candidate(address, before)
+            });
+        if is_unhurried && heir.is_some() {
+            self.kept.insert(address, now + SETTLING);
+        }
         let predecessor = before
             .filter(|_| owner == own && !is_kept)
             .filter(|before| !world.has_speaker(before))
             .and_then(|node| Some(Predecessor { address: asked_at(world, &node)?, node }));
-        let heir = owner
-            .filter(|owner| moved && world.has_speaker(owner) && world.forwards(world.node(), address))
-            .and_then(|owner| asked_at(world, owner));
         let mut changed = set(&mut tables.moved, address, moved);
         changed |= set_entry(&mut tables.heirs, address, heir);
-        let has_heir = tables.heirs.contains_key(&address);
-        let is_unhurried = may_stay && (giver.is_some() || has_heir);
-        if is_unhurried && has_heir {
-            self.kept.insert(address, now + SETTLING);
-        }
         changed |= set(&mut tables.unhurried, address, is_unhurried);
         changed |= set(&mut tables.awaited, address, giver.is_some());
         match giver {

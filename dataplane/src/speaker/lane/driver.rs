@@ -206,7 +206,7 @@ impl Driver {
             }
         }
         // Its service went while this node still answered for what had moved.
-        let settled = old.moved.difference(&new.moved);
+        let settled = old.moved_unlike(new);
         for address in settled.filter(|address| !new.announced.contains_key(*address)) {
             self.responders.forget(*address);
         }

@@ -3,6 +3,5 @@
 
 mod api;
 mod cluster;
-mod dice;
 mod speaker;
 mod storm;

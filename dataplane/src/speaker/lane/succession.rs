@@ -47,7 +47,7 @@ impl Succession {
         self.claimed.retain(|(address, _), at| {
             now < *at + LINGER || (old.is_given_up(*address) && new.is_given_up(*address))
         });
-        for address in new.moved.difference(&old.moved) {
+        for address in new.moved_unlike(old) {
             let Some(interfaces) = old.announced.get(address) else { continue };
             // What was answered for in the other's name needs no transition.
             if !self.is_waiting(old, *address) && !moves.is_awaited(*address) {

@@ -61,6 +61,12 @@ impl Tables {
         if self.unhurried.contains(&address) { SETTLING } else { Duration::ZERO }
     }
 
+    /// What moved to other nodes, and did not in `other`. Nothing is looked at where both have the same: there may be thousands.
+    pub(super) fn moved_unlike<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = &'a IpAddr> {
+        let differ = !Arc::ptr_eq(&self.moved, &other.moved);
+        differ.then(|| self.moved.difference(&other.moved)).into_iter().flatten()
+    }
+
     /// Is the address on its way from this node to another one?
     pub fn is_given_up(&self, address: IpAddr) -> bool {
         self.phase == Phase::Leaving || self.moved.contains(&address)

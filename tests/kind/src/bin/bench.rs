@@ -10,7 +10,7 @@ use kube::Api;
 use kube::api::{DeleteParams, ListParams};
 use metallb_lab::{Cluster, eventually, load_balancer};
 use metallb_scenarios::figures::Format;
-use metallb_scenarios::installation::{Installation, NAMESPACE, first_address, options};
+use metallb_scenarios::installation::{Installation, first_address, options};
 use metallb_scenarios::outage::Watch;
 use metallb_scenarios::{layer2, usage};
 use serde_json::json;
@@ -86,17 +86,8 @@ async fn main() -> anyhow::Result<()> {
 
 /// What is of the pool `lab` is announced from that node alone.
 async fn announce_from(metallb: &Installation, node: &str) -> anyhow::Result<()> {
-    let advertisement = json!({
-        "apiVersion": "metallb.io/v1beta1",
-        "kind": "L2Advertisement",
-        "metadata": { "name": "lab", "namespace": NAMESPACE },
-        "spec": {
-            "ipAddressPools": ["lab"],
-            "nodeSelectors": [{ "matchLabels": { "kubernetes.io/hostname": node } }],
-        },
-    });
-    metallb.admin.apply_yaml(&advertisement.to_string()).await?;
-    Ok(())
+    let only = json!({ "matchLabels": { "kubernetes.io/hostname": node } });
+    metallb.advertise("lab", &json!({ "ipAddressPools": ["lab"], "nodeSelectors": [only] })).await
 }
 
 /// From the first creation until the last has its address.

@@ -11,13 +11,11 @@ use anyhow::{Context as _, Result};
 use metallb_lab::eventually;
 use metallb_lab::network::Host;
 use nix::errno::Errno;
-use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType, recvmsg, setsockopt,
-    socket, sockopt,
-};
-use nix::sys::time::{TimeSpec, TimeVal};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
+use nix::sys::time::TimeSpec;
 
 use super::sighting::{Ends, What, read};
+use crate::packet_socket;
 
 /// Who has had no answer of the API server for so long asks for nothing more.
 pub const QUIET: Duration = Duration::from_millis(300);
@@ -26,7 +24,7 @@ const PATIENCE: Duration = Duration::from_mins(5);
 /// Enough of a frame to see the first messages in it.
 const CAPTURED: usize = 2048;
 /// How often the reader looks whether it is still wanted.
-const LOOK: i64 = 200_000;
+const LOOK: Duration = Duration::from_millis(200);
 /// Room for what arrives while the reader waits for a processor.
 const ROOM: usize = 32 << 20;
 
@@ -56,13 +54,8 @@ pub fn now() -> Duration {
 impl Tap {
     /// On all interfaces of `host`; `api` is the API server's port there.
     pub fn start(host: &Host, api: u16) -> Result<Self> {
-        let open = || {
-            let flags = SockFlag::SOCK_CLOEXEC;
-            socket(AddressFamily::Packet, SockType::Raw, flags, SockProtocol::EthAll)
-        };
-        let socket = host.inside(open)?.context("open a packet socket")?;
+        let socket = host.inside(|| packet_socket::open(LOOK))??;
         setsockopt(&socket, sockopt::ReceiveTimestampns, &true).context("ask for the kernel's time")?;
-        setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::new(0, LOOK)).context("set a timeout")?;
         setsockopt(&socket, sockopt::RcvBufForce, &ROOM).context("make room")?;
         let (seen, ended) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
         let (filled, stop) = (Arc::clone(&seen), Arc::clone(&ended));

@@ -6,8 +6,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::cluster::{Cluster, Dice, Process, Weather, ms};
+use super::cluster::{Cluster, Process, Weather, ms};
 use super::length::length;
+use crate::dice::Dice;
 
 /// Silence of three intervals, what the network takes, and the turns in which a thousand are told.
 const DETECTION: Duration = Duration::from_millis(320);
@@ -21,7 +22,7 @@ fn quantile(values: &[Duration], permille: usize) -> Duration {
 fn detections(cluster: &mut Cluster, dice: &mut Dice, deaths: usize) -> Vec<Duration> {
     let mut times = Vec::new();
     for _ in 0..deaths {
-        let node = dice.node(cluster.len());
+        let node = dice.index(cluster.len());
         cluster.run_for(Duration::from_micros(dice.below(100_000)));
         cluster.forget();
         let died = cluster.time;
@@ -121,10 +122,10 @@ impl Disaster {
             8..=10 => What::Mute,
             _ => What::Part,
         };
-        let size = 1 + dice.node(20);
+        let size = 1 + dice.index(20);
         let mut struck = BTreeSet::new();
         while struck.len() < size {
-            struck.insert(dice.node(COUNT));
+            struck.insert(dice.index(COUNT));
         }
         Self { what, struck, is_stormy: dice.permille(300), is_recorded: dice.permille(300) }
     }

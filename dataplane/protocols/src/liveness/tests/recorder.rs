@@ -1,6 +1,7 @@
 //! Somebody on the network who recorded, and plays back.
 
-use super::cluster::{Cluster, Dice, Packet};
+use super::cluster::{Cluster, Packet};
+use crate::dice::Dice;
 
 impl Cluster {
     /// Somebody plays back `count` datagrams of those that it recorded: to whom they were sent, to somebody else, or back to who sent
@@ -8,9 +9,9 @@ impl Cluster {
     pub(super) fn play_back(&mut self, dice: &mut Dice, count: u64) {
         let Some(tape) = self.tape.take() else { return };
         for _ in 0..count {
-            let packet = tape[dice.node(tape.len())].clone();
+            let packet = tape[dice.index(tape.len())].clone();
             let played = match dice.below(4) {
-                0 => Packet { to: dice.node(self.len()), ..packet },
+                0 => Packet { to: dice.index(self.len()), ..packet },
                 1 => Packet { to: packet.from, from: packet.to, ..packet },
                 _ => packet,
             };

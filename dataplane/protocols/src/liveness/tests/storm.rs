@@ -9,8 +9,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::cluster::{Clock, Cluster, Dice, Process, Weather, ms, name};
+use super::cluster::{Clock, Cluster, Process, Weather, ms, name};
 use super::length::length;
+use crate::dice::Dice;
 use crate::liveness::{Claim, Input, NodeId, Output, Tenure};
 
 const ADDRESSES: u64 = 6;
@@ -60,7 +61,7 @@ struct Storm {
 impl Storm {
     fn new(seed: u64) -> Self {
         let mut dice = Dice(seed);
-        let count = 3 + dice.node(7);
+        let count = 3 + dice.index(7);
         let cluster = Cluster::with_clocks(count, dice.roll(), Clock::any);
         let order = |address| {
             let mut order: Vec<_> = (0..count).collect();
@@ -110,7 +111,7 @@ impl Storm {
 
     fn happen(&mut self) {
         let count = self.cluster.len();
-        let (one, other) = (self.dice.node(count), self.dice.node(count));
+        let (one, other) = (self.dice.index(count), self.dice.index(count));
         self.event = self.cluster.time;
         match self.dice.below(16) {
             0..=2 => self.turn(one, Cluster::kill),

@@ -56,13 +56,19 @@ fn what_leaves_with_its_node_hurries() {
     assert!(tables.heirs.contains_key(&vip()) && tables.unhurried.is_empty());
 }
 
-#[test]
-fn an_endpoint_that_became_ready_on_the_better_node_does_not_hurry() {
+/// Of a service whose address is node-b's wherever that one has an endpoint, as node-b sees it.
+fn endpoint_on_the_worse_node() -> Facts {
     let (mut facts, _) = ready_on("node-b");
     facts.apply(addressed());
     facts.apply(local());
     facts.apply(endpoints_on(&["node-a"]));
     round(&mut facts);
+    facts
+}
+
+#[test]
+fn an_endpoint_that_became_ready_on_the_better_node_does_not_hurry() {
+    let mut facts = endpoint_on_the_worse_node();
     facts.apply(endpoints_on(&["node-a", "node-b"]));
     let tables = round(&mut facts).tables.unwrap();
     assert!(tables.awaited.contains(&vip()) && tables.unhurried.contains(&vip()));
@@ -75,11 +81,7 @@ fn who_can_say_nothing_or_forwards_nothing_any_more_is_not_waited_for() {
         |facts| facts.apply(endpoints_on(&["node-b"])),
     ];
     for end in ends {
-        let (mut facts, _) = ready_on("node-b");
-        facts.apply(addressed());
-        facts.apply(local());
-        facts.apply(endpoints_on(&["node-a"]));
-        round(&mut facts);
+        let mut facts = endpoint_on_the_worse_node();
         facts.apply(endpoints_on(&["node-a", "node-b"]));
         round(&mut facts);
         end(&mut facts);

@@ -37,7 +37,7 @@ impl Place {
             Pace { refresh: None, restart_grace: Duration::from_secs(3), policy: conflict::Policy::Announce };
         let driver = Driver::new(shared, Groups::start().unwrap(), pace, metrics.clone(), None);
         let mut lane = Self { driver, tables, metrics, registry };
-        lane.take(Tables { announced: [(vip(), Interfaces::All)].into(), ..Tables::default() });
+        lane.take(announcing());
         lane.is_asked();
         assert!(lane.is_counted());
         lane
@@ -63,6 +63,10 @@ impl Place {
 }
 
 /// Another node announces the address.
+fn announcing() -> Tables {
+    Tables { announced: [(vip(), Interfaces::All)].into(), ..Tables::default() }
+}
+
 fn moved() -> Tables {
     Tables { moved: Arc::new([vip()].into()), ..Tables::default() }
 }
@@ -96,7 +100,7 @@ fn nor_has_one_that_is_deleted_before_that_is_over() {
 fn an_address_that_comes_back_before_that_is_over_keeps_its_counters() {
     let mut place = Place::announcing();
     place.take(moved());
-    place.take(Tables { announced: [(vip(), Interfaces::All)].into(), ..Tables::default() });
+    place.take(announcing());
     place.driver.pass_time(Instant::now() + TOLD_FOR);
     assert!(place.is_counted());
 }

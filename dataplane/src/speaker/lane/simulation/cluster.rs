@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use ipnet::IpNet;
 use metallb_protocols::arp;
+use metallb_protocols::dice::Dice;
 use metallb_protocols::ethernet::Mac;
 
 use super::api::{Api, News, address, name};
-use super::dice::Dice;
 use super::speaker::{Sent, Speaker};
 use crate::net::links::{Link, Links};
 

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use metallb_protocols::dice::Dice;
 use proptest::prelude::ProptestConfig;
 
 use super::api::{News, vip};
 use super::cluster::{CLIENTS, Cluster, Process, ms, node_of};
-use super::dice::Dice;
 
 /// How often the invariants are looked at.
 const STEP: Duration = Duration::from_millis(20);
