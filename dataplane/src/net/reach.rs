@@ -2,8 +2,8 @@
 //!
 //! A carrier that came back says little at first: the switch's port may not forward yet, and what is asked of neighbours in that
 //! moment is asked again only a second later. So addresses move back only when it has lasted (the `updelay` of Linux bonding), the
-//! longer the more often it was lost in between. The network by which speakers talk is excepted: who is heard there proves that the
-//! port forwards, and who was cut off for less than others take to notice has lost nothing.
+//! longer the more often it was lost in between. The network by which speakers talk is excepted while others are heard: that proves
+//! that the port forwards, and who was cut off for less than others take to notice has lost nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -54,7 +54,7 @@ enum Carrier {
 }
 
 impl Reach {
-    /// The interfaces are these; speakers talk by `own` addresses of this node.
+    /// The interfaces are these; speakers talk by `own` addresses of this node, and hear each other.
     pub fn set(&mut self, now: Instant, links: &Links, own: &[IpAddr]) {
         // What is there without a carrier when the speaker starts may have had one before.
         let without = if self.cables.is_none() { Carrier::Lost } else { Carrier::Awaited };

@@ -59,7 +59,10 @@ pub(super) fn verdict(offers: Offers<'_>, owner: Option<NodeName>) -> AddressPla
     let Offers { world, address, by_service: offers } = offers;
     let is_ours = owner.as_ref() == Some(world.node());
     let interfaces = is_ours.then(|| interfaces_of(&offers));
-    let missing = interfaces.as_ref().and_then(|interfaces| none_present(world, interfaces));
+    let missing = interfaces.as_ref().and_then(|interfaces| {
+        let lost = world.cut_off_alone(address).map(|network| Refused::NetworkLost { network });
+        lost.or_else(|| none_present(world, interfaces))
+    });
     let services = offers.into_iter().map(|(key, offer)| {
         let verdict = match (offer, &missing) {
             (Err(refused), _) => Err(refused),

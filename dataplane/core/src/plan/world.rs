@@ -184,6 +184,20 @@ impl World {
         self.lost.get(node)?.iter().find(|network| network.contains(&address)).copied()
     }
 
+    /// The network of an address, if this node does not reach it and hears nobody. What it says there nobody hears; and when it is
+    /// back others may have the address.
+    pub(super) fn cut_off_alone(&self, address: IpAddr) -> Option<IpNet> {
+        self.lost_network(&self.node, address).filter(|_| self.hears_nobody())
+    }
+
+    /// Is no other speaker known to live?
+    pub fn hears_nobody(&self) -> bool {
+        match &self.speakers {
+            Speakers::EveryNode => false,
+            Speakers::Alive(alive) => alive.iter().all(|node| *node == self.node),
+        }
+    }
+
     /// Do all other nodes that live and may announce say that they do not reach this network? Not where there is none: who hears
     /// nobody does not know what others reach.
     pub fn is_lost_elsewhere(&self, network: IpNet) -> bool {

@@ -88,8 +88,13 @@ impl Facts {
     pub(super) fn tell_lost(&mut self, now: Instant) {
         let reach = &mut self.surroundings.reach;
         let mut is_news = reach.pass_time(now);
+        let is_only_speaker = self
+            .tables
+            .peers
+            .as_ref()
+            .is_some_and(|peers| peers.keys().all(|node| node == self.world.node()));
         for network in reach.returning() {
-            if self.world.is_lost_elsewhere(network) {
+            if is_only_speaker || self.world.is_lost_elsewhere(network) {
                 reach.trust(now, &network);
                 is_news = true;
             }
@@ -121,8 +126,9 @@ impl Facts {
     /// The interfaces of this node are these.
     pub fn set_links(&mut self, now: Instant, links: Links) {
         let names: BTreeSet<InterfaceName> = links.values().map(|link| link.name.clone()).collect();
-        let own = self.world.own_node().map_or(&[][..], |node| &node.addresses);
-        self.surroundings.reach.set(now, &links, own);
+        // Who was cut off for so long that it hears nobody has lost to others what it had.
+        let own = self.world.own_node().filter(|_| !self.world.hears_nobody());
+        self.surroundings.reach.set(now, &links, own.map_or(&[], |node| &node.addresses));
         self.surroundings.lost_here = self.surroundings.reach.lost();
         let answering = links.iter().filter(|(_, link)| link.arp.is_some() || link.ndp.is_some());
         let station = |link: &Link| Station { name: link.name.clone(), arp: link.arp, ndp: link.ndp };

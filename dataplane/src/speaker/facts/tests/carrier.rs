@@ -80,28 +80,59 @@ fn a_carrier_is_trusted_at_once_where_all_others_have_lost_the_network() {
     assert!(tables.lost.is_empty() && tables.announced.contains_key(&vip()));
 }
 
-#[test]
-fn who_hears_nobody_announces_what_it_must_and_is_not_trusted_before_its_time() {
-    let now = Instant::now();
-    let (mut facts, _) = cut_off("node-b", now);
-    let alone = Speakers::Alive(["node-b".into()].into());
-    facts.set_membership(now, Membership { speakers: Some(alone), ..membership(&[]) });
-    assert!(facts.decide(now).unwrap().announced.contains_key(&vip()));
-    facts.set_links(now, in_two_networks(true));
-    facts.decide(now);
-    facts.set_membership(now, membership(&[]));
-    let tables = facts.decide(now).unwrap();
-    assert!(!tables.lost.is_empty() && tables.announced.is_empty(), "node-a has it meanwhile");
+/// It hears nobody any more.
+fn alone(node: &str) -> Membership {
+    Membership { speakers: Some(Speakers::Alive([node.into()].into())), ..membership(&[]) }
 }
 
 #[test]
-fn the_cable_by_which_the_node_talks_is_trusted_as_soon_as_it_is_back() {
+fn who_hears_nobody_announces_nothing_until_its_carrier_has_lasted_or_others_have_lost_the_network_too() {
+    let now = Instant::now();
+    let cut_off_alone = || {
+        let (mut facts, _) = cut_off("node-b", now);
+        facts.set_membership(now, alone("node-b"));
+        assert!(facts.decide(now).is_none_or(|tables| tables.announced.is_empty()), "nobody would hear it");
+        facts.set_links(now, in_two_networks(true));
+        assert!(facts.decide(now).is_none_or(|tables| tables.announced.is_empty()), "others may have it");
+        facts
+    };
+    let mut facts = cut_off_alone();
+    let lasted = now + Duration::from_secs(2);
+    assert_eq!(facts.poll_timeout(), Some(lasted));
+    assert!(facts.decide(lasted).unwrap().announced.contains_key(&vip()), "nobody else is there");
+    let mut facts = cut_off_alone();
+    facts.set_membership(now, membership(&[]));
+    assert!(facts.decide(now).is_none_or(|tables| tables.announced.is_empty()), "node-a has it meanwhile");
+    let mut facts = cut_off_alone();
+    facts.set_membership(now, membership(&["node-a", "node-c"]));
+    assert!(facts.decide(now).unwrap().announced.contains_key(&vip()), "the switch was away");
+}
+
+#[test]
+fn the_only_speaker_that_there_is_announces_as_soon_as_its_carrier_is_back() {
     let now = Instant::now();
     let (mut facts, _) = cut_off("node-b", now);
-    let node = Node { addresses: vec!["10.0.0.12".parse().unwrap()], ..Node::default() };
-    facts.apply(Input::Node(Event::Applied("node-b".into(), node)));
+    for other in ["node-a", "node-c"] {
+        facts.apply(Input::Pod(Event::Deleted(("metallb-system".into(), other.into()))));
+    }
+    facts.set_membership(now, alone("node-b"));
     facts.decide(now);
     facts.set_links(now, in_two_networks(true));
     let tables = facts.decide(now).unwrap();
     assert!(tables.lost.is_empty() && tables.announced.contains_key(&vip()));
+}
+
+#[test]
+fn the_cable_by_which_the_node_talks_is_trusted_as_soon_as_it_is_back_where_others_are_heard() {
+    for (heard, trusted) in [(membership(&[]), true), (alone("node-b"), false)] {
+        let now = Instant::now();
+        let (mut facts, _) = cut_off("node-b", now);
+        let node = Node { addresses: vec!["10.0.0.12".parse().unwrap()], ..Node::default() };
+        facts.apply(Input::Node(Event::Applied("node-b".into(), node)));
+        facts.set_membership(now, heard);
+        facts.decide(now);
+        facts.set_links(now, in_two_networks(true));
+        let tables = facts.decide(now);
+        assert_eq!(tables.is_some_and(|tables| tables.announced.contains_key(&vip())), trusted);
+    }
 }
