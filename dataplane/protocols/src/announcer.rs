@@ -19,6 +19,15 @@ use crate::timetable::Timetable;
 pub const BURST: Duration = Duration::from_secs(5);
 /// Between two tellings of one address. Longer than a second: Linux takes one such update a second from a neighbour.
 pub const INTERVAL: Duration = Duration::from_millis(1100);
+/// Between the first tellings of an IPv6 address. The kernel of the node that has it now may know it where it was, and redirect there
+/// who goes on with a connection of then (RFC 4861 §8.2): clients that believe it ask a node that may be dead, until they hear anew.
+const EARLY_V6: &[Duration] = &[
+    Duration::from_millis(100),
+    Duration::from_millis(150),
+    Duration::from_millis(250),
+    Duration::from_millis(300),
+    Duration::from_millis(300),
+];
 /// After another station claimed an address, tell again once it has been quiet for this long.
 pub const QUIET: Duration = Duration::from_secs(2);
 /// Claims of other stations are answered no more often than this: two halves of a cluster that both own an address
@@ -46,6 +55,8 @@ pub struct Announcer {
 struct Telling {
     /// The burst lasts until then.
     until: Option<Instant>,
+    /// Times between what is told first; then it is [`INTERVAL`].
+    early: &'static [Duration],
     /// What comes next answers a claim.
     corrects: bool,
     /// Claims before that are passed over.
@@ -63,6 +74,7 @@ impl Announcer {
     pub fn start(&mut self, now: Instant, address: IpAddr) {
         let telling = self.addresses.entry(address).or_default();
         telling.until = Some(now + BURST);
+        telling.early = if address.is_ipv6() { EARLY_V6 } else { &[] };
         telling.corrects = false;
         self.due.set(address, now);
     }
@@ -105,7 +117,8 @@ impl Announcer {
         if std::mem::take(&mut telling.corrects) {
             telling.deaf_until = Some(now + CORRECTION);
         }
-        let repeated = Some(now + INTERVAL).filter(|next| telling.until.is_some_and(|until| *next <= until));
+        let interval = telling.early.split_off_first().copied().unwrap_or(INTERVAL);
+        let repeated = Some(now + interval).filter(|next| telling.until.is_some_and(|until| *next <= until));
         let refresh = |Refresh { interval, jitter }: &mut Refresh| now + jitter.of(*interval);
         if let Some(next) = repeated.or_else(|| self.refresh.as_mut().map(refresh)) {
             self.due.set(address, next);
@@ -155,6 +168,14 @@ mod tests {
         let (mut announcer, start) = (Announcer::default(), virtual_clock::start());
         announcer.start(start, address(1));
         assert_eq!(times(&mut announcer, start), [0, 1100, 2200, 3300, 4400]);
+    }
+
+    #[test]
+    fn an_ipv6_address_is_told_more_often_at_first() {
+        let (mut announcer, start) = (Announcer::default(), virtual_clock::start());
+        announcer.start(start, "2001:db8::1".parse().unwrap());
+        let expected = [0, 100, 250, 500, 800, 1100, 2200, 3300, 4400];
+        assert_eq!(times(&mut announcer, start), expected);
     }
 
     /// Minutes between tellings, with jitter that starts in one place.
