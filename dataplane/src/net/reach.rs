@@ -3,7 +3,8 @@
 //! A carrier that came back says little at first: the switch's port may not forward yet, and what is asked of neighbours in that
 //! moment is asked again only a second later. So addresses move back only when it has lasted (the `updelay` of Linux bonding), the
 //! longer the more often it was lost in between. The network by which speakers talk is excepted while others are heard: that proves
-//! that the port forwards, and who was cut off for less than others take to notice has lost nothing.
+//! that the port forwards, and who was cut off for less than others take to notice has lost nothing. So it is where nobody was heard
+//! before: there is nobody who could have noticed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -36,6 +37,8 @@ struct Cable {
     networks_then: BTreeSet<IpNet>,
     /// How long the carrier must last when it comes back.
     up_delay: Duration,
+    /// Other speakers were heard when the carrier was lost.
+    is_missed: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +57,8 @@ enum Carrier {
 }
 
 impl Reach {
-    /// The interfaces are these; speakers talk by `own` addresses of this node, and hear each other.
-    pub fn set(&mut self, now: Instant, links: &Links, own: &[IpAddr]) {
+    /// The interfaces are these; speakers talk by `own` addresses of this node, and others are heard, or not.
+    pub fn set(&mut self, now: Instant, links: &Links, own: &[IpAddr], hears_others: bool) {
         // What is there without a carrier when the speaker starts may have had one before.
         let without = if self.cables.is_none() { Carrier::Lost } else { Carrier::Awaited };
         let cables = self.cables.get_or_insert_default();
@@ -65,7 +68,7 @@ impl Reach {
             let cable = cables.entry(*index).or_insert_with(|| Cable::new(carrier));
             cable.networks.clone_from(&link.networks);
             let is_own = cable.networks().any(|network| own.iter().any(|own| network.contains(own)));
-            cable.set(now, link.carrier, is_own);
+            cable.set(now, link.carrier, is_own, hears_others);
         }
     }
 
@@ -97,6 +100,13 @@ impl Reach {
         networks(false).filter(|lost| !is_reached(lost)).copied().collect()
     }
 
+    /// Those of them that were lost while other speakers were heard, who may have what is announced there by now.
+    pub fn missed(&self) -> BTreeSet<IpNet> {
+        let missed: BTreeSet<_> =
+            self.cables().filter(|cable| cable.is_missed).flat_map(Cable::networks).copied().collect();
+        missed.intersection(&self.lost()).copied().collect()
+    }
+
     /// Those of them in which the carrier of an interface is back.
     pub fn returning(&self) -> BTreeSet<IpNet> {
         let returning = self.cables().filter(|cable| cable.trusted_at().is_some());
@@ -124,30 +134,34 @@ impl Reach {
 
 impl Cable {
     fn new(carrier: Carrier) -> Self {
-        Self { carrier, networks: BTreeSet::new(), networks_then: BTreeSet::new(), up_delay: UP_DELAY }
+        let networks = BTreeSet::new();
+        Self { carrier, networks_then: networks.clone(), networks, up_delay: UP_DELAY, is_missed: false }
     }
 
-    fn set(&mut self, now: Instant, carrier: bool, is_own: bool) {
+    fn set(&mut self, now: Instant, carrier: bool, is_own: bool, hears_others: bool) {
         match (self.carrier, carrier) {
             (Carrier::Awaited, true) => self.trust(None),
             (Carrier::Trusted { since }, true) => self.trust(since),
             (Carrier::Returning { .. }, true) | (Carrier::Awaited | Carrier::Lost, false) => {}
-            (Carrier::Lost, true) if is_own => self.trust(Some(now)),
+            (Carrier::Lost, true) if is_own && (hears_others || !self.is_missed) => self.trust(Some(now)),
             (Carrier::Lost, true) => self.carrier = Carrier::Returning { trusted_at: now + self.up_delay },
             (Carrier::Trusted { since }, false) => {
                 let was_calm = since.is_none_or(|since| now.saturating_duration_since(since) >= CALM);
                 self.up_delay = if was_calm { UP_DELAY } else { longer(self.up_delay) };
                 self.carrier = Carrier::Lost;
+                self.is_missed = hears_others;
             }
             (Carrier::Returning { .. }, false) => {
                 self.up_delay = longer(self.up_delay);
                 self.carrier = Carrier::Lost;
+                self.is_missed |= hears_others;
             }
         }
     }
 
     fn trust(&mut self, since: Option<Instant>) {
         self.carrier = Carrier::Trusted { since };
+        self.is_missed = false;
         self.networks_then.clone_from(&self.networks);
     }
 
@@ -188,7 +202,7 @@ mod tests {
 
     fn lost(links: &Links) -> Vec<String> {
         let mut reach = Reach::default();
-        reach.set(Instant::now(), links, &[]);
+        reach.set(Instant::now(), links, &[], true);
         reach.lost().iter().map(ToString::to_string).collect()
     }
 
@@ -208,18 +222,21 @@ mod tests {
         reach: Reach,
         now: Instant,
         own: Vec<IpAddr>,
+        hears_others: bool,
     }
 
     impl OneInterface {
         fn new() -> Self {
-            let mut one = Self { reach: Reach::default(), now: Instant::now(), own: vec![] };
+            let (reach, now) = (Reach::default(), Instant::now());
+            let mut one = Self { reach, now, own: vec![], hears_others: true };
             one.set(true);
             assert!(one.is_reached(), "what never was lost is trusted at once");
             one
         }
 
         fn set(&mut self, carrier: bool) {
-            self.reach.set(self.now, &[(7, link(carrier, &["192.0.2.0/24"]))].into(), &self.own);
+            let links = [(7, link(carrier, &["192.0.2.0/24"]))].into();
+            self.reach.set(self.now, &links, &self.own, self.hears_others);
         }
 
         fn pass(&mut self, time: Duration) {
@@ -279,6 +296,23 @@ mod tests {
     }
 
     #[test]
+    fn it_is_not_where_others_that_were_heard_are_not_any_more() {
+        let mut one = OneInterface::new();
+        one.own = vec!["192.0.2.11".parse().unwrap()];
+        one.set(false);
+        assert_eq!(one.reach.missed(), one.reach.lost());
+        one.hears_others = false;
+        one.set(true);
+        assert!(!one.is_reached() && !one.reach.missed().is_empty());
+        one.pass(UP_DELAY);
+        assert!(one.is_reached() && one.reach.missed().is_empty());
+        one.set(false);
+        assert!(one.reach.missed().is_empty(), "nobody was heard before");
+        one.set(true);
+        assert!(one.is_reached());
+    }
+
+    #[test]
     fn an_interface_that_is_made_is_trusted_with_its_first_carrier_and_one_found_without_is_not() {
         let at_start = [(7, link(false, &["192.0.2.0/24"]))].into();
         let later = [(7, link(true, &["192.0.2.0/24"])), (8, link(false, &["198.51.100.0/24"]))].into();
@@ -286,7 +320,7 @@ mod tests {
         let mut reach = Reach::default();
         let now = Instant::now();
         let mut lost = |links| {
-            reach.set(now, links, &[]);
+            reach.set(now, links, &[], true);
             reach.lost().len()
         };
         assert_eq!([lost(&at_start), lost(&later), lost(&connected)], [1, 2, 1]);
@@ -312,7 +346,7 @@ mod tests {
         let start = Instant::now();
         let mut lost = |seconds: u64, link: Option<Link>| {
             let now = start + Duration::from_secs(seconds);
-            reach.set(now, &link.map(|link| (7, link)).into_iter().collect(), &[]);
+            reach.set(now, &link.map(|link| (7, link)).into_iter().collect(), &[], true);
             reach.pass_time(now);
             reach.lost().len()
         };

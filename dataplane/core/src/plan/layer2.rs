@@ -60,8 +60,8 @@ pub(super) fn verdict(offers: Offers<'_>, owner: Option<NodeName>) -> AddressPla
     let is_ours = owner.as_ref() == Some(world.node());
     let interfaces = is_ours.then(|| interfaces_of(&offers));
     let missing = interfaces.as_ref().and_then(|interfaces| {
-        let lost = world.cut_off_alone(address).map(|network| Refused::NetworkLost { network });
-        lost.or_else(|| none_present(world, interfaces))
+        let missed = world.missed_network(address).map(|network| Refused::NetworkLost { network });
+        missed.or_else(|| none_present(world, interfaces))
     });
     let services = offers.into_iter().map(|(key, offer)| {
         let verdict = match (offer, &missing) {

@@ -145,6 +145,8 @@ pub struct World {
     departure: Departure,
     ownership: Ownership,
     lost: BTreeMap<NodeName, BTreeSet<IpNet>>,
+    /// Of this node's, those that were lost while other speakers were heard.
+    missed: BTreeSet<IpNet>,
 }
 
 impl World {
@@ -163,18 +165,32 @@ impl World {
             departure: Departure::Staying,
             ownership: Ownership::Hash,
             lost: BTreeMap::new(),
+            missed: BTreeSet::new(),
         }
     }
 
     /// The node does not reach these networks: its interfaces in them have lost their carrier, or have it again only since a moment.
     pub fn set_lost(&mut self, node: NodeName, networks: BTreeSet<IpNet>) -> Touched {
         let before = self.lost.get(&node).cloned().unwrap_or_default();
-        let changed: Vec<_> = before.symmetric_difference(&networks).copied().collect();
+        let touched = self.in_one_of(&before, &networks);
         if networks.is_empty() {
             self.lost.remove(&node);
         } else {
             self.lost.insert(node, networks);
         }
+        touched
+    }
+
+    /// This node does not reach these networks, and others that it heard before may have noticed.
+    pub fn set_missed(&mut self, networks: BTreeSet<IpNet>) -> Touched {
+        let touched = self.in_one_of(&self.missed, &networks);
+        self.missed = networks;
+        touched
+    }
+
+    /// The addresses in networks that are in one set and not in the other.
+    fn in_one_of(&self, one: &BTreeSet<IpNet>, other: &BTreeSet<IpNet>) -> Touched {
+        let changed: Vec<_> = one.symmetric_difference(other).collect();
         let is_in = |address: &IpAddr| changed.iter().any(|network| network.contains(address));
         Touched::Addresses(self.addresses().filter(is_in).collect())
     }
@@ -184,10 +200,11 @@ impl World {
         self.lost.get(node)?.iter().find(|network| network.contains(&address)).copied()
     }
 
-    /// The network of an address, if this node does not reach it and hears nobody. What it says there nobody hears; and when it is
-    /// back others may have the address.
-    pub(super) fn cut_off_alone(&self, address: IpAddr) -> Option<IpNet> {
-        self.lost_network(&self.node, address).filter(|_| self.hears_nobody())
+    /// The network of an address, if this node has lost it, and with it those that it heard. What it says there nobody hears; and
+    /// when it is back others may have the address.
+    pub(super) fn missed_network(&self, address: IpAddr) -> Option<IpNet> {
+        let missed = self.missed.iter().find(|network| network.contains(&address));
+        missed.filter(|_| self.hears_nobody()).copied()
     }
 
     /// Is no other speaker known to live?
@@ -478,6 +495,7 @@ impl Pack for World {
             departure: _,
             ownership: _,
             lost: _,
+            missed: _,
         } = self;
         services.pack();
         on_address.pack();

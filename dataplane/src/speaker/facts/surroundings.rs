@@ -88,19 +88,14 @@ impl Facts {
     pub(super) fn tell_lost(&mut self, now: Instant) {
         let reach = &mut self.surroundings.reach;
         let mut is_news = reach.pass_time(now);
-        let is_only_speaker = self
-            .tables
-            .peers
-            .as_ref()
-            .is_some_and(|peers| peers.keys().all(|node| node == self.world.node()));
         for network in reach.returning() {
-            if is_only_speaker || self.world.is_lost_elsewhere(network) {
+            if self.world.is_lost_elsewhere(network) {
                 reach.trust(now, &network);
                 is_news = true;
             }
         }
         if is_news {
-            self.surroundings.lost_here = reach.lost();
+            self.follow_reach();
         }
         if self.surroundings.lost_here.is_empty() && self.tables.lost.is_empty() {
             return;
@@ -123,13 +118,19 @@ impl Facts {
         }
     }
 
+    /// These networks are out of reach now.
+    fn follow_reach(&mut self) {
+        self.surroundings.lost_here = self.surroundings.reach.lost();
+        let touched = self.world.set_missed(self.surroundings.reach.missed());
+        self.touch_layer2(touched);
+    }
+
     /// The interfaces of this node are these.
     pub fn set_links(&mut self, now: Instant, links: Links) {
         let names: BTreeSet<InterfaceName> = links.values().map(|link| link.name.clone()).collect();
-        // Who was cut off for so long that it hears nobody has lost to others what it had.
-        let own = self.world.own_node().filter(|_| !self.world.hears_nobody());
-        self.surroundings.reach.set(now, &links, own.map_or(&[], |node| &node.addresses));
-        self.surroundings.lost_here = self.surroundings.reach.lost();
+        let own = self.world.own_node().map_or(&[][..], |node| &node.addresses);
+        self.surroundings.reach.set(now, &links, own, !self.world.hears_nobody());
+        self.follow_reach();
         let answering = links.iter().filter(|(_, link)| link.arp.is_some() || link.ndp.is_some());
         let station = |link: &Link| Station { name: link.name.clone(), arp: link.arp, ndp: link.ndp };
         let stations = answering.map(|(index, link)| (*index, station(link)));

@@ -88,10 +88,12 @@ impl Tables {
             .map(|(index, station, protocol)| ((index, protocol), &station.name))
     }
 
-    /// What was that node's.
+    /// What was that node's and is announced here.
     pub fn inherited_from(&self, node: &NodeName) -> Vec<IpAddr> {
         let its = self.inherited.iter().filter(|(_, predecessor)| predecessor.node == *node);
-        its.map(|(address, _)| *address).collect()
+        its.filter(|(address, _)| self.announced.contains_key(*address))
+            .map(|(address, _)| *address)
+            .collect()
     }
 }
 

@@ -15,6 +15,7 @@ enum Change {
     Holder(u8, Option<usize>),
     Believed(u8, bool),
     Lost(usize, u8),
+    Missed(u8),
     Sticky(bool),
 }
 
@@ -49,6 +50,7 @@ fn any_change() -> impl Strategy<Value = Change> {
         2 => (0_u8..4, prop::option::of(0_usize..4)).prop_map(|(last, holder)| Change::Holder(last, holder)),
         1 => (0_u8..4, any::<bool>()).prop_map(|(last, is)| Change::Believed(last, is)),
         1 => (0_usize..4, 28_u8..34).prop_map(|(n, length)| Change::Lost(n, length)),
+        1 => (28_u8..34).prop_map(Change::Missed),
         1 => any::<bool>().prop_map(Change::Sticky),
     ]
 }
@@ -70,6 +72,10 @@ fn apply(world: &mut World, change: &Change) -> Touched {
         Change::Lost(n, length) => {
             let network = ipnet::IpNet::new(IpAddr::from([10, 0, 0, 0]), length); // none, beyond 32
             world.set_lost(NODES[n].into(), network.into_iter().collect())
+        }
+        Change::Missed(length) => {
+            let network = ipnet::IpNet::new(IpAddr::from([10, 0, 0, 0]), length);
+            world.set_missed(network.into_iter().collect())
         }
         Change::Config(0) => world.set_config(Config::default()),
         Change::Config(1) => world.set_config(config([L2Advertisement::default()])),

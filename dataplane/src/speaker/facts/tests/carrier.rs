@@ -109,17 +109,14 @@ fn who_hears_nobody_announces_nothing_until_its_carrier_has_lasted_or_others_hav
 }
 
 #[test]
-fn the_only_speaker_that_there_is_announces_as_soon_as_its_carrier_is_back() {
+fn who_heard_nobody_before_its_cable_died_announces_all_the_time() {
     let now = Instant::now();
-    let (mut facts, _) = cut_off("node-b", now);
-    for other in ["node-a", "node-c"] {
-        facts.apply(Input::Pod(Event::Deleted(("metallb-system".into(), other.into()))));
-    }
+    let (mut facts, _) = ready_on("node-b");
     facts.set_membership(now, alone("node-b"));
-    facts.decide(now);
-    facts.set_links(now, in_two_networks(true));
-    let tables = facts.decide(now).unwrap();
-    assert!(tables.lost.is_empty() && tables.announced.contains_key(&vip()));
+    for carrier in [true, false, true] {
+        facts.set_links(now, in_two_networks(carrier));
+        assert!(facts.decide(now).unwrap().announced.contains_key(&vip()));
+    }
 }
 
 #[test]
