@@ -41,9 +41,10 @@ use due::Due;
 const INPUTS: usize = 64;
 /// What changes within a round is brought in line together.
 const ROUND: Duration = Duration::from_millis(500);
-/// What the watch tells is set right in the next round. After a write failed, and should a change have been missed, all is
-/// looked at again this often.
-const SWEEP: Duration = Duration::from_secs(10);
+/// What the watch tells is set right in the next round. Should a change have been missed, all is looked at again this often.
+const SWEEP: Duration = Duration::from_mins(1);
+/// After a write failed all is looked at again sooner.
+const RETRY: Duration = Duration::from_secs(10);
 /// After so many steps in a round there is memory to give back.
 const MANY: usize = 100;
 /// An object that was deleted by somebody else is not created again before.
@@ -183,13 +184,15 @@ pub async fn keep<K: Report>(
         let mut due = Due::Everything;
         let mut last: Option<Saying<K>> = None;
         let mut last_sweep = Instant::now();
+        let mut has_failed = false;
         loop {
             tokio::select! {
                 changed = wanted.changed() => if changed.is_err() { return },
                 Some(event) = inputs.recv() => take_in::<K>(event, &mut objects, &mut due),
                 _ = rounds.tick() => {
-                    if last_sweep.elapsed() >= SWEEP {
+                    if last_sweep.elapsed() >= if has_failed { RETRY } else { SWEEP } {
                         last_sweep = Instant::now();
+                        has_failed = false;
                         due = Due::Everything;
                         created.retain(|_, at| at.elapsed() < RECREATE);
                     }
@@ -210,7 +213,7 @@ pub async fn keep<K: Report>(
                             due.add(subject);
                             continue;
                         }
-                        perform(&api, &me, action, &mut objects, &familiar).await;
+                        has_failed |= !perform(&api, &me, action, &mut objects, &familiar).await;
                         performed += 1;
                     }
                     if performed >= MANY {
@@ -349,23 +352,27 @@ pub(super) fn joined(owners: &[OwnerReference], owner: &OwnerReference) -> Optio
     (!is_among).then(|| owners.iter().chain([owner]).cloned().collect())
 }
 
-/// One step. Where it fails the next sweep tries again.
+/// One step, which may fail: then the next sweep tries again.
 async fn perform<K: Report>(
     api: &Api<K>,
     me: &Voice,
     action: ActionOf<K>,
     objects: &mut Table<String, Row<K::Subject>>,
     familiar: &Familiar<K>,
-) {
+) -> bool {
     let kind = K::kind(&());
     match tokio::time::timeout(REQUEST_TIMEOUT, act(api, me, action.clone(), familiar)).await {
-        Ok(Ok(event)) => drop(objects.reduce(event)),
+        Ok(Ok(event)) => {
+            objects.reduce(event);
+            return true;
+        }
         Ok(Err(error)) => {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(event = "statusFailed", %kind, ?action, error, "will retry");
         }
         Err(_) => tracing::warn!(event = "statusFailed", %kind, ?action, error = "no answer", "will retry"),
     }
+    false
 }
 
 async fn act<K: Report>(
