@@ -7,26 +7,22 @@ use anyhow::Context as _;
 use clap::Parser;
 use k8s_openapi::api::core::v1::Service;
 use kube::Api;
-use kube::api::{DeleteParams, ListParams};
+use kube::api::ListParams;
 use metallb_lab::{Cluster, eventually, load_balancer};
 use metallb_scenarios::figures::Format;
 use metallb_scenarios::installation::{Installation, first_address, options};
-use metallb_scenarios::outage::Watch;
-use metallb_scenarios::{layer2, usage};
+use metallb_scenarios::usage;
 use serde_json::json;
 
 /// How long a speaker is watched doing nothing.
 const IDLE: Duration = Duration::from_secs(20);
 
-/// Measures allocation, take-over and memory on a cluster of three nodes.
+/// Measures allocation, memory and an idle speaker on a cluster of three nodes.
 #[derive(Parser)]
 struct Args {
     /// Services created at once, whose addresses one node announces
     #[arg(long, default_value_t = 1000)]
     services: usize,
-    /// Nodes that lose their power, one after the other
-    #[arg(long, default_value_t = 5)]
-    power_offs: usize,
     /// How the figures are printed
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
@@ -48,10 +44,6 @@ async fn main() -> anyhow::Result<()> {
     let allocation = allocate(&metallb, args.services).await?;
     let idle_cpu = idle_cpu(&cluster, &announcer).await?;
     let loaded = processes(&cluster, &metallb, &announcer).await?;
-    remove_all(&metallb).await?;
-
-    metallb.pool("near", &["10.77.0.200-10.77.0.250"]).await?;
-    let take_overs = take_over(&cluster, &metallb, args.power_offs).await?;
 
     let memory = |processes: &[(&str, u64)]| -> serde_json::Map<String, serde_json::Value> {
         processes.iter().map(|(name, kib)| ((*name).to_owned(), json!(kib))).collect()
@@ -60,7 +52,6 @@ async fn main() -> anyhow::Result<()> {
         "services": args.services,
         "idle_speaker_cpu_percent": idle_cpu,
         "all_allocated_ms": allocation.as_millis(),
-        "take_over_ms": take_overs.iter().map(Duration::as_millis).collect::<Vec<_>>(),
         "pss_idle_kib": memory(&idle),
         "pss_loaded_kib": memory(&loaded),
     });
@@ -71,10 +62,6 @@ async fn main() -> anyhow::Result<()> {
             println!(
                 "a speaker that announces all of them, and has nothing to do but heartbeats, uses {idle_cpu:.2} % of a processor"
             );
-            println!("take-over after power-off, as a client saw it:");
-            for (n, gap) in take_overs.iter().enumerate() {
-                println!("  {}. {} ms", n + 1, gap.as_millis());
-            }
             println!("memory (PSS, KiB):          idle   {} services", args.services);
             for ((name, idle), (_, loaded)) in idle.iter().zip(&loaded) {
                 println!("  {name:<22} {idle:8}   {loaded:8}");
@@ -105,40 +92,6 @@ async fn allocate(metallb: &Installation, count: usize) -> anyhow::Result<Durati
     .await;
     anyhow::ensure!(distinct == count, "{distinct} distinct addresses for {count} services");
     Ok(start.elapsed())
-}
-
-async fn remove_all(metallb: &Installation) -> anyhow::Result<()> {
-    let services: Api<Service> = Api::default_namespaced(metallb.user.client());
-    for service in services.list(&ListParams::default()).await? {
-        if first_address(&service).is_some() {
-            services
-                .delete(service.metadata.name.as_deref().unwrap_or_default(), &DeleteParams::default())
-                .await?;
-        }
-    }
-    Ok(())
-}
-
-async fn take_over(cluster: &Cluster, metallb: &Installation, times: usize) -> anyhow::Result<Vec<Duration>> {
-    let service = load_balancer("hello").port(80).from_pool("near").external_traffic_policy_local();
-    let service = metallb.user.create_service(service).await?;
-    let address = metallb.address(&service).await;
-    let client = cluster.host("client");
-    let mut gaps = Vec::new();
-    for _ in 0..times {
-        let announcer = layer2::answered_by_one(cluster, address).await?;
-        let watch = Watch::start(&client, address);
-        cluster.power_off(&announcer).await?;
-        layer2::answered_by_one(cluster, address).await?;
-        eventually(Duration::from_secs(20), "it answers again", async || {
-            client.inside(|| metallb_scenarios::outage::ask(address)).is_ok_and(|answer| answer.is_ok())
-        })
-        .await;
-        gaps.push(watch.finish()?.longest_gap);
-        cluster.power_on(&announcer).await?;
-        metallb.available().await;
-    }
-    Ok(gaps)
 }
 
 /// How much of a processor the speaker of a node uses while nothing happens but heartbeats, in percent.
