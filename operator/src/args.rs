@@ -48,7 +48,7 @@ pub struct Args {
     /// Port of /healthz and /readyz (HTTP, all addresses)
     #[arg(long, default_value_t = 8080)]
     pub port: u16,
-    /// Offer HTTP/2 to the API server, and not only HTTP/1.1
+    /// Accepted for compatibility: webhooks are served by HTTP/1.1, which every API server speaks
     #[arg(long, default_value = "false", num_args = 0..=1, require_equals = true, default_missing_value = "true",
           value_parser = parse_bool, action = ArgAction::Set)]
     pub webhook_http2: bool,

@@ -35,7 +35,7 @@ pub fn start(
     shutdown: &Shutdown,
 ) -> anyhow::Result<Webhooks> {
     let WebhookEnvironment { namespace, external_frrk8s_namespace, tls } = environment;
-    let options = options(tls, asked, args.webhook_http2)?;
+    let options = options(tls, asked)?;
     let mut trusted = None;
     let (source, shown) = if args.disable_cert_rotation {
         (CertificateSource::Directory(args.cert_dir.clone()), Shown::Directory(args.cert_dir.clone()))
@@ -59,17 +59,12 @@ pub fn start(
 fn options(
     own: TlsFlags,
     mut asked: watch::Receiver<ClusterTls>,
-    http2: bool,
 ) -> anyhow::Result<watch::Receiver<TlsOptions>> {
-    let options = move |flags: &TlsFlags| -> anyhow::Result<TlsOptions> {
-        let options = flags.options()?;
-        Ok(if http2 { options } else { options.without_http2() })
-    };
-    let (tell, told) = watch::channel(options(&own)?);
+    let (tell, told) = watch::channel(own.options()?);
     tokio::spawn(async move {
         while asked.changed().await.is_ok() {
             let now = asked.borrow_and_update().clone();
-            match options(now.flags().unwrap_or(&own)) {
+            match now.flags().unwrap_or(&own).options() {
                 Ok(options) => {
                     if tell.send(options).is_err() {
                         return; // nobody serves any more

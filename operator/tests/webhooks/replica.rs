@@ -39,7 +39,7 @@ impl Replica {
         cluster::install_tls_provider();
         let (stop, shutdown) = Shutdown::by_hand();
         let held = HeldCertificate::default();
-        let options = TlsFlags::default().options()?.without_http2();
+        let options = TlsFlags::default().options()?;
         let rules = Rules { namespace: admin.namespace().to_owned(), external_frrk8s_namespace: None };
         let reviewer = Reviewer { client: admin.client(), rules };
         let on = On::Address((Ipv4Addr::LOCALHOST, 0).into());

@@ -47,20 +47,10 @@ pub struct TlsFlags {
 pub struct TlsOptions {
     provider: Arc<CryptoProvider>,
     versions: &'static [&'static rustls::SupportedProtocolVersion],
-    protocols: &'static [&'static [u8]],
 }
 
-impl TlsOptions {
-    /// The same for a server that offers HTTP/1.1 only.
-    #[must_use]
-    pub fn without_http2(self) -> Self {
-        Self { protocols: HTTP1, ..self }
-    }
-}
-
-/// In the order of preference, as ALPN names them.
-const HTTP2_AND_1: &[&[u8]] = &[b"h2", b"http/1.1"];
-const HTTP1: &[&[u8]] = &[b"http/1.1"];
+/// As ALPN names it. HTTP/2 is not offered: no client needs it, and its code would be in the memory of every node.
+const HTTP1: &[u8] = b"http/1.1";
 
 const TLS13_ONLY: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13];
 const TLS12_AND_13: &[&rustls::SupportedProtocolVersion] =
@@ -104,7 +94,7 @@ impl TlsFlags {
             }
             provider.kx_groups = groups;
         }
-        Ok(TlsOptions { provider: Arc::new(provider), versions, protocols: HTTP2_AND_1 })
+        Ok(TlsOptions { provider: Arc::new(provider), versions })
     }
 
     fn cipher_suites(&self, known: &[SupportedCipherSuite]) -> anyhow::Result<Vec<SupportedCipherSuite>> {
@@ -274,7 +264,7 @@ fn acceptor(options: &TlsOptions, current: Arc<Current>) -> anyhow::Result<TlsAc
         .context("the TLS flags leave no cipher suite")?
         .with_no_client_auth()
         .with_cert_resolver(current);
-    config.alpn_protocols = options.protocols.iter().map(|protocol| protocol.to_vec()).collect();
+    config.alpn_protocols = vec![HTTP1.to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 

@@ -104,13 +104,6 @@ fn pem() -> (String, String) {
 }
 
 #[test]
-fn http2_is_offered_unless_it_is_unwanted() {
-    let options = options("", "", "").unwrap();
-    assert_eq!(options.protocols, HTTP2_AND_1);
-    assert_eq!(options.without_http2().protocols, HTTP1);
-}
-
-#[test]
 fn a_missing_file_is_named() {
     let directory = tempfile::tempdir().unwrap();
     let error = CertificateSource::Directory(directory.path().into()).load().unwrap_err();
