@@ -1,5 +1,7 @@
 //! The facts a speaker plans from, and what a change of each of them touches.
 
+mod reach;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -7,7 +9,6 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::Touched;
-use super::candidates::can_announce;
 use crate::config::Config;
 use crate::few::FewSet;
 use crate::labels::Labels;
@@ -167,70 +168,6 @@ impl World {
             lost: BTreeMap::new(),
             missed: BTreeSet::new(),
         }
-    }
-
-    /// The node does not reach these networks: its interfaces in them have lost their carrier, or have it again only since a moment.
-    pub fn set_lost(&mut self, node: NodeName, networks: BTreeSet<IpNet>) -> Touched {
-        let before = self.lost.get(&node).cloned().unwrap_or_default();
-        let touched = self.in_one_of(&before, &networks);
-        if networks.is_empty() {
-            self.lost.remove(&node);
-        } else {
-            self.lost.insert(node, networks);
-        }
-        touched
-    }
-
-    /// This node does not reach these networks, and others that it heard before may have noticed.
-    pub fn set_missed(&mut self, networks: BTreeSet<IpNet>) -> Touched {
-        let touched = self.in_one_of(&self.missed, &networks);
-        self.missed = networks;
-        touched
-    }
-
-    /// The addresses in networks that are in one set and not in the other.
-    fn in_one_of(&self, one: &BTreeSet<IpNet>, other: &BTreeSet<IpNet>) -> Touched {
-        let changed: Vec<_> = one.symmetric_difference(other).collect();
-        let is_in = |address: &IpAddr| changed.iter().any(|network| network.contains(address));
-        Touched::Addresses(self.addresses().filter(is_in).collect())
-    }
-
-    /// The network of an address, if that node does not reach it.
-    pub(super) fn lost_network(&self, node: &NodeName, address: IpAddr) -> Option<IpNet> {
-        self.lost.get(node)?.iter().find(|network| network.contains(&address)).copied()
-    }
-
-    /// The network of an address, if this node has lost it, and with it those that it heard. What it says there nobody hears; and
-    /// when it is back others may have the address.
-    pub(super) fn missed_network(&self, address: IpAddr) -> Option<IpNet> {
-        let missed = self.missed.iter().find(|network| network.contains(&address));
-        missed.filter(|_| self.hears_nobody()).copied()
-    }
-
-    /// Is no other speaker known to live?
-    pub fn hears_nobody(&self) -> bool {
-        match &self.speakers {
-            Speakers::EveryNode => false,
-            Speakers::Alive(alive) => alive.iter().all(|node| *node == self.node),
-        }
-    }
-
-    /// Do all other nodes that live and may announce say that they do not reach this network? Not where there is none: who hears
-    /// nobody does not know what others reach.
-    pub fn is_lost_elsewhere(&self, network: IpNet) -> bool {
-        let others =
-            self.speaking_nodes().filter(|(name, node)| **name != self.node && can_announce(self, *node));
-        let has_lost = |name| {
-            let mut lost = self.lost.get(name).into_iter().flatten();
-            lost.any(|lost| lost.contains(&network))
-        };
-        let mut others = others.map(|(name, _)| has_lost(name)).peekable();
-        others.peek().is_some() && others.all(|has_lost| has_lost)
-    }
-
-    /// The nodes that do not reach an address.
-    pub(super) fn cut_off_from(&self, address: IpAddr) -> impl Iterator<Item = &NodeName> {
-        self.lost.keys().filter(move |node| self.lost_network(node, address).is_some())
     }
 
     /// From now on who has an address keeps it.
