@@ -55,6 +55,11 @@ fn any_change() -> impl Strategy<Value = Change> {
     ]
 }
 
+/// One with some of the addresses; none, beyond 32.
+fn networks(length: u8) -> BTreeSet<ipnet::IpNet> {
+    ipnet::IpNet::new(IpAddr::from([10, 0, 0, 0]), length).into_iter().collect()
+}
+
 fn apply(world: &mut World, change: &Change) -> Touched {
     match change.clone() {
         Change::Service(n, service) => world.set_service(key(SERVICES[n]), service),
@@ -69,14 +74,8 @@ fn apply(world: &mut World, change: &Change) -> Touched {
         Change::Believed(last, is) => world.set_believed(IpAddr::from([10, 0, 0, last]), is),
         Change::Sticky(true) => world.set_sticky(),
         Change::Sticky(false) => world.set_hash(),
-        Change::Lost(n, length) => {
-            let network = ipnet::IpNet::new(IpAddr::from([10, 0, 0, 0]), length); // none, beyond 32
-            world.set_lost(NODES[n].into(), network.into_iter().collect())
-        }
-        Change::Missed(length) => {
-            let network = ipnet::IpNet::new(IpAddr::from([10, 0, 0, 0]), length);
-            world.set_missed(network.into_iter().collect())
-        }
+        Change::Lost(n, length) => world.set_lost(NODES[n].into(), networks(length)),
+        Change::Missed(length) => world.set_missed(networks(length)),
         Change::Config(0) => world.set_config(Config::default()),
         Change::Config(1) => world.set_config(config([L2Advertisement::default()])),
         Change::Config(2) => world.set_config(config([L2Advertisement {

@@ -41,14 +41,13 @@ impl World {
 
     /// The network of an address, if that node does not reach it.
     pub(in crate::plan) fn lost_network(&self, node: &NodeName, address: IpAddr) -> Option<IpNet> {
-        self.lost.get(node)?.iter().find(|network| network.contains(&address)).copied()
+        network_of(address, self.lost.get(node)?)
     }
 
     /// The network of an address, if this node has lost it, and with it those that it heard. What it says there nobody hears; and
     /// when it is back others may have the address.
     pub(in crate::plan) fn missed_network(&self, address: IpAddr) -> Option<IpNet> {
-        let missed = self.missed.iter().find(|network| network.contains(&address));
-        missed.filter(|_| self.hears_nobody()).copied()
+        network_of(address, &self.missed).filter(|_| self.hears_nobody())
     }
 
     /// Is no other speaker known to live?
@@ -76,4 +75,8 @@ impl World {
     pub(in crate::plan) fn cut_off_from(&self, address: IpAddr) -> impl Iterator<Item = &NodeName> {
         self.lost.keys().filter(move |node| self.lost_network(node, address).is_some())
     }
+}
+
+fn network_of(address: IpAddr, networks: &BTreeSet<IpNet>) -> Option<IpNet> {
+    networks.iter().find(|network| network.contains(&address)).copied()
 }
