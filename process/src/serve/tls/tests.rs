@@ -79,23 +79,26 @@ async fn settings_may_change_while_a_listener_serves() {
 
     assert!(shake_hands(address, &certificate).await.is_err(), "TLS 1.2 is too old");
     tell.send(options("VersionTLS12", "", "").unwrap()).unwrap();
-    shake_hands(address, &certificate).await.unwrap();
+    let protocol = shake_hands(address, &certificate).await.unwrap();
+    assert_eq!(protocol.as_deref(), Some(HTTP1), "though HTTP/2 was preferred");
     tell.send(options("VersionTLS13", "", "").unwrap()).unwrap();
     assert!(shake_hands(address, &certificate).await.is_err(), "too old again");
 }
 
-/// In TLS 1.2.
-async fn shake_hands(address: SocketAddr, certificate: &str) -> std::io::Result<()> {
+/// In TLS 1.2. The protocol that was agreed on, of HTTP/2 and HTTP/1.1.
+async fn shake_hands(address: SocketAddr, certificate: &str) -> std::io::Result<Option<Vec<u8>>> {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()).unwrap();
-    let config = rustls::ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let mut config = rustls::ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS12])
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), HTTP1.to_vec()];
     let stream = TcpStream::connect(address).await?;
     let name = "localhost".try_into().unwrap();
-    tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.map(drop)
+    let stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
+    Ok(stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec))
 }
 
 fn pem() -> (String, String) {
