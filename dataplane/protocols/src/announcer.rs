@@ -34,10 +34,14 @@ pub const QUIET: Duration = Duration::from_secs(2);
 /// would talk each other down for ever.
 pub const CORRECTION: Duration = Duration::from_secs(30);
 
+/// Refreshes fall on so many times in an interval: for a thousand addresses a node does not wake up a thousand times.
+const TIMES: u32 = 240;
+
 /// How often an address is told after its burst.
 #[derive(Clone, Debug)]
 pub struct Refresh {
-    /// At the longest after the last time; up to a quarter sooner.
+    /// At the longest after the last time; up to a quarter sooner, and from there on to the time before that on which others are
+    /// refreshed too.
     pub interval: Duration,
     /// So that neither nodes nor addresses go in step.
     pub jitter: Jitter,
@@ -46,9 +50,12 @@ pub struct Refresh {
 /// The addresses that are being told about.
 #[derive(Clone, Debug, Default)]
 pub struct Announcer {
+    /// Those of which there is more to know than when they are told next. Most are only refreshed.
     addresses: BTreeMap<IpAddr, Telling>,
     due: Timetable<IpAddr>,
     refresh: Option<Refresh>,
+    /// From which the times of refreshes are counted.
+    first_refresh: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -113,17 +120,28 @@ impl Announcer {
     /// An address to tell about now. Call until `None`.
     pub fn poll_output(&mut self, now: Instant) -> Option<IpAddr> {
         let address = self.due.pop(now)?;
-        let telling = self.addresses.entry(address).or_default();
+        let mut telling = self.addresses.remove(&address).unwrap_or_default();
         if std::mem::take(&mut telling.corrects) {
             telling.deaf_until = Some(now + CORRECTION);
         }
         let interval = telling.early.split_off_first().copied().unwrap_or(INTERVAL);
         let repeated = Some(now + interval).filter(|next| telling.until.is_some_and(|until| *next <= until));
-        let refresh = |Refresh { interval, jitter }: &mut Refresh| now + jitter.of(*interval);
-        if let Some(next) = repeated.or_else(|| self.refresh.as_mut().map(refresh)) {
+        if let Some(next) = repeated.or_else(|| self.next_refresh(now)) {
             self.due.set(address, next);
         }
+        if repeated.is_some() || telling.deaf_until.is_some_and(|until| now < until) {
+            self.addresses.insert(address, telling);
+        }
         Some(address)
+    }
+
+    fn next_refresh(&mut self, now: Instant) -> Option<Instant> {
+        let Refresh { interval, jitter } = self.refresh.as_mut()?;
+        let next = now + jitter.of(*interval);
+        let between = (*interval / TIMES).as_nanos().max(1);
+        let since_first = next.duration_since(*self.first_refresh.get_or_insert(now)).as_nanos();
+        let early = u64::try_from(since_first % between).unwrap_or_default();
+        next.checked_sub(Duration::from_nanos(early))
     }
 
     /// When there is next something to tell. `None`: nothing is pending. An address that is told again for as long as it is
@@ -202,8 +220,8 @@ mod tests {
         let told = first(100, &mut announcer, start);
         assert_eq!(told[..5], [0, 1, 2, 3, 4]);
         let gaps: BTreeSet<u64> = told[4..].windows(2).map(|pair| pair[1] - pair[0]).collect();
-        assert!(gaps.iter().all(|gap| (450..=600).contains(gap)), "{gaps:?}");
-        assert!(gaps.len() > 50, "{gaps:?}");
+        assert!(gaps.iter().all(|gap| (447..=600).contains(gap)), "{gaps:?}");
+        assert!(gaps.len() > 30, "{gaps:?}");
         announcer.stop(address(1));
         assert_eq!(announcer.poll_timeout(), None);
     }
@@ -216,7 +234,26 @@ mod tests {
         }
         let told = first(600, &mut announcer, start);
         let refreshed: BTreeSet<u64> = told[500..].iter().copied().collect();
-        assert!(refreshed.len() > 50, "{refreshed:?}");
+        assert!(refreshed.len() > 40, "{refreshed:?}");
+    }
+
+    #[test]
+    fn a_thousand_addresses_are_refreshed_at_few_times() {
+        let (mut announcer, start) = (refreshing(4), virtual_clock::start());
+        for n in 0..1000_u32 {
+            announcer.start(start, IpAddr::from((0x0a00_0000 + n).to_be_bytes()));
+        }
+        while announcer.poll_timeout().is_some_and(|due| due < start + BURST) {
+            let now = announcer.poll_timeout().unwrap();
+            while announcer.poll_output(now).is_some() {}
+        }
+        assert!(announcer.addresses.is_empty(), "there is no more to know of them");
+        let mut wakes = 0;
+        while let Some(now) = announcer.poll_timeout().filter(|due| *due < start + seconds(1000)) {
+            while announcer.poll_output(now).is_some() {}
+            wakes += 1;
+        }
+        assert!((500..=1000).contains(&wakes), "{wakes}");
     }
 
     #[test]
