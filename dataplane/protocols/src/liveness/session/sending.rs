@@ -170,8 +170,11 @@ impl Liveness {
 
     /// One in turn, of those who get no heartbeats. Who is dead is asked: perhaps it can be heard again.
     fn go_round(&mut self, now: Instant) {
+        if self.peers.keys().all(|node| self.beats_to.contains(node)) {
+            return self.outbox.round = None;
+        }
         let (last, due) = self.outbox.round.unwrap_or((self.me, now));
-        if self.peers.is_empty() || now < due {
+        if now < due {
             return;
         }
         let mut next = self.known.next(last).unwrap_or(self.me);
