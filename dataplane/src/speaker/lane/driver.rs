@@ -1,12 +1,13 @@
 //! The loop of the lane: wait for packets, tables or time; then do what the protocols say.
 
 mod seen;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use metallb_core::plan::Speakers;
@@ -15,8 +16,6 @@ use metallb_protocols::conflict::{self, Conflicts};
 use metallb_protocols::liveness::{Claim, Tenure};
 use metallb_protocols::sighting::{self, Sightings};
 use metallb_protocols::stand_in;
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::eventfd::EventFd;
 use tokio::sync::watch;
 
@@ -31,6 +30,7 @@ use super::succession::{LINGER, Succession};
 use super::tables::{Phase, Protocol, Station, Tables};
 use super::{Membership, Pace};
 use crate::speaker::metrics::Metrics;
+use waiting::Source;
 
 /// The longest frame or datagram that matters. A heartbeat has less than 1,500 bytes.
 const BUFFER: usize = 2048;
@@ -98,49 +98,31 @@ impl Driver {
     pub(super) fn run(mut self) {
         let mut buffer = [0; BUFFER];
         loop {
-            if let Err(errno) = self.wait() {
-                tracing::error!(event = "pollFailed", %errno, "the lane ends, and the process with it");
-                return;
+            let ready = match self.wait() {
+                Ok(ready) => ready,
+                Err(errno) => {
+                    tracing::error!(event = "pollFailed", %errno, "the lane ends, and the process with it");
+                    return;
+                }
+            };
+            if ready.contains(&Source::Orders) {
+                self.take_tables();
             }
-            self.take_tables();
-            self.receive_segments(&mut buffer);
-            self.receive_frames(&mut buffer);
-            self.receive_heartbeats(&mut buffer);
+            if ready.contains(&Source::Segments) {
+                self.moves.receive(&mut buffer);
+            }
+            self.move_on(Instant::now());
+            if ready.contains(&Source::Frames) {
+                self.receive_frames(&mut buffer);
+            }
+            if ready.contains(&Source::Heartbeats) {
+                self.receive_heartbeats(&mut buffer);
+            }
             self.pass_time(Instant::now());
             self.settle_claims();
             if self.end.is_some_and(|end| end <= Instant::now()) {
                 return;
             }
-        }
-    }
-
-    /// Returns when something may be due: a packet, new tables, or a timer.
-    fn wait(&self) -> nix::Result<()> {
-        let timers = [
-            self.announcer.poll_timeout(),
-            self.responders.poll_timeout(),
-            self.succession.poll_timeout(),
-            self.moves.poll_timeout(),
-            self.conflicts.poll_timeout(),
-            self.sightings.poll_timeout(),
-            self.members.as_ref().and_then(Members::due),
-            self.end,
-        ];
-        let due = timers.into_iter().flatten().min();
-        let timeout = match due.map(|due| due.saturating_duration_since(Instant::now())) {
-            // A millisecond too late rather than one too early: the timer would not be due yet.
-            Some(wait) => PollTimeout::try_from(wait + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX),
-            None => PollTimeout::NONE,
-        };
-        let mut descriptors: Vec<_> = std::iter::once(self.shared.wake.as_fd())
-            .chain(self.members.iter().map(Members::as_fd))
-            .chain(self.responders.descriptors())
-            .chain(self.moves.descriptors())
-            .map(|descriptor| PollFd::new(descriptor, PollFlags::POLLIN))
-            .collect();
-        match poll(&mut descriptors, timeout) {
-            Ok(_) | Err(Errno::EINTR) => Ok(()),
-            Err(errno) => Err(errno),
         }
     }
 
@@ -356,9 +338,8 @@ impl Driver {
     }
 
     /// The end of the last request is the moment to move an address: nothing else comes first.
-    fn receive_segments(&mut self, buffer: &mut [u8]) {
-        self.moves.receive(buffer);
-        let now = Instant::now();
+    /// What segments, or time, bring about for addresses on their way.
+    fn move_on(&mut self, now: Instant) {
         self.moves.pass_time(now);
         self.settle_moves(now);
     }

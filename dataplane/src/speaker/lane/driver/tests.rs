@@ -1,5 +1,7 @@
 //! What the lane counts of an address, and until when.
 
+use std::time::Duration;
+
 use metallb_core::config::Interfaces;
 use nix::sys::eventfd::EfdFlags;
 use prometheus::{Registry, TextEncoder};

@@ -1,0 +1,65 @@
+//! Waiting for what is next: a packet, new tables, or a timer.
+//!
+//! Not here: what is done then.
+
+use std::os::fd::AsFd as _;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::{Driver, Members};
+
+/// Where something may wait to be taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// New tables, or a key.
+    Orders,
+    /// Of other speakers.
+    Heartbeats,
+    /// ARP and neighbour discovery.
+    Frames,
+    /// Of connections to addresses that go to another node.
+    Segments,
+}
+
+impl Driver {
+    /// Returns when something is to be done: where to look for it. That happens many times a second, so what has nothing is not looked
+    /// at; but before a timer counts everything is. What came in the meantime may be what it waits for.
+    pub(super) fn wait(&self) -> nix::Result<Vec<Source>> {
+        let timers = [
+            self.announcer.poll_timeout(),
+            self.responders.poll_timeout(),
+            self.succession.poll_timeout(),
+            self.moves.poll_timeout(),
+            self.conflicts.poll_timeout(),
+            self.sightings.poll_timeout(),
+            self.members.as_ref().and_then(Members::due),
+            self.end,
+        ];
+        let due = timers.into_iter().flatten().min();
+        let timeout = match due.map(|due| due.saturating_duration_since(Instant::now())) {
+            // A millisecond too late rather than one too early: the timer would not be due yet.
+            Some(wait) => PollTimeout::try_from(wait + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX),
+            None => PollTimeout::NONE,
+        };
+        let members = self.members.iter().map(Members::as_fd);
+        let sources = std::iter::once((Source::Orders, self.shared.wake.as_fd()))
+            .chain(members.map(|descriptor| (Source::Heartbeats, descriptor)))
+            .chain(self.responders.descriptors().map(|descriptor| (Source::Frames, descriptor)))
+            .chain(self.moves.descriptors().map(|descriptor| (Source::Segments, descriptor)));
+        let (mut ready, mut descriptors): (Vec<_>, Vec<_>) =
+            sources.map(|(source, descriptor)| (source, PollFd::new(descriptor, PollFlags::POLLIN))).unzip();
+        match poll(&mut descriptors, timeout) {
+            Ok(_) => {}
+            Err(Errno::EINTR) => return Ok(ready),
+            Err(errno) => return Err(errno),
+        }
+        if due.is_none_or(|due| Instant::now() < due) {
+            // Errors too: they are found out by reading.
+            let mut events = descriptors.iter().map(|descriptor| descriptor.any() != Some(false));
+            ready.retain(|_| events.next() == Some(true));
+        }
+        Ok(ready)
+    }
+}
