@@ -6,7 +6,7 @@ use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::gather::Gather as _;
-use crate::pack::Pack as _;
+use crate::pack::Pack;
 
 /// What a watch says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +108,12 @@ impl<K: Ord, V> Table<K, V> {
     /// All rows, ordered by key.
     pub fn rows(&self) -> &BTreeMap<K, V> {
         &self.rows
+    }
+}
+
+impl<K: Ord, V> Pack for Table<K, V> {
+    fn pack(&mut self) {
+        self.rows.pack();
     }
 }
 

@@ -20,12 +20,12 @@ use metallb_process::cluster::{self, REQUEST_TIMEOUT};
 use metallb_process::watch;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch as latest};
-use tokio::time::MissedTickBehavior;
+use tokio::time::sleep_until;
+
+use super::rounds::{Round, Rounds};
 
 /// Changes that wait. When it is full the watch waits.
 const INPUTS: usize = 16;
-/// What changes within a round is written together.
-const ROUND: Duration = Duration::from_millis(500);
 /// After a write failed, and against drift: look again this often.
 const SWEEP: Duration = Duration::from_secs(10);
 /// What the API server takes for the message of a condition, in characters.
@@ -165,28 +165,25 @@ pub async fn keep(
     );
     let mut object: Table<watch::ObjectKey, ConfigurationState> = Table::default();
     let mut owner = None;
+    let mut asks = false; // for the owner: not at every change
     let work = async {
-        let mut rounds = tokio::time::interval(ROUND);
-        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut due = true;
-        let mut last_sweep: Option<Instant> = None;
+        let mut rounds = Rounds::with_sweeps_each(SWEEP, Instant::now());
         loop {
             tokio::select! {
                 changed = verdict.changed() => match changed {
-                    Ok(()) => due = true,
+                    Ok(()) => rounds.call(Instant::now()),
                     Err(_) => return,
                 },
-                Some(event) = inputs.recv() => due |= !object.reduce(event).is_empty(),
-                _ = rounds.tick() => {
-                    let sweeps = last_sweep.is_none_or(|last| last.elapsed() >= SWEEP);
-                    if !object.is_listed() || !(sweeps || (due && owner.is_some())) {
-                        continue;
+                Some(event) = inputs.recv() => {
+                    object.reduce(event);
+                    rounds.call(Instant::now());
+                }
+                () = sleep_until(rounds.due().into()) => {
+                    asks |= rounds.begin(Instant::now()) == Round::Sweep;
+                    if !object.is_listed() {
+                        continue; // the list calls for the next
                     }
-                    if sweeps {
-                        last_sweep = Some(Instant::now());
-                    }
-                    due = false;
-                    if owner.is_none() {
+                    if owner.is_none() && std::mem::take(&mut asks) {
                         owner = find_owner(&client, &namespace, &pod).await;
                     }
                     let Some(owner) = &owner else { continue };

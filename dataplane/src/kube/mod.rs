@@ -10,6 +10,7 @@ pub mod configuration;
 pub mod configuration_state;
 pub mod frr_configuration;
 pub mod reports;
+mod rounds;
 pub mod service_bgp_status;
 pub mod service_l2_status;
 mod service_labels;

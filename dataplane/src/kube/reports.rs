@@ -23,6 +23,7 @@ use kube::{Api, Client, Resource, ResourceExt};
 use metallb_core::few::FewSet;
 use metallb_core::gather::Gather as _;
 use metallb_core::names::NodeName;
+use metallb_core::pack::Pack as _;
 use metallb_core::shared::SharedMap;
 use metallb_core::table::{Event, Table};
 use metallb_process::cluster::REQUEST_TIMEOUT;
@@ -31,17 +32,16 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::sync::{mpsc, watch as latest};
-use tokio::time::MissedTickBehavior;
+use tokio::time::sleep_until;
 
+use super::rounds::{Round, Rounds};
 use crate::net::heap;
 use digest::Digest;
 use due::Due;
 
 /// Changes that wait. When it is full the watch waits.
 const INPUTS: usize = 64;
-/// What changes within a round is brought in line together.
-const ROUND: Duration = Duration::from_millis(500);
-/// What the watch tells is set right in the next round. Should a change have been missed, all is looked at again this often.
+/// Should a change have been missed, all is looked at again this often.
 const SWEEP: Duration = Duration::from_mins(1);
 /// After a write failed all is looked at again sooner.
 const RETRY: Duration = Duration::from_secs(10);
@@ -179,20 +179,21 @@ pub async fn keep<K: Report>(
     let mut objects: Table<String, Row<K::Subject>> = Table::default();
     let mut created: BTreeMap<K::Subject, Instant> = BTreeMap::new();
     let work = async {
-        let mut rounds = tokio::time::interval(ROUND);
-        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut rounds = Rounds::with_sweeps_each(SWEEP, Instant::now());
         let mut due = Due::Everything;
         let mut last: Option<Saying<K>> = None;
-        let mut last_sweep = Instant::now();
-        let mut has_failed = false;
         loop {
             tokio::select! {
-                changed = wanted.changed() => if changed.is_err() { return },
-                Some(event) = inputs.recv() => take_in::<K>(event, &mut objects, &mut due),
-                _ = rounds.tick() => {
-                    if last_sweep.elapsed() >= if has_failed { RETRY } else { SWEEP } {
-                        last_sweep = Instant::now();
-                        has_failed = false;
+                changed = wanted.changed() => match changed {
+                    Ok(()) => rounds.call(Instant::now()),
+                    Err(_) => return,
+                },
+                Some(event) = inputs.recv() => {
+                    take_in::<K>(event, &mut objects, &mut due);
+                    rounds.call(Instant::now());
+                }
+                () = sleep_until(rounds.due().into()) => {
+                    if rounds.begin(Instant::now()) == Round::Sweep {
                         due = Due::Everything;
                         created.retain(|_, at| at.elapsed() < RECREATE);
                     }
@@ -211,12 +212,16 @@ pub async fn keep<K: Report>(
                     for action in actions::<K>(objects.rows(), &saying, &me, &about) {
                         if let Some(subject) = premature::<K>(&action, &mut created) {
                             due.add(subject);
+                            rounds.call(Instant::now());
                             continue;
                         }
-                        has_failed |= !perform(&api, &me, action, &mut objects, &familiar).await;
+                        if !perform(&api, &me, action, &mut objects, &familiar).await {
+                            rounds.sweep_by(Instant::now() + RETRY);
+                        }
                         performed += 1;
                     }
                     if performed >= MANY {
+                        objects.pack();
                         heap::give_back();
                     }
                 }
