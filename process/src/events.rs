@@ -79,8 +79,9 @@ impl Recorder {
 /// of it; that two events share one is less likely than that one gets lost.
 type Identity = u64;
 
+/// There may be thousands: what its name is follows from when it was written first.
 struct Written {
-    name: String,
+    first: Timestamp,
     count: i32,
     last: Instant,
 }
@@ -92,7 +93,15 @@ async fn write_all(
     mut receiver: mpsc::Receiver<Happening>,
 ) {
     let mut written: BTreeMap<Identity, Written> = BTreeMap::new();
-    while let Some(happening) = receiver.recv().await {
+    loop {
+        let happening = match tokio::time::timeout(REPEAT_WITHIN, receiver.recv()).await {
+            Ok(Some(happening)) => happening,
+            Ok(None) => return,
+            Err(_) => {
+                written.clear(); // whatever comes next is no repetition
+                continue;
+            }
+        };
         if written.len() >= REMEMBERED {
             written.retain(|_, event| event.last.elapsed() < REPEAT_WITHIN);
         }
@@ -100,11 +109,11 @@ async fn write_all(
         let namespace = happening.regarding.namespace.clone().unwrap_or_else(|| "default".to_owned());
         let events: Api<Event> = Api::namespaced(client.clone(), &namespace);
         let recent = written.get(&identity).filter(|event| event.last.elapsed() < REPEAT_WITHIN);
-        let earlier = recent.map(|event| (event.name.clone(), event.count));
+        let earlier = recent.map(|event| (event.first, event.count));
         let write = write(&events, component, &instance, happening, earlier);
         match tokio::time::timeout(REQUEST_TIMEOUT, write).await {
-            Ok(Ok((name, count))) => {
-                written.insert(identity, Written { name, count, last: Instant::now() });
+            Ok(Ok((first, count))) => {
+                written.insert(identity, Written { first, count, last: Instant::now() });
             }
             Ok(Err(error)) => {
                 written.remove(&identity);
@@ -133,39 +142,45 @@ fn identity(happening: &Happening) -> Identity {
     digest.finish()
 }
 
-/// Raises the count of `earlier`, or writes a new event. Its name, and its count now.
+/// Raises the count of `earlier`, or writes a new event. When it was written first, and its count now.
 async fn write(
     events: &Api<Event>,
     component: &str,
     instance: &str,
     happening: Happening,
-    earlier: Option<(String, i32)>,
-) -> kube::Result<(String, i32)> {
+    earlier: Option<(Timestamp, i32)>,
+) -> kube::Result<(Timestamp, i32)> {
     let now = Timestamp::now();
-    if let Some((name, count)) = earlier {
+    if let Some((first, count)) = earlier {
+        let name = name(&happening, first);
         let count = count.saturating_add(1);
         let patch = json!({ "count": count, "lastTimestamp": Time(now) });
         match events.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await {
-            Ok(_) => return Ok((name, count)),
+            Ok(_) => return Ok((first, count)),
             Err(kube::Error::Api(status)) if status.is_not_found() => {} // it expired: write it anew
             Err(error) => return Err(error),
         }
     }
     let event = new_event(component, instance, happening, now);
-    let name = event.metadata.name.clone().unwrap_or_default();
     events.create(&PostParams::default(), &event).await?;
-    Ok((name, 1))
+    Ok((now, 1))
+}
+
+/// As client-go names them.
+fn name(happening: &Happening, first: Timestamp) -> String {
+    let subject = happening.regarding.name.as_deref().unwrap_or_default();
+    format!("{subject}.{:x}", first.as_nanosecond())
 }
 
 fn new_event(component: &str, instance: &str, happening: Happening, now: Timestamp) -> Event {
+    let name = name(&happening, now);
     let Happening { regarding, severity, reason, mut message } = happening;
-    let subject = regarding.name.clone().unwrap_or_default();
     if message.len() > LONGEST_MESSAGE {
         message.truncate(message.floor_char_boundary(LONGEST_MESSAGE));
     }
     Event {
         metadata: ObjectMeta {
-            name: Some(format!("{subject}.{:x}", now.as_nanosecond())), // as client-go names them
+            name: Some(name),
             namespace: Some(regarding.namespace.clone().unwrap_or_else(|| "default".to_owned())),
             ..ObjectMeta::default()
         },
