@@ -12,6 +12,8 @@ use crate::gather::Gather as _;
 
 /// Entries of a piece. A change copies one piece, and a copy counts up once a piece.
 const PIECE: usize = 64;
+/// Places that a piece has too many, at the most. Left to itself a `Vec` that grows doubles.
+const SPARE: usize = 8;
 
 /// Never empty, ordered, and before all of the next one.
 type Piece<K, V> = Arc<Vec<(K, V)>>;
@@ -108,7 +110,10 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
         if at == self.pieces.len() {
             // Behind all others: into the last piece, unless that is full.
             match self.pieces.last_mut().filter(|last| last.len() < PIECE) {
-                Some(last) => Arc::make_mut(last).push((key, value)),
+                Some(last) => {
+                    let end = last.len();
+                    put(Arc::make_mut(last), end, (key, value));
+                }
                 None => self.pieces.push(Arc::new(vec![(key, value)])),
             }
             return None;
@@ -124,13 +129,15 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
         let mut within = place;
         if piece.len() >= PIECE {
             let half = PIECE / 2;
-            let rest = Arc::make_mut(piece).split_off(half);
+            let piece = Arc::make_mut(piece);
+            let rest = piece.split_off(half);
+            piece.shrink_to(half + SPARE);
             self.pieces.insert(at + 1, Arc::new(rest));
             if within > half {
                 (at, within) = (at + 1, within - half);
             }
         }
-        Arc::make_mut(self.pieces.get_mut(at)?).insert(within, (key, value));
+        put(Arc::make_mut(self.pieces.get_mut(at)?), within, (key, value));
         None
     }
 
@@ -148,6 +155,13 @@ impl<K: Ord + Clone, V: Clone> SharedMap<K, V> {
         }
         Some(value)
     }
+}
+
+fn put<T>(piece: &mut Vec<T>, place: usize, entry: T) {
+    if piece.len() == piece.capacity() {
+        piece.reserve_exact(SPARE);
+    }
+    piece.insert(place, entry);
 }
 
 fn place_of<K: Borrow<Q>, V, Q: Ord + ?Sized>(piece: &[(K, V)], key: &Q) -> Result<usize, usize> {
@@ -217,6 +231,7 @@ mod tests {
             prop_assert!(shared.keys().all(|key| shared.get(key).is_some()));
             prop_assert_eq!((shared.is_empty(), shared.len()), (map.is_empty(), map.len()));
             prop_assert!(shared.pieces.iter().all(|piece| (1..=PIECE).contains(&piece.len())));
+            prop_assert!(shared.pieces.iter().all(|piece| piece.capacity() <= PIECE + SPARE));
             prop_assert_eq!(&shared, &map.iter().map(|(key, value)| (*key, *value)).collect());
             prop_assert!(copy.0.iter().eq(copy.1.iter()));
             let differs = |key: &u16| map.get(key) != copy.1.get(key);
