@@ -3,7 +3,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{Node, Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -38,6 +38,8 @@ use metallb_crds::cluster::{endpoints, node, service};
 const INPUTS: usize = 256;
 /// Changes taken in before the next plan: what arrives together is planned together.
 const BATCH: usize = 1024;
+/// After much has come or gone, and most of what follows from that is done, memory is put in order.
+const PACK_AFTER: Duration = Duration::from_secs(10);
 
 /// What the brain needs besides its world.
 pub struct Context {
@@ -106,6 +108,7 @@ pub async fn work(
     let mut sockets = lane.sockets.clone();
     let mut stopping = false;
     let mut start = announced::Progress::default();
+    let mut pack_at: Option<Instant> = None;
     let mut seen = outlet.seen();
     let mut caveats = context.caveats.clone();
     let mut sessions_told = reporting::Told::default();
@@ -132,10 +135,17 @@ pub async fn work(
             });
             if start.is_done() {
                 facts.take_routes_back();
-                facts.pack();
-                heap::give_back();
+                pack_at = Some(now);
                 continue; // the lane is to say so
             }
+        } else if facts.is_loose() {
+            pack_at = pack_at.or(Some(now + PACK_AFTER));
+        }
+        if pack_at.is_some_and(|due| due <= now) {
+            pack_at = None;
+            facts.pack();
+            context.metrics.pack();
+            heap::give_back();
         }
         if stopping {
             match facts.leaving() {
@@ -149,7 +159,7 @@ pub async fn work(
                 stopping = true;
                 stopping::look(context, &mut facts).await;
             }
-            () = until(facts.poll_timeout().into_iter().chain(start.poll_timeout(now)).min()) => {}
+            () = until(facts.poll_timeout().into_iter().chain(start.poll_timeout(now)).chain(pack_at).min()) => {}
             Some(input) = inputs.recv() => {
                 let more = std::iter::from_fn(|| inputs.try_recv().ok()).take(BATCH);
                 for input in std::iter::once(input).chain(more) {

@@ -4,6 +4,8 @@
 
 mod announced;
 mod conflicts;
+mod memory;
+mod once;
 mod peer;
 mod routing;
 mod slices;
@@ -23,9 +25,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use metallb_core::names::{NodeName, PeerName, ServiceKey};
-use metallb_core::pack::Pack as _;
-use metallb_core::plan::{Endpoints, Leaving, Node, Planner, Service, Speakers, Touched, World};
+use metallb_core::names::{NamespaceName, NodeName, PeerName, PoolName, ServiceKey};
+use metallb_core::plan::{Leaving, Node, Planner, Service, Speakers, Touched, World};
 use metallb_core::refusal::AnnouncementRefusal;
 use metallb_core::table::{Event, Table};
 use metallb_process::watch::ObjectKey;
@@ -40,6 +41,7 @@ use crate::speaker::lane::{Phase, Tables};
 use conflicts::Conflicts;
 use metallb_crds::cluster::endpoints::Slice;
 use metallb_crds::cluster::service::reference_to;
+use once::Once;
 pub use peer::Peer;
 use routing::Routing;
 pub use routing::{Decided, Heard};
@@ -88,6 +90,8 @@ impl Row {
 pub struct Facts {
     services: Table<ServiceKey, Row>,
     slices: Slices,
+    namespaces: Once<NamespaceName>,
+    pools: Once<PoolName>,
     nodes: Table<NodeName, Node>,
     pods: Table<ObjectKey, Peer>,
     configuration: Configuration,
@@ -115,6 +119,8 @@ pub struct Facts {
     unreported: BTreeSet<ServiceKey>,
     /// `None` until it was decided for the first time.
     statuses: Option<Announced>,
+    /// Services and slices that there were when it was packed.
+    packed: usize,
 }
 
 impl Facts {
@@ -131,6 +137,8 @@ impl Facts {
             departure: Progress::new(pace),
             services: Table::default(),
             slices: Slices::default(),
+            namespaces: Once::default(),
+            pools: Once::default(),
             nodes: Table::default(),
             pods: Table::default(),
             configuration: Configuration::new(Scope::Announcement(node.clone())),
@@ -152,6 +160,7 @@ impl Facts {
             untold: BTreeSet::new(),
             unreported: BTreeSet::new(),
             statuses: None,
+            packed: 0,
         }
     }
 
@@ -164,7 +173,11 @@ impl Facts {
     pub fn apply(&mut self, input: Input) {
         match input {
             Input::Service(event) => {
-                let event = event.map_keys(|service| self.slices.familiar(service));
+                let event = event
+                    .map_keys(|service| {
+                        self.slices.familiar(&service).unwrap_or_else(|| self.namespaces.of_service(&service))
+                    })
+                    .map_values(|row| row.sharing(&mut self.pools));
                 for key in self.services.reduce(event) {
                     self.unreported.insert(key.clone());
                     let service = self.services.get(&key).map(|row| row.service.clone());
@@ -212,13 +225,6 @@ impl Facts {
                 }
             }
         }
-    }
-
-    /// The slice, with names that are known already: there may be ten thousand that say the same.
-    fn sharing(&self, slice: Slice) -> Slice {
-        let Slice { service, usable: Endpoints { anywhere, nodes } } = slice;
-        let nodes = nodes.into_iter().map(|node| self.nodes.familiar(node)).collect();
-        Slice { service: self.services.familiar(service), usable: Endpoints { anywhere, nodes } }
     }
 
     /// Who else speaks, by the Pods.
@@ -436,16 +442,6 @@ impl Facts {
         let said = statuses_changed.then(|| statuses.clone());
         self.statuses = Some(statuses);
         (news, said)
-    }
-
-    /// The start is over: what was listed is in place, and keeps no more memory than it needs.
-    pub fn pack(&mut self) {
-        self.world.pack();
-        self.slices.pack();
-        self.planner.pack();
-        self.succession.pack();
-        self.told.pack();
-        self.routing.pack();
     }
 
     /// What is to be said about the configuration; `None` until that is certain.

@@ -73,9 +73,21 @@ impl Metrics {
 
     /// An address is no longer answered for here: its counters go.
     pub fn forget(&self, address: IpAddr) {
-        for counter in [&self.requests_received, &self.responses_sent, &self.gratuitous_sent] {
+        for counter in self.by_address() {
             counter.forget(address);
         }
+    }
+
+    /// Makes all as small as what is in it.
+    pub fn pack(&self) {
+        self.announced.pack();
+        for counter in self.by_address() {
+            counter.pack();
+        }
+    }
+
+    const fn by_address(&self) -> [&ByAddress; 3] {
+        [&self.requests_received, &self.responses_sent, &self.gratuitous_sent]
     }
 }
 

@@ -63,7 +63,7 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
     let heartbeats = heartbeats(&args, timing)?;
     let excluded = excluded::read(Path::new(excluded::FILE))?;
     let client = cluster::client(args.kubeconfig.as_deref()).await?;
-    let pod = cluster::own_pod(client.clone(), &namespace, &args.pod_name).await?;
+    let owner = cluster::owned_by(&cluster::own_pod(client.clone(), &namespace, &args.pod_name).await?)?;
     let node = NodeName::from(args.node_name.as_str());
     tracing::info!(event = "startup", version = env!("CARGO_PKG_VERSION"), namespace, %node, "speaker");
     if heartbeats.is_none() {
@@ -110,7 +110,6 @@ pub async fn run(args: Args, shutdown: Shutdown) -> anyhow::Result<()> {
             frr_k8s(&args, &client, &node, &namespace, caveats)
         }
     };
-    let owner = cluster::owned_by(&pod)?;
     let mut reports = Reports::default();
     let (statuses, heard) = report_services(&mut reports, &client, &namespace, &node, &owner);
     if let Outlet::Sessions { bgp, .. } = &outlet {

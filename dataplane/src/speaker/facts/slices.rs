@@ -4,28 +4,40 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use metallb_core::few::FewSet;
-use metallb_core::names::ServiceKey;
+use metallb_core::names::{NamespaceName, ServiceKey};
 use metallb_core::pack::Pack;
 use metallb_core::plan::Endpoints;
 use metallb_core::table::{Event, Table};
 use metallb_process::watch::ObjectKey;
 
+use super::once::Once;
 use metallb_crds::cluster::endpoints::{Slice, merge};
 
+/// A slice: its namespace and its name.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct SliceName {
+    namespace: NamespaceName,
+    name: Box<str>,
+}
+
 /// Shared by all that is known of a slice: there may be more of them than services.
-type SliceKey = Arc<ObjectKey>;
+type SliceKey = Arc<SliceName>;
 
 /// All slices, indexed by service.
 #[derive(Debug, Default)]
 pub struct Slices {
     all: Table<SliceKey, Slice>,
     of: BTreeMap<ServiceKey, FewSet<SliceKey>>,
+    namespaces: Once<NamespaceName>,
 }
 
 impl Slices {
     /// Takes in a change. The services whose endpoints may now be different.
     pub fn reduce(&mut self, event: Event<ObjectKey, Slice>) -> BTreeSet<ServiceKey> {
-        let event = event.map_keys(Arc::new);
+        let event = event.map_keys(|(namespace, name)| {
+            let namespace = self.namespaces.of(namespace.into());
+            Arc::new(SliceName { namespace, name: name.into() })
+        });
         let mut owners = self.owners(&event);
         let mut services = BTreeSet::new();
         for key in self.all.reduce(event) {
@@ -57,15 +69,20 @@ impl Slices {
         }
     }
 
-    /// That service, and where it has slices, by the key that these have: the same is kept once.
-    pub fn familiar(&self, service: ServiceKey) -> ServiceKey {
-        self.of.get_key_value(&service).map_or(service, |(known, _)| known.clone())
+    /// That service, where it has slices, by the key that these have: the same is kept once.
+    pub fn familiar(&self, service: &ServiceKey) -> Option<ServiceKey> {
+        self.of.get_key_value(service).map(|(known, _)| known.clone())
     }
 
     /// What the slices of `service` amount to.
     pub fn endpoints(&self, service: &ServiceKey) -> Endpoints {
         let keys = self.of.get(service).into_iter().flatten();
         merge(keys.filter_map(|key| self.all.get(key)))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.all.rows().len()
     }
 
     /// Has a complete list been seen?
@@ -76,8 +93,10 @@ impl Slices {
 
 impl Pack for Slices {
     fn pack(&mut self) {
-        let Self { all: _, of } = self;
+        let Self { all, of, namespaces } = self;
+        all.pack();
         of.pack();
+        namespaces.forget();
     }
 }
 

@@ -1,6 +1,7 @@
 //! What follows from the facts, and that it follows once.
 
 mod carrier;
+mod memory;
 mod moves;
 mod routing;
 mod stand_ins;

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use metallb_core::names::{NodeName, ServiceKey};
+use metallb_core::pack::Pack as _;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
@@ -44,6 +45,11 @@ impl Announced {
         for (service, ip) in withdrawn {
             rows.remove(&(protocol, service, ip)); // gone already: good
         }
+    }
+
+    /// Makes it as small as what is in it.
+    pub fn pack(&self) {
+        self.lock().pack();
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeSet<Row>> {

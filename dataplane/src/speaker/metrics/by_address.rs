@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use metallb_core::pack::Pack as _;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Counter, LabelPair, Metric, MetricFamily, MetricType};
 
@@ -34,6 +35,11 @@ impl ByAddress {
     /// The address has no series any more.
     pub fn forget(&self, address: IpAddr) {
         self.lock().remove(&address); // never counted: good
+    }
+
+    /// Makes it as small as what is in it.
+    pub fn pack(&self) {
+        self.lock().pack();
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<IpAddr, u64>> {

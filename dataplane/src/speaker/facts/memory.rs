@@ -1,0 +1,60 @@
+//! What is known, in little memory: names that many say are kept once, and maps are as small as what is in them.
+
+use std::sync::Arc;
+
+use metallb_core::names::PoolName;
+use metallb_core::pack::Pack as _;
+use metallb_core::plan::Endpoints;
+
+use super::once::Once;
+use super::{Facts, Row};
+use metallb_crds::cluster::endpoints::Slice;
+
+/// Grown or shrunk by one part of so many, what is known takes much more memory than it needs.
+const LOOSE: usize = 8;
+/// Fewer are not worth the work.
+const FEW: usize = 100;
+
+impl Row {
+    /// With the name of its pool from among those.
+    pub(super) fn sharing(mut self, pools: &mut Once<PoolName>) -> Self {
+        if let Some(service) = Arc::get_mut(&mut self.service) {
+            service.allocated_from = service.allocated_from.take().map(|pool| pools.of(pool));
+        }
+        self
+    }
+}
+
+impl Facts {
+    /// The slice, with names that are known already: there may be ten thousand that say the same.
+    pub(super) fn sharing(&mut self, slice: Slice) -> Slice {
+        let Slice { service, usable: Endpoints { anywhere, nodes } } = slice;
+        let nodes = nodes.into_iter().map(|node| self.nodes.familiar(node)).collect();
+        let known = self.services.rows().get_key_value(&service).map(|(known, _)| known.clone());
+        let service = known.unwrap_or_else(|| self.namespaces.of_service(&service));
+        Slice { service, usable: Endpoints { anywhere, nodes } }
+    }
+
+    /// Has so much come or gone since it was packed that it is worth to do it again?
+    pub fn is_loose(&self) -> bool {
+        self.size().abs_diff(self.packed) >= FEW.max(self.packed / LOOSE)
+    }
+
+    fn size(&self) -> usize {
+        self.services.rows().len() + self.slices.len()
+    }
+
+    /// What is known keeps no more memory than it needs.
+    pub fn pack(&mut self) {
+        self.packed = self.size();
+        self.namespaces.forget();
+        self.pools.forget();
+        self.services.pack();
+        self.world.pack();
+        self.slices.pack();
+        self.planner.pack();
+        self.succession.pack();
+        self.told.pack();
+        self.routing.pack();
+    }
+}
