@@ -328,6 +328,15 @@ mod tests {
     }
 
     #[test]
+    fn a_claim_after_the_last_telling_of_a_burst_is_answered_too() {
+        let (mut announcer, start) = (Announcer::default(), virtual_clock::start());
+        announcer.start(start, address(1));
+        assert_eq!(times(&mut announcer, start).pop(), Some(4400));
+        announcer.contested(start + Duration::from_millis(4500), address(1));
+        assert_eq!(times(&mut announcer, start), [6500]);
+    }
+
+    #[test]
     fn two_stations_that_both_claim_an_address_do_not_talk_each_other_down_for_ever() {
         let (mut announcer, start) = (Announcer::default(), virtual_clock::start());
         let mut told = Vec::new();
