@@ -31,8 +31,7 @@ impl Liveness {
                 break;
             }
             if self.bury_and_revive() {
-                // Many at once are not rare: a restart of all, half a cluster that is gone.
-                self.reseat_at.get_or_insert(now + self.timing.interval / 20);
+                self.reseat_soon(now);
             }
             if self.knowledge == Knowledge::Informed {
                 self.tell_changes();

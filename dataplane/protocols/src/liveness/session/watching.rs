@@ -92,6 +92,8 @@ impl Liveness {
             (watch.since, watch.prompted) = (now, false);
             if std::mem::replace(&mut watch.silent, false) {
                 self.outbox.tell_all(now);
+                // It may be others who watch it.
+                self.reseat_soon(now);
             }
         }
     }
@@ -108,6 +110,11 @@ impl Liveness {
         self.outbox.insist(now, node);
     }
 
+    /// Who watches whom is to be found out. Many changes at once are not rare: a restart of all, half a cluster that is gone.
+    pub(super) fn reseat_soon(&mut self, now: Instant) {
+        self.reseat_at.get_or_insert(now + self.timing.interval / 20);
+    }
+
     /// Who watches whom follows from who is known and who lives.
     pub(super) fn reseat(&mut self, now: Instant) {
         self.reseat_at = None;
@@ -115,8 +122,12 @@ impl Liveness {
         self.beats_to = of(&self.known).into_iter().chain(of(&self.living)).collect();
         let mut watched = self.known.watched_by(self.me, &self.known);
         watched.extend(self.living.watched_by(self.me, &self.known));
-        let dropped: BTreeSet<_> =
-            self.watched.keys().filter(|node| !watched.contains(*node)).copied().collect();
+        // Who found a node silent says so until it hears it, whoever else watches it by now: what is not said any more is taken for a sign
+        // of life, and where most are dead at once, and the others do not agree who watches whom, those would bring one another back.
+        let is_over = |node: &NodeId, watch: &Watch| !watch.silent || !self.peers.contains_key(node);
+        let dropped =
+            self.watched.iter().filter(|(node, watch)| !watched.contains(node) && is_over(node, watch));
+        let dropped: BTreeSet<_> = dropped.map(|(node, _)| *node).collect();
         for node in dropped {
             let watch = self.watched.remove(&node);
             if !self.unresponsive.contains(&node) && self.votes.drop_accusation(self.me, node) {

@@ -225,11 +225,22 @@ fn two_halves_of_many_both_go_on() {
     assert!(time.is_some());
     cluster.cut.clear();
     assert!(cluster.run_until(ms(400), Cluster::all_agree).is_some());
+    cluster.run_for(ms(1000));
+    cluster.forget();
+    cluster.run_for(ms(3000));
+    assert!(cluster.deaths().is_empty());
+    let most = cluster.rates(ms(3000)).into_iter().fold(0.0, f64::max);
+    assert!(most < 100.0, "{most}: who watched only while it was parted does so still");
 }
 
 #[test]
 fn a_few_of_many_go_on_alone() {
-    let mut cluster = Cluster::settled(100, 3);
+    // The last of them once never agreed: who was seated elsewhere was taken to have heard the dead.
+    [3, 8, 11].into_iter().for_each(a_few_go_on_alone);
+}
+
+fn a_few_go_on_alone(seed: u64) {
+    let mut cluster = Cluster::settled(100, seed);
     (5..100).for_each(|node| cluster.kill(node));
     let time = cluster.run_until(ms(4000), Cluster::all_agree);
     println!("5 of 100 are left: they know after {time:?}");
