@@ -91,6 +91,9 @@ impl Liveness {
         {
             *heard = now;
             self.acquit(now, node);
+            if self.watched.contains_key(&node) {
+                self.beat_along(now);
+            }
         }
     }
 

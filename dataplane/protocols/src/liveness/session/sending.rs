@@ -24,6 +24,8 @@ const TOGETHER: u32 = 5;
 const HANDOVERS: u8 = 3;
 /// How often somebody is asked, an interval apart, before it is left to the others.
 const TRIES: u8 = 3;
+/// A heartbeat that is due within this part of an interval may go at once.
+const SOON: u32 = 4;
 
 /// What is to be sent, besides heartbeats.
 #[derive(Clone, Debug, Default)]
@@ -99,7 +101,8 @@ impl Outbox {
         // News wait until the queue is empty.
         let news = self.news.filter(|_| self.queue.is_empty());
         let handover = self.handover.as_ref().map(|saying| saying.due);
-        [self.turn, news, self.next_ask, round, handover].into_iter().flatten().min()
+        let turn = self.turn.filter(|_| !self.queue.is_empty());
+        [turn, news, self.next_ask, round, handover].into_iter().flatten().min()
     }
 }
 
@@ -134,6 +137,16 @@ impl Liveness {
                 self.tell(now, node, asks);
             }
             self.outbox.turn = (!self.outbox.queue.is_empty()).then(|| now + PAUSE);
+        }
+    }
+
+    /// A speaker that we watch beat. We are awake, and if we would be again soon, to beat, we do that now: so beats fall together, and
+    /// nobody wakes up for each of them.
+    pub(super) fn beat_along(&mut self, now: Instant) {
+        if let Phase::Serving(due) = &mut self.phase
+            && *due <= now + self.timing.interval / SOON
+        {
+            *due = now.min(*due);
         }
     }
 

@@ -89,6 +89,9 @@ struct Node {
     peers: usize,
     sent: u64,
     received: u64,
+    /// When it had something to do last, and how often it had not been awake for a millisecond then.
+    awake: Duration,
+    woken: u64,
 }
 
 #[derive(Clone)]
@@ -165,6 +168,8 @@ impl Cluster {
             peers: count,
             sent: 0,
             received: 0,
+            awake: Duration::ZERO,
+            woken: 0,
         });
         Self {
             nodes: nodes.collect(),
@@ -214,7 +219,7 @@ impl Cluster {
     pub(super) fn forget(&mut self) {
         self.facts.clear();
         for node in &mut self.nodes {
-            (node.sent, node.received) = (0, 0);
+            (node.sent, node.received, node.woken) = (0, 0, 0);
         }
     }
 
@@ -272,6 +277,8 @@ impl Cluster {
         if it.process != Process::Running {
             return;
         }
+        it.woken += u64::from(self.time > it.awake + ms(1));
+        it.awake = self.time;
         it.liveness.handle_input(now, input);
         while let Some(output) = self.nodes[node].liveness.poll_output() {
             match output {
@@ -448,6 +455,11 @@ impl Cluster {
         #[allow(clippy::cast_precision_loss)] // they are few
         let rates = self.nodes.iter().map(|node| (node.sent + node.received) as f64 / time.as_secs_f64());
         rates.collect()
+    }
+
+    /// How often each woke up.
+    pub(super) fn woken(&self) -> Vec<u64> {
+        self.nodes.iter().map(|node| node.woken).collect()
     }
 
     pub(super) fn deaths(&self) -> Vec<(Duration, usize, usize)> {

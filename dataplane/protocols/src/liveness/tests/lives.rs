@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::cluster::{Cluster, Process, address, key, ms, name};
+use super::cluster::{Clock, Cluster, Process, address, key, ms, name};
 use crate::liveness::{Handover, Heartbeat, Input, Liveness, Output, Stance, Timing, Why, Word};
 use crate::virtual_clock;
 
@@ -187,5 +187,37 @@ fn a_speaker_says_that_it_serves_only_once_it_does_and_nothing_after_goodbye() {
     for after in [200, 5000] {
         assert_eq!(words(after, Input::Tick), []);
         assert_eq!(words(after, Input::Ready), []);
+    }
+}
+
+#[test]
+fn who_has_lost_all_peers_has_no_timer_but_its_heartbeat() {
+    for count in [9, 200] {
+        let mut cluster = Cluster::settled(count, 3);
+        cluster.cut.extend((1..count).map(|other| (other, 0)));
+        cluster.tell_peers(0, 1);
+        cluster.run_for(ms(2000));
+        cluster.forget();
+        cluster.run_for(ms(1000));
+        let woken = cluster.woken()[0];
+        assert!(woken <= 15, "{count} nodes: {woken} times, of 10 heartbeats that nobody is sent");
+        assert!(cluster.facts.iter().all(|(_, node, _)| *node != 0), "{:?}", cluster.facts);
+    }
+}
+
+#[test]
+fn beats_of_few_fall_together_whatever_their_clocks_say() {
+    for seed in 0..20 {
+        let mut cluster = Cluster::with_clocks(3, seed, Clock::any);
+        cluster.run_for(ms(3000));
+        assert!(cluster.all_agree(), "seed {seed}");
+        cluster.forget();
+        cluster.run_for(ms(10_000));
+        let (woken, rates) = (cluster.woken(), cluster.rates(ms(10_000)));
+        assert!(
+            woken.iter().all(|times| *times <= 150),
+            "seed {seed}: {woken:?}, of 100 beats and 200 heard"
+        );
+        assert!(rates.iter().all(|rate| *rate < 42.0), "seed {seed}: {rates:?} datagrams a second");
     }
 }
