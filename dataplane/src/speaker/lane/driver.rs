@@ -30,7 +30,7 @@ use super::succession::{LINGER, Succession};
 use super::tables::{Phase, Protocol, Station, Tables};
 use super::{Membership, Pace};
 use crate::speaker::metrics::Metrics;
-use waiting::Source;
+use waiting::{Source, is_over};
 
 /// The longest frame or datagram that matters. A heartbeat has less than 1,500 bytes.
 const BUFFER: usize = 2048;
@@ -108,14 +108,15 @@ impl Driver {
             if ready.contains(&Source::Orders) {
                 self.take_tables();
             }
-            if ready.contains(&Source::Segments) {
+            // Before a timer counts it is looked for what that waits for: it may have come in the meantime.
+            if ready.contains(&Source::Segments) || is_over(self.moves.poll_timeout()) {
                 self.moves.receive(&mut buffer);
             }
             self.move_on(Instant::now());
-            if ready.contains(&Source::Frames) {
+            if ready.contains(&Source::Frames) || is_over(self.frames_awaited()) {
                 self.receive_frames(&mut buffer);
             }
-            if ready.contains(&Source::Heartbeats) {
+            if ready.contains(&Source::Heartbeats) || is_over(self.heartbeats_awaited()) {
                 self.receive_heartbeats(&mut buffer);
             }
             self.pass_time(Instant::now());
@@ -337,8 +338,8 @@ impl Driver {
         }
     }
 
-    /// The end of the last request is the moment to move an address: nothing else comes first.
-    /// What segments, or time, bring about for addresses on their way.
+    /// What segments, or time, bring about for addresses on their way. The end of the last request is the moment to move an address:
+    /// nothing else comes first.
     fn move_on(&mut self, now: Instant) {
         self.moves.pass_time(now);
         self.settle_moves(now);

@@ -24,17 +24,14 @@ pub(super) enum Source {
 }
 
 impl Driver {
-    /// Returns when something is to be done: where to look for it. That happens many times a second, so what has nothing is not looked
-    /// at; but before a timer counts everything is. What came in the meantime may be what it waits for.
+    /// Returns when something is to be done: where to look for it; nowhere, if a timer is over. That happens many times a second, so what
+    /// has nothing is not looked at.
     pub(super) fn wait(&self) -> nix::Result<Vec<Source>> {
         let timers = [
             self.announcer.poll_timeout(),
             self.responders.poll_timeout(),
-            self.succession.poll_timeout(),
-            self.moves.poll_timeout(),
-            self.conflicts.poll_timeout(),
-            self.sightings.poll_timeout(),
-            self.members.as_ref().and_then(Members::due),
+            self.frames_awaited(),
+            self.heartbeats_awaited(),
             self.end,
         ];
         let due = timers.into_iter().flatten().min();
@@ -55,11 +52,30 @@ impl Driver {
             Err(Errno::EINTR) => return Ok(ready),
             Err(errno) => return Err(errno),
         }
-        if due.is_none_or(|due| Instant::now() < due) {
-            // Errors too: they are found out by reading.
-            let mut events = descriptors.iter().map(|descriptor| descriptor.any() != Some(false));
-            ready.retain(|_| events.next() == Some(true));
-        }
+        // Errors too: they are found out by reading.
+        let mut events = descriptors.iter().map(|descriptor| descriptor.any() != Some(false));
+        ready.retain(|_| events.next() == Some(true));
         Ok(ready)
     }
+
+    /// Until when a frame is waited for that would change what follows.
+    pub(super) fn frames_awaited(&self) -> Option<Instant> {
+        let timers = [
+            self.succession.poll_timeout(),
+            self.moves.poll_timeout(),
+            self.conflicts.poll_timeout(),
+            self.sightings.poll_timeout(),
+        ];
+        timers.into_iter().flatten().min()
+    }
+
+    /// Until when a heartbeat is waited for, or when one is to be sent.
+    pub(super) fn heartbeats_awaited(&self) -> Option<Instant> {
+        self.members.as_ref().and_then(Members::due)
+    }
+}
+
+/// Is the time over?
+pub(super) fn is_over(due: Option<Instant>) -> bool {
+    due.is_some_and(|due| due <= Instant::now())
 }
