@@ -73,10 +73,17 @@ impl<K: Ord + Clone, V: PartialEq> Table<K, V> {
             Event::Deleted(key) => self.rows.remove(&key).map(|_| key).into_iter().gather(),
             Event::Listed(rows) => {
                 self.listed = true;
-                let gone = self.rows.keys().filter(|key| !rows.contains_key(*key));
-                let new = rows.iter().filter(|(key, value)| self.rows.get(*key) != Some(*value));
-                let touched = gone.chain(new.map(|(key, _)| key)).cloned().gather();
-                self.rows = rows;
+                let mut before = std::mem::take(&mut self.rows);
+                let mut touched = BTreeSet::new();
+                // What is as it was stays the same one: others share it.
+                self.rows = packed(rows.into_iter().map(|(key, value)| match before.remove_entry(&key) {
+                    Some((known, same)) if same == value => (known, same),
+                    Some(_) | None => {
+                        touched.insert(key.clone());
+                        (key, value)
+                    }
+                }));
+                touched.extend(before.into_keys());
                 touched
             }
         }
@@ -125,6 +132,8 @@ fn packed<K: Ord, V>(rows: impl Iterator<Item = (K, V)>) -> BTreeMap<K, V> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use proptest::collection::{btree_map, vec};
     use proptest::prelude::*;
 
@@ -139,6 +148,18 @@ mod tests {
             table.reduce(Event::Listed(BTreeMap::from([("stays", 1), ("changes", 2), ("appears", 1)])));
         assert_eq!(touched, BTreeSet::from(["changes", "vanishes", "appears"]));
         assert!(table.is_listed());
+    }
+
+    #[test]
+    fn what_a_relist_finds_as_it_was_is_shared_as_it_was() {
+        let mut table = Table::default();
+        let row = || (Arc::new("key"), Arc::new("value"));
+        table.reduce(Event::Listed([row()].into()));
+        let (key, value) =
+            table.rows().iter().map(|(key, value)| (key.clone(), value.clone())).next().unwrap();
+        assert_eq!(table.reduce(Event::Listed([row()].into())), BTreeSet::new());
+        let (known, same) = table.rows().first_key_value().unwrap();
+        assert!(Arc::ptr_eq(known, &key) && Arc::ptr_eq(same, &value));
     }
 
     #[test]
