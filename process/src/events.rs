@@ -93,18 +93,18 @@ async fn write_all(
     mut receiver: mpsc::Receiver<Happening>,
 ) {
     let mut written: BTreeMap<Identity, Written> = BTreeMap::new();
+    let mut tidied = Instant::now();
     loop {
-        let happening = match tokio::time::timeout(REPEAT_WITHIN, receiver.recv()).await {
+        let happening = tokio::time::timeout(REPEAT_WITHIN, receiver.recv()).await;
+        if tidied.elapsed() >= REPEAT_WITHIN || written.len() >= REMEMBERED {
+            written.retain(|_, event| event.last.elapsed() < REPEAT_WITHIN);
+            tidied = Instant::now();
+        }
+        let happening = match happening {
             Ok(Some(happening)) => happening,
             Ok(None) => return,
-            Err(_) => {
-                written.clear(); // whatever comes next is no repetition
-                continue;
-            }
+            Err(_) => continue,
         };
-        if written.len() >= REMEMBERED {
-            written.retain(|_, event| event.last.elapsed() < REPEAT_WITHIN);
-        }
         let (identity, reason) = (identity(&happening), happening.reason);
         let namespace = happening.regarding.namespace.clone().unwrap_or_else(|| "default".to_owned());
         let events: Api<Event> = Api::namespaced(client.clone(), &namespace);
