@@ -12,7 +12,7 @@ use crate::gather::Gather as _;
 
 /// Entries of a piece. A change copies one piece, and a copy counts up once a piece.
 const PIECE: usize = 64;
-/// Places that a piece has too many, at the most. Left to itself a `Vec` that grows doubles.
+/// Places that a piece is given when it needs one. Left to itself a `Vec` doubles.
 const SPARE: usize = 8;
 
 /// Never empty, ordered, and before all of the next one.

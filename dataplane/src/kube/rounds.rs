@@ -1,5 +1,5 @@
 //! When a reporter looks at what it keeps: soon after something changed, and now and then in any case. While nothing changes it
-//! sleeps: there is one on every node.
+//! sleeps: there are several on every node.
 //!
 //! Not here: what it looks at, and what it writes.
 

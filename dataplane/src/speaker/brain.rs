@@ -141,7 +141,7 @@ pub async fn work(
         } else if facts.is_loose() {
             pack_at = pack_at.or(Some(now + PACK_AFTER));
         }
-        if pack_at.is_some_and(|due| due <= now) {
+        if pack_at.is_some_and(|due| due <= now) && !stopping {
             pack_at = None;
             facts.pack();
             context.metrics.pack();
@@ -159,7 +159,7 @@ pub async fn work(
                 stopping = true;
                 stopping::look(context, &mut facts).await;
             }
-            () = until(facts.poll_timeout().into_iter().chain(start.poll_timeout(now)).chain(pack_at).min()) => {}
+            () = until(facts.poll_timeout().into_iter().chain(start.poll_timeout(now)).chain(pack_at.filter(|_| !stopping)).min()) => {}
             Some(input) = inputs.recv() => {
                 let more = std::iter::from_fn(|| inputs.try_recv().ok()).take(BATCH);
                 for input in std::iter::once(input).chain(more) {

@@ -119,8 +119,8 @@ pub struct Facts {
     unreported: BTreeSet<ServiceKey>,
     /// `None` until it was decided for the first time.
     statuses: Option<Announced>,
-    /// Services and slices that there were when it was packed.
-    packed: usize,
+    /// Changes of services and slices since it was packed.
+    changed: usize,
 }
 
 impl Facts {
@@ -160,7 +160,7 @@ impl Facts {
             untold: BTreeSet::new(),
             unreported: BTreeSet::new(),
             statuses: None,
-            packed: 0,
+            changed: 0,
         }
     }
 
@@ -173,12 +173,9 @@ impl Facts {
     pub fn apply(&mut self, input: Input) {
         match input {
             Input::Service(event) => {
-                let event = event
-                    .map_keys(|service| {
-                        self.slices.familiar(&service).unwrap_or_else(|| self.namespaces.of_service(&service))
-                    })
-                    .map_values(|row| row.sharing(&mut self.pools));
+                let event = self.sharing_names(event);
                 for key in self.services.reduce(event) {
+                    self.changed += 1;
                     self.unreported.insert(key.clone());
                     let service = self.services.get(&key).map(|row| row.service.clone());
                     let touched = self.world.set_shared_service(key, service);
@@ -188,6 +185,7 @@ impl Facts {
             Input::Slice(event) => {
                 let event = event.map_values(|slice| self.sharing(slice));
                 for service in self.slices.reduce(event) {
+                    self.changed += 1;
                     let endpoints = self.slices.endpoints(&service);
                     let touched = self.world.set_endpoints(service, endpoints);
                     self.touch(touched);

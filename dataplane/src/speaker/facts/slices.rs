@@ -34,8 +34,10 @@ pub struct Slices {
 impl Slices {
     /// Takes in a change. The services whose endpoints may now be different.
     pub fn reduce(&mut self, event: Event<ObjectKey, Slice>) -> BTreeSet<ServiceKey> {
+        let is_kept = !matches!(event, Event::Deleted(_));
         let event = event.map_keys(|(namespace, name)| {
-            let namespace = self.namespaces.of(namespace.into());
+            let namespace = namespace.into();
+            let namespace = if is_kept { self.namespaces.of(namespace) } else { namespace };
             Arc::new(SliceName { namespace, name: name.into() })
         });
         let mut owners = self.owners(&event);

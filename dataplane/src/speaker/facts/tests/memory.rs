@@ -36,6 +36,12 @@ fn packing_is_worth_it_when_much_has_come_or_gone() {
     assert!(facts.is_loose(), "116");
     facts.pack();
     assert!(!facts.is_loose());
+    (0..60).for_each(|_| {
+        facts.apply(Input::Service(Event::Deleted(key("web-2"))));
+        come(&mut facts, 2..3);
+    });
+    assert!(facts.is_loose(), "as many have come as have gone");
+    facts.pack();
     facts.apply(Input::Service(listed([])));
     facts.apply(Input::Slice(listed([])));
     assert!(facts.is_loose(), "all of them are gone");
