@@ -78,7 +78,8 @@ impl<K: Ord + Clone, V: PartialEq> Table<K, V> {
                 // What is as it was stays the same one: others share it.
                 self.rows = packed(rows.into_iter().map(|(key, value)| match before.remove_entry(&key) {
                     Some((known, same)) if same == value => (known, same),
-                    Some(_) | None => {
+                    other => {
+                        let key = other.map_or(key, |(known, _)| known);
                         touched.insert(key.clone());
                         (key, value)
                     }
