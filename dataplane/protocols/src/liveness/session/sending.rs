@@ -44,6 +44,8 @@ pub(super) struct Outbox {
     round: Option<(NodeId, Instant)>,
     /// What others are to do with our routes, while that is being said.
     handover: Option<Saying>,
+    /// The page of the ballot that heartbeats had last: each in turn.
+    page: usize,
 }
 
 /// A word for all that is said several times.
@@ -159,7 +161,8 @@ impl Liveness {
         let next = due + self.timing.interval;
         self.phase = Phase::Serving(if next <= now { now + self.timing.interval } else { next });
         let mut pages = Page::split(self.published());
-        let page = pages.swap_remove(usize::try_from(self.sequence).unwrap_or_default() % pages.len());
+        self.outbox.page = (self.outbox.page + 1) % pages.len();
+        let page = pages.swap_remove(self.outbox.page);
         for node in self.beats_to.clone() {
             self.state(now, node, false, page.clone());
         }
@@ -181,7 +184,7 @@ impl Liveness {
         }
     }
 
-    /// One in turn, of those who get no heartbeats. Who is dead is asked: perhaps it can be heard again.
+    /// One in turn, of those who get no heartbeats. Who is dead is asked, and who we say is silent: perhaps it can be heard again.
     fn go_round(&mut self, now: Instant) {
         if self.peers.keys().all(|node| self.beats_to.contains(node)) {
             return self.outbox.round = None;
@@ -199,7 +202,8 @@ impl Liveness {
         self.outbox.round = Some((next, now + 2 * self.timing.interval));
         if next != self.me && !self.beats_to.contains(&next) {
             let placed = self.peers.get(&next).is_some_and(|peer| peer.association.is_established());
-            self.tell(now, next, !placed || !self.living.contains(next));
+            let silent = self.watched.get(&next).is_some_and(|watch| watch.silent);
+            self.tell(now, next, !placed || silent || !self.living.contains(next));
         }
     }
 
