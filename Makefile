@@ -8,8 +8,9 @@ DATAPLANE_IMAGE ?= localhost/metallb-dataplane:dev
 # Minutes that the machine is kept busy for `make bench`, and how often each fault happens there.
 MINUTES ?= 10
 RUNS ?= 20
-# Seconds for each fuzz target of `make soak`.
+# Seconds for each fuzz target of `make soak`, and how many times as long as in `make test` the random tests go on there.
 SOAK ?= 60
+TIMES ?= 100
 
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 BIN := target/$(HOST)/$(PROFILE)
@@ -124,9 +125,9 @@ bench: begin ## Allocation, BGP, BFD, faults and memory, of a release build (MIN
 	@$(STEP) "bench of faults" $(AS_ROOT) $(TOOLS)/bench-faults --runs $(RUNS)
 	@ls -l $(IMAGES)/*.tar | awk '{printf "%8.1f MB  %s\n", $$5/1e6, $$9}'
 
-soak: ## The random tests again, at a hundred times their length (hours); each fuzz target for SOAK seconds (60)
+soak: ## The random tests again, TIMES=100 as long (hours); each fuzz target for SOAK=60 seconds
 	@METALLB_FUZZ_SECONDS=$(SOAK) cargo test --release --workspace --test fuzz
-	@PROPTEST_CASES=25600 cargo test --release --workspace --exclude metallb-lab --exclude metallb-scenarios \
+	@PROPTEST_CASES=$$((256 * $(TIMES))) cargo test --release --workspace --exclude metallb-lab --exclude metallb-scenarios \
 		--exclude metallb-olm --exclude metallb-takeover --lib
 
 bundle: begin ## Write bundle/ and catalog/ anew from the types, and ask the official validators

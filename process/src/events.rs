@@ -86,20 +86,59 @@ struct Written {
     last: Instant,
 }
 
+/// What was written in the last [`REPEAT_WITHIN`], and what was not forgotten since.
+struct Lately {
+    written: BTreeMap<Identity, Written>,
+    tidied: Instant,
+}
+
+impl Lately {
+    const fn since(now: Instant) -> Self {
+        Self { written: BTreeMap::new(), tidied: now }
+    }
+
+    /// When the same was written first, and how often since.
+    fn earlier(&self, identity: Identity, now: Instant) -> Option<(Timestamp, i32)> {
+        self.written
+            .get(&identity)
+            .filter(|event| event.is_recent(now))
+            .map(|event| (event.first, event.count))
+    }
+
+    fn remember(&mut self, identity: Identity, (first, count): (Timestamp, i32), now: Instant) {
+        self.written.insert(identity, Written { first, count, last: now });
+    }
+
+    fn forget(&mut self, identity: Identity) {
+        self.written.remove(&identity);
+    }
+
+    /// Forgets what is old, if that is due.
+    fn tidy(&mut self, now: Instant) {
+        if now.saturating_duration_since(self.tidied) >= REPEAT_WITHIN || self.written.len() >= REMEMBERED {
+            self.written.retain(|_, event| event.is_recent(now));
+            self.tidied = now;
+        }
+    }
+}
+
+impl Written {
+    fn is_recent(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.last) < REPEAT_WITHIN
+    }
+}
+
 async fn write_all(
     client: Client,
     component: &'static str,
     instance: String,
     mut receiver: mpsc::Receiver<Happening>,
 ) {
-    let mut written: BTreeMap<Identity, Written> = BTreeMap::new();
-    let mut tidied = Instant::now();
+    let mut lately = Lately::since(Instant::now());
     loop {
         let happening = tokio::time::timeout(REPEAT_WITHIN, receiver.recv()).await;
-        if tidied.elapsed() >= REPEAT_WITHIN || written.len() >= REMEMBERED {
-            written.retain(|_, event| event.last.elapsed() < REPEAT_WITHIN);
-            tidied = Instant::now();
-        }
+        let now = Instant::now();
+        lately.tidy(now);
         let happening = match happening {
             Ok(Some(happening)) => happening,
             Ok(None) => return,
@@ -108,15 +147,11 @@ async fn write_all(
         let (identity, reason) = (identity(&happening), happening.reason);
         let namespace = happening.regarding.namespace.clone().unwrap_or_else(|| "default".to_owned());
         let events: Api<Event> = Api::namespaced(client.clone(), &namespace);
-        let recent = written.get(&identity).filter(|event| event.last.elapsed() < REPEAT_WITHIN);
-        let earlier = recent.map(|event| (event.first, event.count));
-        let write = write(&events, component, &instance, happening, earlier);
+        let write = write(&events, component, &instance, happening, lately.earlier(identity, now));
         match tokio::time::timeout(REQUEST_TIMEOUT, write).await {
-            Ok(Ok((first, count))) => {
-                written.insert(identity, Written { first, count, last: Instant::now() });
-            }
+            Ok(Ok(written)) => lately.remember(identity, written, Instant::now()),
             Ok(Err(error)) => {
-                written.remove(&identity);
+                lately.forget(identity);
                 tracing::warn!(
                     event = "eventFailed",
                     reason,
@@ -199,5 +234,51 @@ fn new_event(component: &str, instance: &str, happening: Happening, now: Timesta
         reporting_component: Some(component.to_owned()),
         reporting_instance: Some(instance.to_owned()),
         ..Event::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    #[test]
+    fn the_same_again_is_counted_for_ten_minutes_after_the_last_time() {
+        let start = Instant::now();
+        let mut lately = Lately::since(start);
+        let first = Timestamp::now();
+        lately.remember(7, (first, 1), start);
+        assert_eq!(lately.earlier(7, start + 9 * MINUTE), Some((first, 1)));
+        lately.remember(7, (first, 2), start + 9 * MINUTE);
+        assert_eq!(lately.earlier(7, start + 18 * MINUTE), Some((first, 2)));
+        assert_eq!(lately.earlier(7, start + 19 * MINUTE), None, "that is a new one");
+        assert_eq!(lately.earlier(8, start), None, "another one");
+    }
+
+    #[test]
+    fn what_is_old_is_forgotten_however_many_follow() {
+        let start = Instant::now();
+        let mut lately = Lately::since(start);
+        for second in 0..3600 {
+            let now = start + Duration::from_secs(second);
+            lately.tidy(now);
+            lately.remember(second, (Timestamp::now(), 1), now);
+        }
+        assert!(lately.written.len() <= 1200, "those of twenty minutes, not of an hour");
+        lately.tidy(start + 120 * MINUTE);
+        assert!(lately.written.is_empty());
+    }
+
+    #[test]
+    fn when_there_are_too_many_old_ones_go_before_it_is_time() {
+        let start = Instant::now();
+        let mut lately = Lately::since(start);
+        for number in 0..REMEMBERED as u64 {
+            lately.remember(number, (Timestamp::now(), 1), start + Duration::from_millis(number));
+        }
+        lately.tidied = start + 5 * MINUTE; // it is done again in ten
+        lately.tidy(start + 10 * MINUTE);
+        assert_eq!(lately.written.len(), REMEMBERED - 1, "the first was written ten minutes ago");
     }
 }
