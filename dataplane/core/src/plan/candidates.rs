@@ -189,10 +189,11 @@ fn preference(
     node: Option<&Node>,
 ) -> Option<Preference> {
     let labels = labels_of(node);
-    let covered = advertisements.values().any(|advertisement| advertisement.covers_node(labels));
-    covered.then(|| Preference {
+    let covering = || advertisements.values().filter(|advertisement| advertisement.covers_node(labels));
+    // An advertisement has no say about nodes that it does not cover.
+    covering().next().is_some().then(|| Preference {
         stays: node.is_some_and(|node| node.leaving.is_none()),
-        weight: advertisements.values().map(|advertisement| advertisement.preference(labels)).sum(),
+        weight: covering().map(|advertisement| advertisement.preference(labels)).sum(),
     })
 }
 

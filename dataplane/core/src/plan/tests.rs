@@ -251,6 +251,23 @@ fn preferred_nodes_go_first_and_their_weights_add_up() {
 }
 
 #[test]
+fn an_advertisement_prefers_nobody_whom_it_does_not_cover() {
+    let covering = |node_selectors: Vec<Selector>| {
+        move |world: &mut World| {
+            world.set_node("node-a".into(), Some(Node { labels: label("rack-1"), ..Node::default() }));
+            let preferring = L2Advertisement {
+                node_selectors: node_selectors.clone(),
+                preferred_nodes: vec![(10, having("rack-1"))],
+                ..L2Advertisement::default()
+            };
+            world.set_config(config([L2Advertisement::default(), preferring]));
+        }
+    };
+    assert_eq!(decided(covering(vec![])), (Some("node-a"), "not-owner"));
+    assert_eq!(decided(covering(vec![having("zone-b")])), (Some("node-b"), ""), "as if it were not there");
+}
+
+#[test]
 fn a_shared_address_is_not_announced_for_some_of_its_services_only() {
     let advertisement =
         L2Advertisement { service_selectors: vec![Selector::default()], ..L2Advertisement::default() };
