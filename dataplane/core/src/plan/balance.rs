@@ -19,28 +19,38 @@ impl Planner {
     /// An address that this node should hand over, and to whom. `None`: it has not too many.
     pub fn surplus(&self, world: &World) -> Option<(IpAddr, NodeName)> {
         let Ownership::Sticky { holders, .. } = world.ownership() else { return None };
-        let mut loads: BTreeMap<&NodeName, usize> = BTreeMap::new();
-        for owner in self.plan().values().filter_map(|plan| plan.owner.as_ref()) {
-            *loads.entry(owner).or_default() += 1;
+        let mut owned: BTreeMap<&NodeName, Vec<IpAddr>> = BTreeMap::new();
+        for (address, plan) in self.plan() {
+            if let Some(owner) = &plan.owner {
+                owned.entry(owner).or_default().push(*address);
+            }
         }
-        let load = |node: &NodeName| loads.get(node).copied().unwrap_or_default();
+        let load = |node: &NodeName| owned.get(node).map_or(0, Vec::len);
         let own = load(world.node());
-        // One gives at a time: all at once would give too much to one that has nothing yet.
-        let most = loads.iter().max_by_key(|(node, load)| (**load, **node)).map(|(node, _)| *node);
-        if own <= SLACK || most != Some(world.node()) {
+        if own <= SLACK {
             return None;
         }
-        // What it has not claimed yet may go back to where it was, or is held back.
-        let is_claimed = |address: &IpAddr| holders.get(address) == Some(world.node());
-        let ours = self.plan().iter().filter(|(_, plan)| plan.owner.as_ref() == Some(world.node()));
-        let mut ours = ours.filter(|(address, _)| is_claimed(address));
-        ours.find_map(|(address, _)| {
-            let candidates = self.elected_from.get(address)?;
-            let least = candidates
-                .most_preferred()
-                .min_by_key(|node| (load(node), election::rank_of(*address, node)))?;
-            (own > TIMES * load(least) + SLACK).then(|| (*address, least.clone()))
-        })
+        let given_by = |giver: &NodeName| {
+            // What it has not claimed yet may go back to where it was, or is held back.
+            let claimed = owned.get(giver).into_iter().flatten();
+            let mut claimed = claimed.filter(|address| holders.get(*address) == Some(giver));
+            claimed.find_map(|address| {
+                let candidates = self.elected_from.get(address)?;
+                let least = candidates
+                    .most_preferred()
+                    .min_by_key(|node| (load(node), election::rank_of(*address, node)))?;
+                (load(giver) > TIMES * load(least) + SLACK).then(|| (*address, least.clone()))
+            })
+        };
+        // One gives at a time: all at once would give too much to one that has nothing yet. Who has more, and nothing that another
+        // node may have, holds up nobody.
+        let mut heavier: Vec<_> =
+            owned.keys().copied().filter(|node| (load(node), *node) > (own, world.node())).collect();
+        heavier.sort_unstable_by_key(|node| std::cmp::Reverse((load(node), *node)));
+        if heavier.into_iter().any(|node| given_by(node).is_some()) {
+            return None;
+        }
+        given_by(world.node())
     }
 }
 
@@ -52,7 +62,7 @@ mod tests {
     use crate::address::AddressRange;
     use crate::config::{Config, L2Advertisement, Pool, Pools};
     use crate::names::ServiceKey;
-    use crate::plan::{Endpoints, Node, Service, Speakers, Touched};
+    use crate::plan::{Endpoints, Node, Service, Speakers, Touched, TrafficPolicy};
 
     const NODES: [&str; 3] = ["node-a", "node-b", "node-c"];
 
@@ -96,7 +106,10 @@ mod tests {
 
     /// What each node has after all have handed over what they should.
     fn balanced(count: u8) -> (BTreeMap<NodeName, usize>, usize) {
-        let mut worlds = NODES.map(|node| world(node, count, "node-a", true));
+        settled(NODES.map(|node| world(node, count, "node-a", true)))
+    }
+
+    fn settled(mut worlds: [World; 3]) -> (BTreeMap<NodeName, usize>, usize) {
         let mut moves = 0;
         loop {
             let surplus: Vec<_> = worlds.iter().filter_map(|world| planned(world).surplus(world)).collect();
@@ -124,6 +137,28 @@ mod tests {
         assert_eq!(loads.values().sum::<usize>(), 60);
         assert!(*most <= TIMES * least + SLACK, "{loads:?}");
         assert!(moves <= 60 - most, "nothing goes twice: {moves}");
+    }
+
+    #[test]
+    fn who_has_most_and_can_give_nothing_does_not_keep_others_from_giving() {
+        // Of 200 only node-a may have the first 100; the others are node-b's.
+        let worlds = NODES.map(|node| {
+            let mut world = world(node, 200, "node-b", true);
+            for last in 0..100 {
+                let key = ServiceKey::new("default", last.to_string());
+                let traffic_policy = TrafficPolicy::Local;
+                let local = Service { traffic_policy, addresses: vec![address(last)], ..Service::default() };
+                world.set_service(key.clone(), Some(local));
+                world.set_endpoints(key, Endpoints { anywhere: true, nodes: ["node-a".into()].into() });
+                world.set_holder(address(last), Some("node-a".into()));
+            }
+            world
+        });
+        let (loads, moves) = settled(worlds);
+        assert_eq!(loads.values().sum::<usize>(), 200);
+        assert_eq!(loads[&NodeName::from("node-a")], 100);
+        let (some, others) = (loads[&NodeName::from("node-b")], loads[&NodeName::from("node-c")]);
+        assert!(some <= TIMES * others + SLACK && moves <= others, "{loads:?} after {moves} moves");
     }
 
     #[test]
