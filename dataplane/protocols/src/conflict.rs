@@ -39,6 +39,11 @@ const GO: usize = 16;
 const GO_INTERVAL: Duration = Duration::from_millis(5);
 /// How long nodes may take to answer, once the last one was asked. They are asked twice.
 const PATIENCE: Duration = Duration::from_millis(200);
+/// Stations of one node. Who says that it has more, in that node's name, is believed the latest.
+const STATIONS: usize = 16;
+/// When an address comes from another node, that one still answers for a while, and perhaps by a station of which nobody hears: on
+/// an interface where it does not answer for the address by which it is asked (`arp_ignore`). The last probe is after that.
+const HANDED_OVER: Duration = Duration::from_secs(2);
 /// A node keeps its station that long. Cards are replaced, addresses of nodes are used again.
 const KNOWN_FOR: Duration = Duration::from_mins(10);
 /// Unknown stations that are remembered until the next round. Who invents more is passed over.
@@ -116,6 +121,8 @@ pub enum Output {
 struct Probing {
     left: u8,
     holds: bool,
+    /// Who claims the address before that may be the node that had it.
+    counts_from: Instant,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -181,12 +188,13 @@ impl Conflicts {
             Input::Begun { address, is_new } => {
                 self.here.insert(address);
                 let holds = is_new && self.policy == Policy::ProbeFirst;
-                self.probe_at(now, address, Probing { left: PROBES, holds });
+                let counts_from = if is_new { now } else { now + HANDED_OVER };
+                self.probe_at(now, address, Probing { left: PROBES, holds, counts_from });
             }
             Input::Ended(address) => self.end(address),
             Input::Claimed { interface, address, by } => self.claimed(now, interface, address, by),
             Input::Heard { node, station } if self.nodes.contains_key(&node) => {
-                self.stations.insert(station, (node, now + KNOWN_FOR));
+                self.learn(now, node, station);
             }
             Input::Tick | Input::Heard { .. } => {}
         }
@@ -217,8 +225,22 @@ impl Conflicts {
         }
     }
 
+    fn learn(&mut self, now: Instant, node: IpAddr, station: Mac) {
+        if !self.stations.contains_key(&station) {
+            let of_node = || self.stations.iter().filter(|(_, (of, _))| *of == node);
+            if of_node().count() >= STATIONS {
+                let oldest = of_node().min_by_key(|(_, (_, until))| *until).map(|(station, _)| *station);
+                if let Some(oldest) = oldest {
+                    self.stations.remove(&oldest);
+                }
+            }
+        }
+        self.stations.insert(station, (node, now + KNOWN_FOR));
+    }
+
     fn claimed(&mut self, now: Instant, interface: u32, address: IpAddr, by: Mac) {
-        if !self.here.contains(&address) {
+        let is_early = self.probing.get(&address).is_some_and(|probing| now < probing.counts_from);
+        if !self.here.contains(&address) || is_early {
             return;
         }
         self.stations.retain(|_, (_, until)| now < *until);
