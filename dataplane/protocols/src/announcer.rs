@@ -64,8 +64,8 @@ struct Telling {
     until: Option<Instant>,
     /// Times between what is told first; then it is [`INTERVAL`].
     early: &'static [Duration],
-    /// What comes next answers a claim.
-    corrects: bool,
+    /// What comes next answers a claim, and is put off no longer than until then, however many follow.
+    corrects_by: Option<Instant>,
     /// Claims before that are passed over.
     deaf_until: Option<Instant>,
 }
@@ -82,7 +82,7 @@ impl Announcer {
         let telling = self.addresses.entry(address).or_default();
         telling.until = Some(now + BURST);
         telling.early = if address.is_ipv6() { EARLY_V6 } else { &[] };
-        telling.corrects = false;
+        telling.corrects_by = None;
         self.due.set(address, now);
     }
 
@@ -97,8 +97,8 @@ impl Announcer {
             telling.until = Some(until.max(now + QUIET));
             telling.deaf_until = Some(now + CORRECTION);
         } else {
-            telling.corrects = true;
-            self.due.set(address, now + QUIET);
+            let latest = *telling.corrects_by.get_or_insert(now + CORRECTION);
+            self.due.set(address, latest.min(now + QUIET));
         }
     }
 
@@ -121,7 +121,7 @@ impl Announcer {
     pub fn poll_output(&mut self, now: Instant) -> Option<IpAddr> {
         let address = self.due.pop(now)?;
         let mut telling = self.addresses.remove(&address).unwrap_or_default();
-        if std::mem::take(&mut telling.corrects) {
+        if telling.corrects_by.take().is_some() {
             telling.deaf_until = Some(now + CORRECTION);
         }
         let interval = telling.early.split_off_first().copied().unwrap_or(INTERVAL);
@@ -300,6 +300,24 @@ mod tests {
         announcer.contested(start, address(1));
         announcer.contested(start + seconds(1), address(1));
         assert_eq!(times(&mut announcer, start), [3000]);
+    }
+
+    #[test]
+    fn who_claims_an_address_on_and_on_puts_neither_the_answer_nor_the_refresh_off_for_ever() {
+        let (mut announcer, start) = (refreshing(10), virtual_clock::start());
+        announcer.start(start, address(1));
+        first(5, &mut announcer, start);
+        let mut told = Vec::new();
+        for second in 60..360 {
+            let now = start + seconds(second);
+            announcer.contested(now, address(1));
+            while announcer.poll_output(now).is_some() {
+                told.push(second);
+            }
+        }
+        assert_eq!(told.first(), Some(&90), "half a minute after the first claim");
+        assert!(told.windows(2).all(|pair| pair[1] - pair[0] >= 30), "{told:?}");
+        assert!(told.len() >= 5, "{told:?}");
     }
 
     #[test]
