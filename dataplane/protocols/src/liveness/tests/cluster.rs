@@ -298,8 +298,10 @@ impl Cluster {
                     self.nodes[node].view.iter_mut().for_each(|view| _ = view.remove(&number(name)));
                     self.facts.push((self.time, node, output));
                 }
-                Output::Paused | Output::Routes { .. } => self.facts.push((self.time, node, output)),
-                Output::Tenures | Output::Outlasted(_) | Output::Lost => {}
+                Output::Paused | Output::Routes { .. } | Output::Outlasted(_) => {
+                    self.facts.push((self.time, node, output));
+                }
+                Output::Tenures | Output::Lost => {}
                 Output::Dropped(_) => self.dropped += 1,
             }
         }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::cluster::{Cluster, Weather, ms, name};
-use crate::liveness::{Claim, Input, NodeId, Tenure};
+use crate::liveness::{Claim, Input, NodeId, Output, Tenure};
 
 fn address(last: u8) -> IpAddr {
     IpAddr::from([192, 0, 2, last])
@@ -76,6 +76,22 @@ fn two_parts_agree_on_the_later_epoch_as_soon_as_they_hear_each_other() {
     cluster.cut.clear();
     let time = cluster.run_until(ms(2000), |cluster| all_know(cluster, 1, tenure(2, 3)));
     assert!(time.is_some_and(|time| time <= ms(500)), "{time:?}");
+}
+
+#[test]
+fn who_has_the_later_epoch_is_told_once_that_another_one_claimed_the_address_too() {
+    let mut cluster = Cluster::settled(4, 5);
+    cluster.part(&[0, 1], &[2, 3]);
+    cluster.run_for(ms(2000));
+    claim(&mut cluster, 0, 1, 1);
+    claim(&mut cluster, 3, 1, 2);
+    cluster.run_for(ms(2000));
+    cluster.forget();
+    cluster.cut.clear();
+    cluster.run_for(ms(3000));
+    let outlasted = cluster.facts.iter().filter(|(_, _, fact)| matches!(fact, Output::Outlasted(_)));
+    let outlasted: Vec<_> = outlasted.map(|(_, node, fact)| (*node, fact.clone())).collect();
+    assert_eq!(outlasted, [(3, Output::Outlasted(address(1)))]);
 }
 
 #[test]

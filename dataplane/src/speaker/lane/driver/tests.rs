@@ -1,4 +1,4 @@
-//! What the lane counts of an address, and until when.
+//! What the lane counts of an address, and until when; and when it tells neighbours once more.
 
 use std::time::Duration;
 
@@ -96,6 +96,22 @@ fn nor_has_one_that_is_deleted_before_that_is_over() {
     place.take(moved());
     place.take(Tables::default());
     assert!(!place.is_counted());
+}
+
+#[test]
+fn who_outlasted_another_owner_tells_neighbours_once_more_and_once() {
+    let mut place = Place::announcing();
+    let later = Instant::now() + Duration::from_mins(1);
+    while place.driver.announcer.poll_output(later).is_some() {} // its burst
+    let told = Told { outlasted: [vip()].into(), ..Told::default() };
+    place.driver.pass_on(later, Some(told.clone()));
+    place.driver.pass_on(later, Some(told.clone()));
+    assert_eq!(place.driver.announcer.poll_output(later), Some(vip()));
+    assert_eq!(place.driver.announcer.poll_output(later), None);
+    place.take(moved());
+    let even_later = later + Duration::from_mins(1);
+    place.driver.pass_on(even_later, Some(told));
+    assert_eq!(place.driver.announcer.poll_output(even_later), None, "it is another node's now");
 }
 
 #[test]
