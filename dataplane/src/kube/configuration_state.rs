@@ -75,58 +75,67 @@ impl Component {
     }
 }
 
-/// What is wrong with the configuration: every cause, in the form in which tools expect to read it.
+/// What is to be said about the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Verdict(Vec<String>);
+pub struct Verdict {
+    /// What is not in force: every cause, in the form in which tools expect to read it.
+    causes: Vec<String>,
+    /// What has no effect, and need not.
+    remarks: Vec<String>,
+}
 
 impl Verdict {
     /// On a configuration of which this is not in force.
     pub fn on<'r>(refusals: impl Iterator<Item = &'r ObjectRefusal>) -> Self {
         let mut refusals: Vec<_> = refusals.collect();
         refusals.sort_by(|one, other| one.rank().cmp(&other.rank()));
-        Self(
-            refusals
-                .into_iter()
-                .map(|refusal| format!("configuration error: {}", refusal.summary()))
-                .collect(),
-        )
+        let causes =
+            refusals.into_iter().map(|refusal| format!("configuration error: {}", refusal.summary()));
+        Self { causes: causes.collect(), remarks: Vec::new() }
     }
 
-    /// And of what others found, this is not in force either.
+    /// And others found this.
     #[must_use]
-    pub fn and<'r>(mut self, refusals: impl Iterator<Item = &'r Caveat>) -> Self {
-        self.0.extend(refusals.map(|refusal| format!("configuration error: {}", refusal.explain())));
+    pub fn and<'r>(mut self, caveats: impl Iterator<Item = &'r Caveat>) -> Self {
+        for caveat in caveats {
+            if caveat.is_harmless() {
+                self.remarks.push(format!("without effect: {}", caveat.explain()));
+            } else {
+                self.causes.push(format!("configuration error: {}", caveat.explain()));
+            }
+        }
         self
     }
 
     /// Is everything in force?
     pub const fn is_valid(&self) -> bool {
-        self.0.is_empty()
+        self.causes.is_empty()
     }
 
     /// The first cause, for `status.errorSummary`. Upstream stops at the first, and its tools compare the whole text.
     fn summary(&self) -> Option<&str> {
-        self.0.first().map(String::as_str)
+        self.causes.first().map(String::as_str)
     }
 
-    /// Every cause, for the condition, as far as there is room.
+    /// Every cause and every remark, for the condition, as far as there is room.
     pub fn message(&self) -> String {
-        let whole = self.0.join("\n");
+        let lines = || self.causes.iter().chain(&self.remarks);
+        let whole = lines().map(String::as_str).collect::<Vec<_>>().join("\n");
         if whole.chars().count() <= LONGEST_MESSAGE {
             return whole;
         }
         // Room for the last line, which says how many are missing.
         let mut room = LONGEST_MESSAGE - 64;
-        let fits = |cause: &&String| {
-            let length = cause.chars().count() + 1;
+        let fits = |line: &&String| {
+            let length = line.chars().count() + 1;
             let fits = length <= room;
             room = room.saturating_sub(length);
             fits
         };
-        let told: Vec<&str> = self.0.iter().take_while(fits).map(String::as_str).collect();
+        let told: Vec<&str> = lines().take_while(fits).map(String::as_str).collect();
         let mut text = told.join("\n");
         let separator = if told.is_empty() { "" } else { "\n" };
-        let _ = write!(text, "{separator}and {} more", self.0.len() - told.len());
+        let _ = write!(text, "{separator}and {} more", lines().count() - told.len());
         text
     }
 

@@ -12,4 +12,14 @@ pub enum Caveat {
     Heartbeat(HeartbeatRefusal),
 }
 
+impl Caveat {
+    /// Was it accepted without an effect, so that all works as it would without it?
+    pub const fn is_harmless(&self) -> bool {
+        match self {
+            Self::Frr(_) => false,
+            Self::Heartbeat(refusal) => refusal.is_harmless(),
+        }
+    }
+}
+
 any_of!(Caveat { Frr(FrrRefusal), Heartbeat(HeartbeatRefusal) });

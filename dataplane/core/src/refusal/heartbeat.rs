@@ -16,6 +16,16 @@ pub enum HeartbeatRefusal {
     },
 }
 
+impl HeartbeatRefusal {
+    /// Does all work as it would without what was asked for?
+    pub const fn is_harmless(&self) -> bool {
+        match self {
+            Self::NoKey => false,
+            Self::Settings { .. } => true,
+        }
+    }
+}
+
 impl Refusal for HeartbeatRefusal {
     fn code(&self) -> &'static str {
         match self {

@@ -1,6 +1,6 @@
 //! What is written, and when nothing is.
 
-use metallb_core::refusal::{AnyRefusal, Kind, ObjectRef};
+use metallb_core::refusal::{AnyRefusal, HeartbeatRefusal, Kind, ObjectRef};
 
 use super::*;
 
@@ -118,6 +118,30 @@ fn the_summary_is_the_first_cause_and_the_condition_tells_them_all() {
     assert_eq!(verdict.summary(), Some(first));
     assert_eq!(verdict.message().lines().count(), 2);
     assert!(verdict.message().starts_with(first));
+}
+
+#[test]
+fn what_has_no_effect_and_need_not_is_named_and_nothing_is_invalid_for_it() {
+    let settings = HeartbeatRefusal::Settings { names: vec!["PushPullInterval".to_owned()] };
+    let verdict = Verdict::default().and([Caveat::from(settings.clone())].iter());
+    assert!(verdict.is_valid());
+    let status = fresh(Some(&verdict)).status.unwrap();
+    assert_eq!((status.result, status.error_summary), (Some(ConfigurationResult::Valid), None));
+    assert_eq!(
+        (status.conditions[0].status.as_str(), status.conditions[0].reason.as_str()),
+        ("True", "Reconciled")
+    );
+    let message = &status.conditions[0].message;
+    assert!(message.starts_with("without effect: ") && message.contains("PushPullInterval"), "{message}");
+
+    let caveats = [Caveat::from(settings), Caveat::from(HeartbeatRefusal::NoKey)];
+    let verdict = invalid(1).and(caveats.iter());
+    let kinds: Vec<_> =
+        verdict.message().lines().map(|line| line.split(':').next().unwrap().to_owned()).collect();
+    assert_eq!(kinds, ["configuration error", "configuration error", "without effect"]);
+    let verdict = Verdict::default().and(caveats.iter());
+    assert!(!verdict.is_valid(), "heartbeats that are off are no remark");
+    assert!(verdict.summary().is_some_and(|summary| summary.contains("heartbeats are off")));
 }
 
 #[test]
