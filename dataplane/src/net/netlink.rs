@@ -16,11 +16,12 @@ use nix::sys::socket::{
 use socket2::Socket;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::sys;
 use wire::{AddressMessage, Answer, LinkMessage, Question};
 
-/// After an event, wait for more of them this long: they come in bursts.
+/// Events come in bursts: the first is looked at at once, the others no sooner than this after the last look.
 const SETTLE: Duration = Duration::from_millis(20);
 /// Before a lost connection to the kernel is opened anew.
 const REOPEN: Duration = Duration::from_secs(1);
@@ -140,20 +141,23 @@ fn open(groups: &[Group]) -> io::Result<Socket> {
 }
 
 /// Hears of every change.
-struct Events(AsyncFd<Socket>);
+struct Events {
+    socket: AsyncFd<Socket>,
+    next: Instant,
+}
 
 impl Events {
     fn of(groups: &[Group]) -> io::Result<Self> {
-        Ok(Self(sys::watch(open(groups)?)?))
+        Ok(Self { socket: sys::watch(open(groups)?)?, next: Instant::now() })
     }
 
-    /// Returns when something changed and has settled. After an error nothing more is heard.
+    /// Returns when something changed, if it did so a moment ago too only after that. After an error nothing more is heard.
     async fn changed(&mut self) -> io::Result<()> {
-        let mut ready = self.0.readable().await?;
-        tokio::time::sleep(SETTLE).await;
+        let mut ready = self.socket.readable().await?;
+        tokio::time::sleep_until(self.next).await;
         loop {
             // What is said does not matter: all is listed anew. Cut off, it is gone as a whole.
-            match recv(self.0.as_raw_fd(), &mut [0], MsgFlags::MSG_TRUNC) {
+            match recv(self.socket.as_raw_fd(), &mut [0], MsgFlags::MSG_TRUNC) {
                 // `ENOBUFS`: more changed than the queue had room for.
                 Ok(_) | Err(Errno::EINTR | Errno::ENOBUFS) => {}
                 Err(Errno::EAGAIN) => break,
@@ -161,6 +165,7 @@ impl Events {
             }
         }
         ready.clear_ready();
+        self.next = Instant::now() + SETTLE;
         Ok(())
     }
 }
