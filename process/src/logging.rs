@@ -3,9 +3,11 @@
 //!
 //! Not here: what is worth a line. Libraries log from `warn` up, unless everything is asked for.
 
+mod sink;
+
 use std::fmt;
 use std::str::FromStr;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -19,6 +21,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, reload};
+
+use sink::Sink;
 
 /// How much to log: upstream's `--log-level`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -80,7 +84,8 @@ static FILTER: OnceLock<reload::Handle<Targets, Registry>> = OnceLock::new();
 /// Starts logging. Once a process.
 pub fn init(level: LogLevel) {
     let (filter, handle) = reload::Layer::new(level.filter());
-    let lines = tracing_subscriber::fmt::layer().event_format(JsonLine);
+    let output = Mutex::new(Sink::to(std::io::stdout()));
+    let lines = tracing_subscriber::fmt::layer().event_format(JsonLine).with_writer(output);
     tracing_subscriber::registry().with(filter).with(lines).init();
     let _ = FILTER.set(handle); // `init` above has refused a second time
 }
