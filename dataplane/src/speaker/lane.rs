@@ -16,6 +16,7 @@ mod responders;
 mod sockets;
 mod succession;
 mod tables;
+mod unsent;
 
 #[cfg(test)]
 mod simulation;

@@ -415,7 +415,7 @@ impl Driver {
             self.responders.forget(*address);
             self.moves.end(*address);
         }
-        if !given_up.is_empty() {
+        if given_up.iter().any(IpAddr::is_ipv6) {
             self.groups.set(groups::wanted(&self.tables, &self.succession));
         }
         self.settle_succession(now);

@@ -13,6 +13,7 @@ use super::responder::{Heard, Outcome, Responder, View};
 use super::sockets::{Socket, Sockets};
 use super::succession::Succession;
 use super::tables::{Protocol, Tables};
+use super::unsent::Unsent;
 use crate::speaker::metrics::Metrics;
 
 /// Frames taken from one socket before the next thing gets its turn: a flood on one interface must not starve the others,
@@ -29,12 +30,22 @@ pub(super) struct Responders {
     reopen_at: Option<Instant>,
     metrics: Metrics,
     telling: watch::Sender<Sockets>,
+    unanswered: Unsent,
+    untold: Unsent,
 }
 
 impl Responders {
     /// How they stand goes to `telling`.
     pub(super) fn new(metrics: Metrics, telling: watch::Sender<Sockets>) -> Self {
-        Self { open: BTreeMap::new(), failed: BTreeMap::new(), reopen_at: None, metrics, telling }
+        Self {
+            open: BTreeMap::new(),
+            failed: BTreeMap::new(),
+            reopen_at: None,
+            metrics,
+            telling,
+            unanswered: Unsent::default(),
+            untold: Unsent::default(),
+        }
     }
 
     /// Opens and closes what `new` says otherwise than `old`.
@@ -110,7 +121,7 @@ impl Responders {
         for responder in self.announcing(tables, address) {
             let station = |own| succession.told(tables, address, responder.index, own);
             for sent in responder.tell(address, station) {
-                if is_sent(responder, &sent) {
+                if self.is_sent(responder, &sent) {
                     self.metrics.gratuitous_sent.inc(address);
                 }
             }
@@ -123,9 +134,19 @@ impl Responders {
         let Some(interfaces) = moves.interfaces(address) else { return };
         for responder in self.open.values().filter(|responder| interfaces.contains(&responder.name)) {
             for sent in responder.tell(address, |_| moves.station(address, responder.index)) {
-                is_sent(responder, &sent);
+                self.is_sent(responder, &sent);
             }
         }
+    }
+
+    /// Has a frame gone that tells neighbours something? If not, says why.
+    fn is_sent(&self, responder: &Responder, sent: &io::Result<()>) -> bool {
+        if let Err(error) = sent
+            && let Some(frames) = self.untold.one_more(Instant::now())
+        {
+            tracing::warn!(event = "announceFailed", interface = %responder.name, %error, frames, "will be repeated");
+        }
+        sent.is_ok()
     }
 
     /// An address is not answered for any longer.
@@ -157,7 +178,12 @@ impl Responders {
                 match sent {
                     Ok(()) => self.metrics.responses_sent.inc(address),
                     Err(error) => {
-                        tracing::warn!(event = "answerFailed", interface = %responder.name, %error, "the asker asks again");
+                        if let Some(frames) = self.unanswered.one_more(Instant::now()) {
+                            tracing::warn!(
+                                event = "answerFailed", interface = %responder.name, %error, frames,
+                                "the asker asks again"
+                            );
+                        }
                     }
                 }
                 None
@@ -213,14 +239,6 @@ impl Responders {
             is_news
         });
     }
-}
-
-/// Has a frame gone that tells neighbours something? If not, says why.
-fn is_sent(responder: &Responder, sent: &io::Result<()>) -> bool {
-    if let Err(error) = sent {
-        tracing::warn!(event = "announceFailed", interface = %responder.name, %error, "will be repeated");
-    }
-    sent.is_ok()
 }
 
 fn ask_on<'r>(responders: impl Iterator<Item = &'r Responder>, address: IpAddr) {
