@@ -4,6 +4,7 @@
 
 mod announced;
 mod conflicts;
+mod lost;
 mod memory;
 mod once;
 mod peer;

@@ -11,8 +11,8 @@ use metallb_core::plan::{Speakers, Touched};
 use metallb_core::shared::SharedMap;
 use metallb_protocols::liveness::{LOST, Tenure};
 
-use super::Facts;
 use super::succession::Succession;
+use super::{Facts, lost};
 use crate::net::links::{Link, Links};
 use crate::net::reach::Reach;
 use crate::speaker::lane::{Contested, Membership, Station};
@@ -101,14 +101,12 @@ impl Facts {
             return;
         }
         let has_address = |network: &&IpNet| self.world.addresses().any(|address| network.contains(&address));
-        let lost = self
-            .surroundings
-            .lost_here
-            .iter()
-            .filter(|_| self.surroundings.is_heard)
-            .filter(has_address)
-            .take(LOST);
-        let lost: BTreeSet<IpNet> = lost.copied().collect();
+        let is_heard = self.surroundings.is_heard;
+        let lost = self.surroundings.lost_here.iter().filter(|_| is_heard).filter(has_address);
+        let mut lost: BTreeSet<IpNet> = lost.copied().collect();
+        if lost.len() > LOST {
+            lost = lost::told(&lost, LOST, &self.world.addresses().collect::<Vec<_>>());
+        }
         if *self.tables.lost != lost {
             tracing::info!(event = "networksLost", networks = ?lost, "without a carrier that lasts; other speakers are told");
             self.tables.lost = Arc::new(lost.clone());
