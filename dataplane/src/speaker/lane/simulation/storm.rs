@@ -20,6 +20,9 @@ const NO_OWNER: Duration = Duration::from_millis(2500);
 /// and so has the one that stands in for it.
 const MEMORY: Duration = Duration::from_secs(8);
 
+/// Of a thousand packets, in every fourth schedule.
+const LOST: u64 = 20;
+
 struct Storm {
     seed: u64,
     cluster: Cluster,
@@ -43,9 +46,11 @@ impl Storm {
         let mut dice = Dice(seed);
         let count = 3 + dice.index(3);
         let is_sticky = dice.permille(500);
+        let mut cluster = Cluster::new(count, dice.roll(), is_sticky);
+        cluster.lost = if seed.is_multiple_of(4) { LOST } else { 0 };
         Self {
             seed,
-            cluster: Cluster::new(count, dice.roll(), is_sticky),
+            cluster,
             dice,
             is_sticky,
             is_verbose: std::env::var_os("STORM").is_some(),
