@@ -3,7 +3,7 @@
 
 use metallb_core::config::Interfaces;
 use metallb_core::names::PeerName;
-use metallb_core::plan::RouteAttributes;
+use metallb_core::plan::{RouteAttributes, Speakers};
 use metallb_core::refusal::{AnnouncementRefusal, Refusal};
 use serde_json::{Value, json};
 
@@ -58,6 +58,11 @@ impl Facts {
             "speakers": self.tables.peers.as_ref().map(|peers| {
                 peers.iter().map(|(node, address)| (node.to_string(), address.to_string().into())).collect::<serde_json::Map<_, _>>()
             }),
+            "alive": match self.world.speakers() {
+                Speakers::Alive(nodes) => Some(nodes.iter().map(ToString::to_string).collect::<Vec<_>>()),
+                Speakers::EveryNode => None,
+            },
+            "networksLost": self.tables.lost.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "setAside": self.configuration.refusals().map(|(refusal, _)| json!({
                 "object": refusal.object.to_string(),
                 "code": refusal.code(),
@@ -67,6 +72,7 @@ impl Facts {
                 "address": address,
                 "owner": plan.owner.as_ref().map(ToString::to_string),
                 "epoch": self.tenures.as_ref().zip(plan.owner.as_ref()).and_then(|(tenures, owner)| tenures.epoch_of(*address, owner)),
+                "inheritedFrom": self.tables.inherited.get(address).map(|silent| silent.node.to_string()),
                 "announcedHere": plan.announce.is_some(),
                 "conflict": self.conflicts.on(*address).map(|conflict| conflict.explain(*address)),
                 "interfaces": match &plan.announce {

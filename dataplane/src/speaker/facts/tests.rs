@@ -333,6 +333,10 @@ fn the_state_says_what_is_waited_for_and_why_an_address_is_not_announced_here() 
     assert_eq!((&address["address"], &address["owner"]), (&json!(VIP), &json!("node-b")));
     assert_eq!(address["announcedHere"], false);
     assert_eq!(address["services"][0]["refusal"]["code"], "not-owner");
+    assert_eq!(state["alive"], Value::Null, "nobody watches");
+    facts.set_speakers(Some(alive(&["node-a", "node-b"])));
+    facts.decide(Instant::now());
+    assert_eq!(facts.state(&[].into(), &[].into())["alive"], json!(["node-a", "node-b"]));
 }
 
 fn alive(nodes: &[&str]) -> Speakers {
