@@ -30,16 +30,22 @@ impl Planner {
         if own <= SLACK {
             return None;
         }
-        let given_by = |giver: &NodeName| {
+        let mut fewest_of: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut given_by = |giver: &NodeName| {
             // What it has not claimed yet may go back to where it was, or is held back.
             let claimed = owned.get(giver).into_iter().flatten();
             let mut claimed = claimed.filter(|address| holders.get(*address) == Some(giver));
             claimed.find_map(|address| {
                 let candidates = self.elected_from.get(address)?;
-                let least = candidates
-                    .most_preferred()
-                    .min_by_key(|node| (load(node), election::rank_of(*address, node)))?;
-                (load(giver) > TIMES * load(least) + SLACK).then(|| (*address, least.clone()))
+                // Most addresses have the same candidates.
+                let fewest = || candidates.most_preferred().map(load).min().unwrap_or(usize::MAX);
+                let fewest = *fewest_of.entry(candidates.id()).or_insert_with(fewest);
+                if load(giver) <= fewest.saturating_mul(TIMES).saturating_add(SLACK) {
+                    return None;
+                }
+                let least = candidates.most_preferred().filter(|node| load(node) == fewest);
+                let least = least.min_by_key(|node| election::rank_of(*address, node))?;
+                Some((*address, least.clone()))
             })
         };
         // One gives at a time: all at once would give too much to one that has nothing yet. Who has more, and nothing that another

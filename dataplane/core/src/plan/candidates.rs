@@ -53,7 +53,8 @@ impl Shared {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    fn id(&self) -> usize {
+    /// Another number than that of any other set that there is.
+    pub(super) fn id(&self) -> usize {
         Arc::as_ptr(&self.0).addr()
     }
 }
