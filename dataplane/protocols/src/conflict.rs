@@ -40,7 +40,7 @@ const GO_INTERVAL: Duration = Duration::from_millis(5);
 /// How long nodes may take to answer, once the last one was asked. They are asked twice.
 const PATIENCE: Duration = Duration::from_millis(200);
 /// Stations of one node. Who says that it has more, in that node's name, is believed the latest.
-const STATIONS: usize = 16;
+const STATIONS: usize = 64;
 /// When an address comes from another node, that one still answers for a while, and perhaps by a station of which nobody hears: on
 /// an interface where it does not answer for the address by which it is asked (`arp_ignore`). The last probe is after that.
 const HANDED_OVER: Duration = Duration::from_secs(2);
@@ -148,6 +148,8 @@ pub struct Conflicts {
     nodes: BTreeMap<IpAddr, NodeName>,
     /// Stations of nodes: by which address it was said, and until when that counts.
     stations: BTreeMap<Mac, (IpAddr, Instant)>,
+    /// The last ones that were said by each, in that order.
+    said: BTreeMap<IpAddr, VecDeque<Mac>>,
     here: BTreeSet<IpAddr>,
     probing: BTreeMap<IpAddr, Probing>,
     due: Timetable<IpAddr>,
@@ -184,7 +186,10 @@ impl Conflicts {
     /// Takes in what happened. Drain [`Self::poll_output`] afterwards.
     pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
         match input {
-            Input::Nodes(nodes) => self.nodes.clone_from(nodes),
+            Input::Nodes(nodes) => {
+                self.said.retain(|node, _| nodes.contains_key(node));
+                self.nodes.clone_from(nodes);
+            }
             Input::Begun { address, is_new } => {
                 self.here.insert(address);
                 let holds = is_new && self.policy == Policy::ProbeFirst;
@@ -226,16 +231,19 @@ impl Conflicts {
     }
 
     fn learn(&mut self, now: Instant, node: IpAddr, station: Mac) {
-        if !self.stations.contains_key(&station) {
-            let of_node = || self.stations.iter().filter(|(_, (of, _))| *of == node);
-            if of_node().count() >= STATIONS {
-                let oldest = of_node().min_by_key(|(_, (_, until))| *until).map(|(station, _)| *station);
-                if let Some(oldest) = oldest {
-                    self.stations.remove(&oldest);
-                }
-            }
+        let before = self.stations.insert(station, (node, now + KNOWN_FOR));
+        let said = self.said.entry(node).or_default();
+        said.retain(|known| *known != station);
+        said.push_back(station);
+        let oldest = if said.len() > STATIONS { said.pop_front() } else { None };
+        if let Some(oldest) = oldest {
+            self.stations.remove(&oldest);
         }
-        self.stations.insert(station, (node, now + KNOWN_FOR));
+        if let Some((other, _)) = before.filter(|(other, _)| *other != node)
+            && let Some(said) = self.said.get_mut(&other)
+        {
+            said.retain(|known| *known != station);
+        }
     }
 
     fn claimed(&mut self, now: Instant, interface: u32, address: IpAddr, by: Mac) {

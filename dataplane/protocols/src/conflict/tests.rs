@@ -249,11 +249,13 @@ fn who_invents_stations_makes_this_one_ask_no_more_than_a_round_at_a_time_and_re
     for n in 0..20_000_u64 {
         let [.., a, b, c] = n.to_be_bytes();
         lab.claim(Mac([6, 0, 0, a, b, c]));
-        let pretended = Input::Heard { node: address(12), station: Mac([6, 0, 1, a, b, c]) };
-        lab.conflicts.handle_input(lab.now, pretended);
+        for node in [12, 13] {
+            let pretended = Input::Heard { node: address(node), station: Mac([6, 0, 1, a, b, c]) };
+            lab.conflicts.handle_input(lab.now, pretended);
+        }
         lab.run_to(n);
         assert!(lab.conflicts.suspects.len() <= SUSPECTS && lab.conflicts.contested.len() <= CONFLICTS);
-        assert!(lab.conflicts.stations.len() <= lab.nodes.len() + STATIONS);
+        assert!(lab.conflicts.stations.len() <= lab.nodes.len() + 2 * STATIONS);
     }
     assert!(lab.questions() <= 80 * 5, "{} questions in 20 s", lab.questions());
 }
