@@ -75,7 +75,9 @@ pub(super) fn follow<S: Subject>(subject: S) -> anyhow::Result<watch::Receiver<S
                 },
                 () = tokio::time::sleep(SWEEP) => {}
             }
-            match list() {
+            let listed = list();
+            events.looked();
+            match listed {
                 Ok(value) => {
                     sender.send_if_modified(|known| {
                         let differs = *known != value;
@@ -165,7 +167,11 @@ impl Events {
             }
         }
         ready.clear_ready();
-        self.next = Instant::now() + SETTLE;
         Ok(())
+    }
+
+    /// It was looked at now what there is.
+    fn looked(&mut self) {
+        self.next = Instant::now() + SETTLE;
     }
 }
