@@ -3,7 +3,7 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use nix::errno::Errno;
@@ -11,8 +11,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::write;
 use serde_json::json;
 
-/// Who reads may take a moment, when much is said at once.
+/// Who reads may take a moment when much is said at once: so long, all in all, in each [`SPELL`].
 const PATIENCE: Duration = Duration::from_millis(50);
+const SPELL: Duration = Duration::from_secs(1);
 /// A pipe that has room for anything has room for so much (`PIPE_BUF`, `pipe(7)`): it is taken without waiting.
 const PART: usize = 4096;
 
@@ -23,14 +24,17 @@ pub(super) struct Sink<O> {
     dropped: u64,
     /// A line has only begun.
     is_torn: bool,
+    /// What is left of it in this spell.
+    patience: Duration,
+    spell: Instant,
 }
 
 impl<O: AsFd> Sink<O> {
-    pub(super) const fn to(output: O) -> Self {
-        Self { output, dropped: 0, is_torn: false }
+    pub(super) fn to(output: O) -> Self {
+        Self { output, dropped: 0, is_torn: false, patience: PATIENCE, spell: Instant::now() }
     }
 
-    fn has_room(&self, patience: Duration) -> bool {
+    fn has_room_within(&self, patience: Duration) -> bool {
         let mut output = [PollFd::new(self.output.as_fd(), PollFlags::POLLOUT)];
         let timeout = PollTimeout::try_from(patience).unwrap_or(PollTimeout::ZERO);
         loop {
@@ -43,14 +47,30 @@ impl<O: AsFd> Sink<O> {
         }
     }
 
+    fn has_room(&mut self) -> bool {
+        if self.has_room_within(Duration::ZERO) {
+            return true;
+        }
+        if self.spell.elapsed() >= SPELL {
+            (self.patience, self.spell) = (PATIENCE, Instant::now());
+        }
+        // Who has lost lines already may lose more.
+        if self.dropped > 0 || self.patience < Duration::from_millis(1) {
+            return false;
+        }
+        let begun = Instant::now();
+        let has_room = self.has_room_within(self.patience);
+        self.patience = self.patience.saturating_sub(begun.elapsed());
+        has_room
+    }
+
     /// Says whether all of it went. What cannot be written at all, because nobody is there any more, counts as gone.
-    fn put(&mut self, line: &[u8], patience: Duration) -> bool {
+    fn put(&mut self, text: &[u8]) -> bool {
         let mut has_begun = false;
-        for part in line.chunks(PART) {
+        for part in text.chunks(PART) {
             let mut left = part;
             while !left.is_empty() {
-                let written =
-                    if self.has_room(patience) { write(&self.output, left) } else { Err(Errno::EAGAIN) };
+                let written = if self.has_room() { write(&self.output, left) } else { Err(Errno::EAGAIN) };
                 match written {
                     Ok(count) => {
                         left = left.get(count..).unwrap_or_default();
@@ -68,8 +88,8 @@ impl<O: AsFd> Sink<O> {
         true
     }
 
-    /// Says how many are missing, if there is room for that.
-    fn resume(&mut self) -> bool {
+    /// The line, and before it how many are missing.
+    fn resuming(&self, line: &[u8]) -> Vec<u8> {
         let end = if self.is_torn { "\n" } else { "" };
         let missing = json!({
             "ts": format!("{:.3}", Timestamp::now()),
@@ -78,18 +98,17 @@ impl<O: AsFd> Sink<O> {
             "count": self.dropped,
             "msg": "whoever reads the log stood still",
         });
-        let said = self.put(format!("{end}{missing}\n").as_bytes(), Duration::ZERO);
-        if said {
-            (self.dropped, self.is_torn) = (0, false);
-        }
-        said
+        [format!("{end}{missing}\n").as_bytes(), line].concat()
     }
 }
 
 impl<O: AsFd> io::Write for Sink<O> {
     /// One line, or several: all of it, or nothing of what there is no room for.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if (self.dropped > 0 && !self.resume()) || !self.put(line, PATIENCE) {
+        let has_gone = if self.dropped > 0 { self.put(&self.resuming(line)) } else { self.put(line) };
+        if has_gone {
+            (self.dropped, self.is_torn) = (0, false);
+        } else {
             self.dropped += 1;
         }
         Ok(line.len())
@@ -102,10 +121,9 @@ impl<O: AsFd> io::Write for Sink<O> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{PipeReader, Read as _, Write as _, pipe};
-    use std::time::Instant;
-
     use serde_json::Value;
+    use std::io::{PipeReader, Read as _, Write as _, pipe};
+    use std::sync::mpsc::{self, RecvTimeoutError};
 
     use super::*;
 
@@ -142,6 +160,29 @@ mod tests {
         assert_eq!(dropped[0]["count"].as_u64().unwrap() + said.len() as u64, LINES + 1);
         assert!(said.len() > 500, "what there is room for is not lost");
         assert_eq!(said.last().unwrap()["n"], 10_000);
+    }
+
+    #[test]
+    fn who_reads_slowly_holds_up_nobody_for_longer_than_that() {
+        let (mut reader, writer) = pipe().unwrap();
+        let (stop, stopped) = mpsc::channel::<()>();
+        let slow = std::thread::spawn(move || {
+            let mut some = [0; PART];
+            // A page at a time.
+            while stopped.recv_timeout(PATIENCE / 2) == Err(RecvTimeoutError::Timeout) {
+                let _ = reader.read(&mut some).unwrap();
+            }
+            reader // what was not read is not lost before the lines were written
+        });
+        let mut sink = Sink::to(writer);
+        let begun = Instant::now();
+        for _ in 0..2000 {
+            sink.write_all(format!("{}\n", "x".repeat(1000)).as_bytes()).unwrap();
+        }
+        // Two megabytes would take twelve seconds.
+        assert!(begun.elapsed() < 20 * PATIENCE, "{:?}", begun.elapsed());
+        drop(stop);
+        drop(slow.join().unwrap());
     }
 
     #[test]
