@@ -17,6 +17,7 @@ use metallb_protocols::{arp, ndp};
 use super::moves::Moves;
 use super::succession::Succession;
 use super::tables::{Protocol, Station, Tables};
+use super::unsent::Unsent;
 use crate::net::packet::PacketSocket;
 
 /// What answers.
@@ -27,6 +28,7 @@ pub(super) struct Responder {
     mac: Mac,
     socket: PacketSocket,
     protocol: Protocol,
+    pub(super) unsent: Unsent,
 }
 
 /// What came of a frame.
@@ -75,7 +77,7 @@ impl Responder {
             Protocol::Arp => PacketSocket::arp(index)?,
             Protocol::Ndp => PacketSocket::neighbours(index)?,
         };
-        Ok(Self { name, index, mac, socket, protocol })
+        Ok(Self { name, index, mac, socket, protocol, unsent: Unsent::default() })
     }
 
     /// The next frame, if one waits.

@@ -13,7 +13,6 @@ use super::responder::{Heard, Outcome, Responder, View};
 use super::sockets::{Socket, Sockets};
 use super::succession::Succession;
 use super::tables::{Protocol, Tables};
-use super::unsent::Unsent;
 use crate::speaker::metrics::Metrics;
 
 /// Frames taken from one socket before the next thing gets its turn: a flood on one interface must not starve the others,
@@ -30,22 +29,12 @@ pub(super) struct Responders {
     reopen_at: Option<Instant>,
     metrics: Metrics,
     telling: watch::Sender<Sockets>,
-    unanswered: Unsent,
-    untold: Unsent,
 }
 
 impl Responders {
     /// How they stand goes to `telling`.
     pub(super) fn new(metrics: Metrics, telling: watch::Sender<Sockets>) -> Self {
-        Self {
-            open: BTreeMap::new(),
-            failed: BTreeMap::new(),
-            reopen_at: None,
-            metrics,
-            telling,
-            unanswered: Unsent::default(),
-            untold: Unsent::default(),
-        }
+        Self { open: BTreeMap::new(), failed: BTreeMap::new(), reopen_at: None, metrics, telling }
     }
 
     /// Opens and closes what `new` says otherwise than `old`.
@@ -121,7 +110,7 @@ impl Responders {
         for responder in self.announcing(tables, address) {
             let station = |own| succession.told(tables, address, responder.index, own);
             for sent in responder.tell(address, station) {
-                if self.is_sent(responder, &sent) {
+                if Self::is_sent(responder, &sent) {
                     self.metrics.gratuitous_sent.inc(address);
                 }
             }
@@ -134,15 +123,15 @@ impl Responders {
         let Some(interfaces) = moves.interfaces(address) else { return };
         for responder in self.open.values().filter(|responder| interfaces.contains(&responder.name)) {
             for sent in responder.tell(address, |_| moves.station(address, responder.index)) {
-                self.is_sent(responder, &sent);
+                Self::is_sent(responder, &sent);
             }
         }
     }
 
     /// Has a frame gone that tells neighbours something? If not, says why.
-    fn is_sent(&self, responder: &Responder, sent: &io::Result<()>) -> bool {
+    fn is_sent(responder: &Responder, sent: &io::Result<()>) -> bool {
         if let Err(error) = sent
-            && let Some(frames) = self.untold.one_more(Instant::now())
+            && let Some(frames) = responder.unsent.one_more(Instant::now())
         {
             tracing::warn!(event = "announceFailed", interface = %responder.name, %error, frames, "will be repeated");
         }
@@ -178,7 +167,7 @@ impl Responders {
                 match sent {
                     Ok(()) => self.metrics.responses_sent.inc(address),
                     Err(error) => {
-                        if let Some(frames) = self.unanswered.one_more(Instant::now()) {
+                        if let Some(frames) = responder.unsent.one_more(Instant::now()) {
                             tracing::warn!(
                                 event = "answerFailed", interface = %responder.name, %error, frames,
                                 "the asker asks again"
