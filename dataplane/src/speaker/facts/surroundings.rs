@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use ipnet::IpNet;
 use metallb_core::names::{InterfaceName, NodeName};
-use metallb_core::plan::{Speakers, Touched};
+use metallb_core::plan::{Speakers, Touched, World};
 use metallb_core::shared::SharedMap;
 use metallb_protocols::liveness::{LOST, Tenure};
 
@@ -25,8 +25,17 @@ pub struct Surroundings {
     /// Of this node, whether or not an address is in its networks.
     pub reach: Reach,
     lost_here: BTreeSet<IpNet>,
+    /// Those of them of which others are told.
+    let_go: BTreeSet<IpNet>,
     /// Those of other nodes.
     lost_elsewhere: BTreeMap<NodeName, BTreeSet<IpNet>>,
+}
+
+impl Surroundings {
+    /// The networks out of reach, whether or not an address is in them.
+    pub const fn lost_here(&self) -> &BTreeSet<IpNet> {
+        &self.lost_here
+    }
 }
 
 impl Facts {
@@ -89,7 +98,8 @@ impl Facts {
         let reach = &mut self.surroundings.reach;
         let mut is_news = reach.pass_time(now);
         for network in reach.returning() {
-            if self.world.is_lost_elsewhere(network) {
+            // Of a network without an address it does not count what others say: it may be one that lies between those they lost.
+            if has_address(&self.world, &network) && self.world.is_lost_elsewhere(network) {
                 reach.trust(now, &network);
                 is_news = true;
             }
@@ -100,17 +110,23 @@ impl Facts {
         if self.surroundings.lost_here.is_empty() && self.tables.lost.is_empty() {
             return;
         }
-        let has_address = |network: &&IpNet| self.world.addresses().any(|address| network.contains(&address));
         let is_heard = self.surroundings.is_heard;
-        let lost = self.surroundings.lost_here.iter().filter(|_| is_heard).filter(has_address);
-        let mut lost: BTreeSet<IpNet> = lost.copied().collect();
-        if lost.len() > LOST {
-            lost = lost::told(&lost, LOST, &self.world.addresses().collect::<Vec<_>>());
-        }
-        if *self.tables.lost != lost {
-            tracing::info!(event = "networksLost", networks = ?lost, "without a carrier that lasts; other speakers are told");
-            self.tables.lost = Arc::new(lost.clone());
+        let lost = self
+            .surroundings
+            .lost_here
+            .iter()
+            .filter(|network| is_heard && has_address(&self.world, network));
+        let lost: BTreeSet<IpNet> = lost.copied().collect();
+        let told = lost::told(&lost, LOST, || self.world.addresses());
+        let is_told = |network: &IpNet| told.iter().any(|told| told.contains(network));
+        let lost: BTreeSet<IpNet> = lost.into_iter().filter(is_told).collect();
+        if *self.tables.lost != told {
+            tracing::info!(event = "networksLost", networks = ?told, "without a carrier that lasts; other speakers are told");
+            self.tables.lost = Arc::new(told);
             self.tables_changed = true;
+        }
+        if self.surroundings.let_go != lost {
+            self.surroundings.let_go.clone_from(&lost);
             let touched = self.world.set_lost(self.world.node().clone(), lost);
             self.touch_layer2(touched);
         }
@@ -138,4 +154,8 @@ impl Facts {
         let touched = self.world.set_interfaces(names);
         self.touch_layer2(touched);
     }
+}
+
+fn has_address(world: &World, network: &IpNet) -> bool {
+    world.addresses().any(|address| network.contains(&address))
 }

@@ -364,6 +364,8 @@ fn what_a_silent_speaker_announced_is_inherited_from_its_node_until_it_is_back()
     let tables = round(&mut facts).tables.unwrap();
     assert!(tables.announced.contains_key(&vip()));
     assert_eq!(inherited(&facts), Some(("node-b".to_owned(), [10, 77, 0, 1].into())));
+    let state = facts.state(&[].into(), &[].into());
+    assert_eq!(state["addresses"][0]["inheritedFrom"], "node-b");
     facts.set_speakers(Some(all_alive()));
     let tables = round(&mut facts).tables.unwrap();
     assert_eq!((tables.announced.len(), tables.inherited.len()), (0, 0));

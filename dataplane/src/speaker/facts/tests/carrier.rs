@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ipnet::IpNet;
+use metallb_protocols::liveness::LOST;
 
 use super::*;
 use crate::speaker::lane::Membership;
@@ -49,6 +50,34 @@ fn others_are_told_of_a_lost_network_with_addresses_in_it_and_who_is_not_heard_l
     facts.set_membership(now, Membership { is_on: false, ..membership(&[]) });
     let tables = facts.decide(now).unwrap();
     assert!(tables.lost.is_empty() && tables.announced.contains_key(&vip()));
+}
+
+#[test]
+fn of_more_lost_networks_than_others_can_be_told_of_all_addresses_are_let_go_and_people_are_told_the_right_network()
+ {
+    let now = Instant::now();
+    let (mut facts, _) = ready_on("node-b");
+    facts.set_membership(now, membership(&[]));
+    let networks = (0..16).map(|n| format!("10.0.0.{}/28", 16 * n).parse().unwrap()).collect();
+    let addresses: Vec<String> = (0..16).map(|n| format!("10.0.0.{}", 16 * n + 1)).collect();
+    let addresses: Vec<&str> = addresses.iter().map(String::as_str).collect();
+    facts.apply(Input::Service(Event::Applied(key("web"), row(&addresses))));
+    let link = Link { name: "eth0".into(), arp: Some(Mac([2; 6])), ndp: None, carrier: true, networks };
+    facts.set_links(now, [(2, link.clone())].into());
+    assert!(!facts.decide(now).unwrap().announced.is_empty());
+    facts.set_links(now, [(2, Link { carrier: false, ..link })].into());
+    let tables = facts.decide(now).unwrap();
+    assert!(tables.lost.len() <= LOST && tables.announced.is_empty(), "{:?}", tables.lost);
+    let state = facts.state(&[].into(), &[].into());
+    assert_eq!(state["networksLost"].as_array().unwrap().len(), 16);
+    let of = |address: &str| {
+        let mut addresses = state["addresses"].as_array().unwrap().iter();
+        addresses.find(|found| found["address"] == address).unwrap().clone()
+    };
+    for (address, network) in [("10.0.0.17", "10.0.0.16/28"), ("10.0.0.241", "10.0.0.240/28")] {
+        let text = of(address)["services"][0]["refusal"]["text"].to_string();
+        assert!(text.contains(network), "{text}");
+    }
 }
 
 #[test]
