@@ -126,8 +126,8 @@ bench: begin ## Allocation, BGP, BFD, faults and memory, of a release build (MIN
 	@ls -l $(IMAGES)/*.tar | awk '{printf "%8.1f MB  %s\n", $$5/1e6, $$9}'
 
 soak: ## The random tests again, TIMES=100 as long (hours); each fuzz target for SOAK=60 seconds
-	@METALLB_FUZZ_SECONDS=$(SOAK) cargo test --release --workspace --test fuzz
-	@PROPTEST_CASES=$$((256 * $(TIMES))) cargo test --release --workspace --exclude metallb-lab --exclude metallb-scenarios \
+	@METALLB_FUZZ_SECONDS=$(SOAK) cargo test --release --workspace --no-fail-fast --test fuzz
+	@PROPTEST_CASES=$$((256 * $(TIMES))) cargo test --release --workspace --no-fail-fast --exclude metallb-lab --exclude metallb-scenarios \
 		--exclude metallb-olm --exclude metallb-takeover --lib
 
 bundle: begin ## Write bundle/ and catalog/ anew from the types, and ask the official validators

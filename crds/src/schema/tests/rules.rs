@@ -243,14 +243,23 @@ const DURATIONS: &[&str] = &[
     r#""-1s""#,
     r#""1m30s""#,
     r#""99999h""#,
-    r#""9999999999h""#,
+    TOO_LONG,
     r#""65535.9s""#,
     r#""1h1h1h1h""#,
     r#""10µs""#,
     r#""1 s""#,
-    r#""1e3s""#,
     r#""00""#,
+    EXPONENT,
 ];
+/// No duration for Go, and so for the API server; for the `duration()` that the rules are tried with here, it is one.
+const EXPONENT: &str = r#""1e3s""#;
+/// Longer than Go can hold. A rule sees numbers and units, not what they come to.
+const TOO_LONG: &str = r#""9999999999h""#;
+/// For what a rule of upstream's converts.
+const CONVERTED: &[&str] = match DURATIONS.split_last() {
+    Some((_, others)) => others,
+    None => &[],
+};
 
 fn peers() -> impl Strategy<Value = Value> {
     let fields = specs(&[
@@ -262,7 +271,7 @@ fn peers() -> impl Strategy<Value = Value> {
         ("routerID", ADDRESSES),
         ("holdTime", DURATIONS),
         ("keepaliveTime", DURATIONS),
-        ("connectTime", DURATIONS),
+        ("connectTime", CONVERTED),
         ("password", &[r#""""#, r#""swordfish""#]),
         ("passwordSecret", &["{}", r#"{ "name": "" }"#, r#"{ "name": "tor" }"#]),
         ("ebgpMultiHop", &["true", "false"]),
@@ -318,10 +327,9 @@ fn a_rule_refuses_no_peer_that_is_read() {
         as_peer,
         |spec, told, denied| {
             prop_assert!(told.is_empty() || !denied.is_empty(), "{spec}: {told:?}");
-            prop_assert!(
-                !told.is_empty() || denied.iter().all(|code| in_part.contains(code)),
-                "{spec}: {denied:?}"
-            );
+            let is_too_long = spec.to_string().contains(TOO_LONG);
+            let is_in_part = |code| in_part.contains(code) || *code == "peer-bad-duration" && is_too_long;
+            prop_assert!(!told.is_empty() || denied.iter().all(is_in_part), "{spec}: {denied:?}");
             Ok(())
         },
     );
