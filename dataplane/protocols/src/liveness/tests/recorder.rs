@@ -7,7 +7,8 @@ impl Cluster {
     /// Somebody plays back `count` datagrams of those that it recorded: to whom they were sent, to somebody else, or back to who sent
     /// them.
     pub(super) fn play_back(&mut self, dice: &mut Dice, count: u64) {
-        let Some(tape) = self.tape.take() else { return };
+        // Where nothing was recorded yet there is nothing to play.
+        let Some(tape) = self.tape.take_if(|tape| !tape.is_empty()) else { return };
         for _ in 0..count {
             let packet = tape[dice.index(tape.len())].clone();
             let played = match dice.below(4) {

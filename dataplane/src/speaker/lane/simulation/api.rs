@@ -88,6 +88,10 @@ impl Api {
         self.nodes[node].labels.contains_key(BEST)
     }
 
+    pub(super) fn is_leaving(&self, node: usize) -> bool {
+        self.nodes[node].leaving.is_some()
+    }
+
     pub(super) fn leave_or_not(&mut self, node: usize) -> News {
         let it = &mut self.nodes[node];
         it.leaving = if it.leaving.is_none() { Some(Leaving::Tainted) } else { None };

@@ -291,7 +291,10 @@ impl Storm {
         };
         let is_recent = |at: Duration| at + MEMORY > now || self.event == now;
         let is_cause = if self.is_sticky {
-            is_recent(self.struck[before])
+            // Who does not hear all others when it starts goes by the rule; and who leaves gives way to any that came back.
+            let hears_all = !self.cluster.cut.iter().any(|(_, to)| to == owner);
+            let gives_way = self.cluster.api.is_leaving(before) && !self.cluster.api.is_leaving(*owner);
+            is_recent(self.struck[before]) || is_recent(self.changed[*owner]) && (!hears_all || gives_way)
         } else {
             is_recent(self.changed[before]) || is_recent(self.changed[*owner])
         };
