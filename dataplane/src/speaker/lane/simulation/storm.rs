@@ -202,6 +202,9 @@ impl Storm {
             (self.changed[one], self.changed[other]) = (now, now);
             (self.struck[one], self.struck[other]) = (now, now);
         }
+        for node in (0..self.cluster.len()).filter(|node| !self.cluster.machines[*node].has_carrier) {
+            (self.changed[node], self.struck[node]) = (now, now);
+        }
         let running: Vec<usize> = (0..self.cluster.len()).filter(|node| self.is_running(*node)).collect();
         if 2 * running.len() < self.cluster.len() {
             // Who hears less than half of the speakers claims nothing, and gives back what it announces.
