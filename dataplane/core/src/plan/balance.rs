@@ -50,10 +50,8 @@ impl Planner {
         };
         // One gives at a time: all at once would give too much to one that has nothing yet. Who has more, and nothing that another
         // node may have, holds up nobody.
-        let mut heavier: Vec<_> =
-            owned.keys().copied().filter(|node| (load(node), *node) > (own, world.node())).collect();
-        heavier.sort_unstable_by_key(|node| std::cmp::Reverse((load(node), *node)));
-        if heavier.into_iter().any(|node| given_by(node).is_some()) {
+        let mut heavier = owned.keys().copied().filter(|node| (load(node), *node) > (own, world.node()));
+        if heavier.any(|node| given_by(node).is_some()) {
             return None;
         }
         given_by(world.node())
