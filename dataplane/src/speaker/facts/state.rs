@@ -62,7 +62,7 @@ impl Facts {
                 Speakers::Alive(nodes) => Some(nodes.iter().map(ToString::to_string).collect::<Vec<_>>()),
                 Speakers::EveryNode => None,
             },
-            "networksLost": self.surroundings.lost_here().iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "networksLost": self.surroundings.reach.lost().iter().map(ToString::to_string).collect::<Vec<_>>(),
             "setAside": self.configuration.refusals().map(|(refusal, _)| json!({
                 "object": refusal.object.to_string(),
                 "code": refusal.code(),

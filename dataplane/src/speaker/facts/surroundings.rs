@@ -25,17 +25,8 @@ pub struct Surroundings {
     /// Of this node, whether or not an address is in its networks.
     pub reach: Reach,
     lost_here: BTreeSet<IpNet>,
-    /// Those of them of which others are told.
-    let_go: BTreeSet<IpNet>,
     /// Those of other nodes.
     lost_elsewhere: BTreeMap<NodeName, BTreeSet<IpNet>>,
-}
-
-impl Surroundings {
-    /// The networks out of reach, whether or not an address is in them.
-    pub const fn lost_here(&self) -> &BTreeSet<IpNet> {
-        &self.lost_here
-    }
 }
 
 impl Facts {
@@ -125,11 +116,8 @@ impl Facts {
             self.tables.lost = Arc::new(told);
             self.tables_changed = true;
         }
-        if self.surroundings.let_go != lost {
-            self.surroundings.let_go.clone_from(&lost);
-            let touched = self.world.set_lost(self.world.node().clone(), lost);
-            self.touch_layer2(touched);
-        }
+        let touched = self.world.set_lost(self.world.node().clone(), lost);
+        self.touch_layer2(touched);
     }
 
     /// These networks are out of reach now.

@@ -35,6 +35,9 @@ impl World {
     /// The addresses in networks that are in one set and not in the other.
     fn in_one_of(&self, one: &BTreeSet<IpNet>, other: &BTreeSet<IpNet>) -> Touched {
         let changed: Vec<_> = one.symmetric_difference(other).collect();
+        if changed.is_empty() {
+            return Touched::nothing();
+        }
         let is_in = |address: &IpAddr| changed.iter().any(|network| network.contains(address));
         Touched::Addresses(self.addresses().filter(is_in).collect())
     }
