@@ -231,18 +231,16 @@ impl Conflicts {
     }
 
     fn learn(&mut self, now: Instant, node: IpAddr, station: Mac) {
-        let before = self.stations.insert(station, (node, now + KNOWN_FOR));
+        self.stations.insert(station, (node, now + KNOWN_FOR));
         let said = self.said.entry(node).or_default();
         said.retain(|known| *known != station);
         said.push_back(station);
         let oldest = if said.len() > STATIONS { said.pop_front() } else { None };
-        if let Some(oldest) = oldest {
-            self.stations.remove(&oldest);
-        }
-        if let Some((other, _)) = before.filter(|(other, _)| *other != node)
-            && let Some(said) = self.said.get_mut(&other)
+        // Another node may have said it since.
+        if let Some(oldest) =
+            oldest.filter(|oldest| self.stations.get(oldest).is_some_and(|(of, _)| *of == node))
         {
-            said.retain(|known| *known != station);
+            self.stations.remove(&oldest);
         }
     }
 
