@@ -103,7 +103,7 @@ impl<O: AsFd> Sink<O> {
 }
 
 impl<O: AsFd> io::Write for Sink<O> {
-    /// One line, or several: all of it, or nothing of what there is no room for.
+    /// A line, which counts as dropped unless all of it goes: of a long one that may be the end.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let has_gone = if self.dropped > 0 { self.put(&self.resuming(line)) } else { self.put(line) };
         if has_gone {
@@ -121,9 +121,10 @@ impl<O: AsFd> io::Write for Sink<O> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
     use std::io::{PipeReader, Read as _, Write as _, pipe};
     use std::sync::mpsc::{self, RecvTimeoutError};
+
+    use serde_json::Value;
 
     use super::*;
 

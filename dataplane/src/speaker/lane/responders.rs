@@ -110,7 +110,7 @@ impl Responders {
         for responder in self.announcing(tables, address) {
             let station = |own| succession.told(tables, address, responder.index, own);
             for sent in responder.tell(address, station) {
-                if Self::is_sent(responder, &sent) {
+                if is_sent(responder, &sent) {
                     self.metrics.gratuitous_sent.inc(address);
                 }
             }
@@ -123,19 +123,9 @@ impl Responders {
         let Some(interfaces) = moves.interfaces(address) else { return };
         for responder in self.open.values().filter(|responder| interfaces.contains(&responder.name)) {
             for sent in responder.tell(address, |_| moves.station(address, responder.index)) {
-                Self::is_sent(responder, &sent);
+                is_sent(responder, &sent);
             }
         }
-    }
-
-    /// Has a frame gone that tells neighbours something? If not, says why.
-    fn is_sent(responder: &Responder, sent: &io::Result<()>) -> bool {
-        if let Err(error) = sent
-            && let Some(frames) = responder.unsent.one_more(Instant::now())
-        {
-            tracing::warn!(event = "announceFailed", interface = %responder.name, %error, frames, "will be repeated");
-        }
-        sent.is_ok()
     }
 
     /// An address is not answered for any longer.
@@ -228,6 +218,16 @@ impl Responders {
             is_news
         });
     }
+}
+
+/// Has a frame gone that tells neighbours something? If not, says why.
+fn is_sent(responder: &Responder, sent: &io::Result<()>) -> bool {
+    if let Err(error) = sent
+        && let Some(frames) = responder.unsent.one_more(Instant::now())
+    {
+        tracing::warn!(event = "announceFailed", interface = %responder.name, %error, frames, "will be repeated");
+    }
+    sent.is_ok()
 }
 
 fn ask_on<'r>(responders: impl Iterator<Item = &'r Responder>, address: IpAddr) {
