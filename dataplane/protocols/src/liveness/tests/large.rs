@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::cluster::{Cluster, Process, Weather, ms};
 use super::length::length;
+use super::owners::{Disputes, order};
 use crate::dice::Dice;
 
 /// Silence of three intervals, what the network takes, and the turns in which a thousand are told.
@@ -68,6 +69,11 @@ fn many_that_start_at_once_soon_know_each_other() {
 
 const COUNT: usize = 1000;
 
+/// At each millisecond it would take too long.
+fn is_time_to_look(cluster: &Cluster) -> bool {
+    cluster.time.subsec_millis().is_multiple_of(10)
+}
+
 /// Eight deaths and twelve disasters, one after the other, in a cluster whose clocks differ.
 fn schedules(seed: u64) {
     let mut cluster = Cluster::long_settled(COUNT, seed);
@@ -83,8 +89,35 @@ fn schedules(seed: u64) {
 
     let times = detections(&mut cluster, &mut dice, 8);
     assert!(quantile(&times, 1000) <= DETECTION, "seed {seed}");
+    let mut addresses = Addresses::new();
     for number in 0..12 {
-        Disaster::any(&mut dice).strike(&mut cluster, &mut dice, &format!("seed {seed}, disaster {number}"));
+        let name = format!("seed {seed}, disaster {number}");
+        Disaster::any(&mut dice).strike(&mut cluster, &mut dice, &mut addresses, &name);
+    }
+}
+
+/// Some that the nodes own.
+struct Addresses {
+    orders: Vec<Vec<usize>>,
+    disputes: Disputes,
+}
+
+impl Addresses {
+    fn new() -> Self {
+        Self { orders: (0..50).map(|address| order(address, COUNT)).collect(), disputes: Disputes::default() }
+    }
+
+    /// Once all agree, each has one owner. Until then none may have two for long that hear each other.
+    fn look(&mut self, cluster: &Cluster, name: &str) {
+        let views: Vec<_> = (0..COUNT).filter_map(|node| Some((node, cluster.told(node)?))).collect();
+        let owners_of = |order: &Vec<usize>| {
+            let is_owner = |(node, view): &&(usize, &BTreeSet<usize>)| {
+                order.iter().find(|first| view.contains(first)) == Some(node)
+            };
+            views.iter().filter(is_owner).map(|(node, _)| *node).collect()
+        };
+        let owners: Vec<Vec<usize>> = self.orders.iter().map(owners_of).collect();
+        self.disputes.look(cluster, &owners, name);
     }
 }
 
@@ -137,7 +170,7 @@ impl Disaster {
         (known + bad, 1000 + bad)
     }
 
-    fn strike(&self, cluster: &mut Cluster, dice: &mut Dice, name: &str) {
+    fn strike(&self, cluster: &mut Cluster, dice: &mut Dice, addresses: &mut Addresses, name: &str) {
         let Self { what, struck, is_stormy, is_recorded } = self;
         println!(
             "{name}: {what:?}, {} nodes, {}{}",
@@ -167,7 +200,10 @@ impl Disaster {
         // Who is alone among a thousand takes long to find that out.
         let know = |cluster: &Cluster| {
             let knows = |node: &usize| cluster.told(*node).is_some_and(|view| view.iter().eq(&outside));
-            cluster.time.subsec_millis().is_multiple_of(10) && outside.iter().all(knows)
+            is_time_to_look(cluster) && {
+                addresses.look(cluster, name);
+                outside.iter().all(knows)
+            }
         };
         let time = cluster.run_until(ms(first), know);
         println!("{name}: all others know after {time:?}");
@@ -190,8 +226,12 @@ impl Disaster {
             }
         }
         self.play_back(cluster, dice);
-        let agree =
-            |cluster: &Cluster| cluster.time.subsec_millis().is_multiple_of(10) && cluster.all_agree();
+        let agree = |cluster: &Cluster| {
+            is_time_to_look(cluster) && {
+                addresses.look(cluster, name);
+                cluster.all_agree()
+            }
+        };
         let time = cluster.run_until(ms(then), agree);
         println!("{name}: all agree again after {time:?}");
         assert!(time.is_some(), "{name}: no agreement afterwards");

@@ -5,6 +5,7 @@ mod hostile;
 mod large;
 mod length;
 mod lives;
+mod owners;
 mod queue;
 mod recorder;
 mod small;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::cluster::{Clock, Cluster, Process, Weather, ms, name};
 use super::length::length;
+use super::owners::{Disputes, order};
 use crate::dice::Dice;
 use crate::liveness::{Claim, Input, NodeId, Output, Tenure};
 
@@ -20,7 +21,7 @@ const ADDRESSES: u64 = 6;
 const CALM: Duration = Duration::from_millis(2200);
 /// In a network without trouble: two nodes own one address for so long at most. Detections differ by what the network takes.
 const TWO_OWNERS: Duration = Duration::from_millis(100);
-/// There: an address is without owner for so long at most while most nodes run, and while few do.
+/// In a network without trouble an address is without owner for so long at most while most nodes run, and while few do.
 const NO_OWNER: Duration = Duration::from_millis(700);
 const NO_OWNER_OF_FEW: Duration = Duration::from_millis(1900);
 /// What was wrong with the network is forgotten after so long.
@@ -55,6 +56,7 @@ struct Storm {
     /// Since when an address has two owners, or none.
     contested: BTreeMap<u64, Duration>,
     orphaned: BTreeMap<u64, Duration>,
+    disputes: Disputes,
     facts: usize,
 }
 
@@ -63,11 +65,6 @@ impl Storm {
         let mut dice = Dice(seed);
         let count = 3 + dice.index(7);
         let cluster = Cluster::with_clocks(count, dice.roll(), Clock::any);
-        let order = |address| {
-            let mut order: Vec<_> = (0..count).collect();
-            order.sort_by_key(|node| Dice(address * 1000 + *node as u64).roll());
-            order
-        };
         Self {
             seed,
             cluster,
@@ -80,9 +77,10 @@ impl Storm {
             last_owners: BTreeMap::new(),
             keys: 0,
             to_renew: Vec::new(),
-            orders: (0..ADDRESSES).map(order).collect(),
+            orders: (0..ADDRESSES).map(|address| order(address, count)).collect(),
             contested: BTreeMap::new(),
             orphaned: BTreeMap::new(),
+            disputes: Disputes::default(),
             facts: 0,
         }
     }
@@ -223,6 +221,14 @@ impl Storm {
 
     fn look(&mut self) {
         let now = self.cluster.time;
+        let running = self.cluster.running();
+        let owners: Vec<Vec<usize>> = (0..ADDRESSES)
+            .map(|address| {
+                let is_owner = |node: &usize| self.owner(*node, address) == Some(*node);
+                running.iter().copied().filter(is_owner).collect()
+            })
+            .collect();
+        self.disputes.look(&self.cluster, &owners, &format!("seed {}", self.seed));
         if now > self.event.max(self.trouble) + CALM {
             assert!(self.cluster.all_agree(), "seed {} at {now:?}", self.seed);
         }
@@ -234,7 +240,7 @@ impl Storm {
             return;
         }
         self.look_for_causes(now);
-        self.look_for_owners(now);
+        self.look_for_owners(now, &running, &owners);
     }
 
     /// Nobody dies by silence, for anyone, who did not die.
@@ -254,17 +260,14 @@ impl Storm {
         self.facts = self.cluster.facts.len();
     }
 
-    fn look_for_owners(&mut self, now: Duration) {
-        let running = self.cluster.running();
+    fn look_for_owners(&mut self, now: Duration, running: &[usize], owners: &[Vec<usize>]) {
         if 2 * running.len() <= self.cluster.len() {
             self.few = now;
         }
         let settled: Vec<_> = running.iter().filter(|node| self.cluster.told(**node).is_some()).collect();
-        for address in 0..ADDRESSES {
-            let owners: Vec<_> =
-                running.iter().filter(|node| self.owner(**node, address) == Some(**node)).collect();
+        for (address, owners) in (0..).zip(owners) {
             if let ([owner], true) = (&owners[..], self.sticky) {
-                let before = self.last_owners.insert(address, **owner).filter(|before| before != *owner);
+                let before = self.last_owners.insert(address, *owner).filter(|before| before != owner);
                 let cause = |node| self.changed.get(&node).is_some_and(|at| *at + MEMORY > now);
                 assert!(
                     before.is_none_or(cause),
