@@ -29,8 +29,13 @@ pub(super) fn address(node: usize) -> IpAddr {
     [10, 0, 0, u8::try_from(node).unwrap() + 1].into()
 }
 
+/// Of both families: each service has one of each.
 pub(super) fn vip(number: u8) -> IpAddr {
-    [192, 0, 2, number].into()
+    if number.is_multiple_of(2) {
+        [0x2001, 0xdb8, 0, 0, 0, 0, 0, number.into()].into()
+    } else {
+        [192, 0, 2, number].into()
+    }
 }
 
 #[derive(Clone)]
@@ -167,7 +172,7 @@ impl News {
                     Input::Slice(Event::Listed([slice("local", &local), slice("wide", &everywhere)].into())),
                     Input::Node(Event::Listed(nodes.collect())),
                     Input::Configuration(Box::new(Change::Pool(stored(
-                        &json!({ "addresses": ["192.0.2.0/24"] }),
+                        &json!({ "addresses": ["192.0.2.0/24", "2001:db8::/64"] }),
                     )))),
                     Input::Configuration(Box::new(Change::L2Advertisement(stored(&advertisement)))),
                     Input::Pod(Event::Listed(pods)),

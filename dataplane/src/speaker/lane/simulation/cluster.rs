@@ -281,12 +281,12 @@ impl Cluster {
                 self.carry(from, to, |to| Event::Datagram { to, from, bytes: Rc::new(bytes) });
             }
             Sent::Frame { interface, bytes } => {
-                let destination = arp::Packet::parse(&bytes).unwrap().destination;
+                let destination = Mac(*bytes.first_chunk().unwrap());
                 let bytes = Rc::new(bytes);
                 for to in (0..self.len()).filter(|to| *to != from) {
                     let is_connected = interface == NODES
                         || self.machines[from].has_carrier && self.machines[to].has_carrier;
-                    if is_connected && (destination == Mac::BROADCAST || destination == mac(to, interface)) {
+                    if is_connected && (destination.is_group() || destination == mac(to, interface)) {
                         let bytes = bytes.clone();
                         self.carry(from, to, |to| Event::Frame { to, interface, bytes });
                     }
@@ -304,7 +304,7 @@ impl Cluster {
 
     /// The kernel answers for the node's own address, whatever becomes of the speaker.
     fn ask_kernel(&mut self, node: usize, interface: u32, bytes: &[u8]) {
-        let packet = arp::Packet::parse(bytes).unwrap();
+        let Ok(packet) = arp::Packet::parse(bytes) else { return };
         let is_asked = packet.operation == arp::Operation::Request
             && IpAddr::from(packet.target_ip) == address(node)
             && self.machines[node].has_power;
@@ -334,16 +334,12 @@ pub(super) fn node_of(station: Mac) -> usize {
 }
 
 fn links(node: usize, has_carrier: bool) -> Links {
-    let link = |index, name: &str, network: &str, carrier| {
-        let networks: [IpNet; 1] = [network.parse().unwrap()];
-        let link = Link {
-            name: name.into(),
-            arp: Some(mac(node, index)),
-            ndp: None,
-            carrier,
-            networks: networks.into(),
-        };
+    let link = |index, name: &str, networks: &[&str], carrier| {
+        let networks: BTreeSet<IpNet> = networks.iter().map(|network| network.parse().unwrap()).collect();
+        let own = Some(mac(node, index));
+        let link = Link { name: name.into(), arp: own, ndp: own, carrier, networks };
         (index, link)
     };
-    [link(CLIENTS, "eth0", "192.0.2.0/24", has_carrier), link(NODES, "eth1", "10.0.0.0/24", true)].into()
+    let clients = link(CLIENTS, "eth0", &["192.0.2.0/24", "2001:db8::/64"], has_carrier);
+    [clients, link(NODES, "eth1", &["10.0.0.0/24"], true)].into()
 }

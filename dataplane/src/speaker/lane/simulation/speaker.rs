@@ -2,19 +2,19 @@
 //! What joins them here stands for `brain` and [`super::super::driver`], step by step.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use metallb_core::names::NodeName;
 use metallb_core::plan::Speakers;
 use metallb_protocols::announcer::Announcer;
-use metallb_protocols::arp;
 use metallb_protocols::conflict::{Conflicts, Policy};
 use metallb_protocols::ethernet::Mac;
 use metallb_protocols::liveness::{self, Claim, Key, Liveness, NodeId, Tenure, Timing};
 use metallb_protocols::responder::Answer;
 use metallb_protocols::sighting::Sightings;
-use metallb_protocols::stand_in;
+use metallb_protocols::{arp, ndp, stand_in};
 
 use crate::net::links::Links;
 use crate::speaker::bgp::wanted::Profile;
@@ -23,7 +23,7 @@ use crate::speaker::facts::{Facts, Input};
 use crate::speaker::lane::moves::{self, Moves};
 use crate::speaker::lane::responder::{Seen, View};
 use crate::speaker::lane::succession::Succession;
-use crate::speaker::lane::tables::{Phase, Tables};
+use crate::speaker::lane::tables::{Phase, Protocol, Tables};
 use crate::speaker::lane::{Membership, Station};
 
 /// How long a silent speaker has to come back.
@@ -119,7 +119,7 @@ impl Speaker {
     }
 
     /// What it makes of a frame that comes in by an interface on which it answers.
-    fn answer(&self, interface: u32, bytes: &[u8]) -> Option<Answer<arp::Malformed>> {
+    fn answer(&self, interface: u32, bytes: &[u8]) -> Option<Answer<Infallible>> {
         let station = self.tables.stations.get(&interface)?;
         let view = View {
             tables: &self.tables,
@@ -128,7 +128,12 @@ impl Speaker {
             sightings: &self.sightings,
             moves: &self.moves,
         };
-        Some(arp::answer(station.arp?, bytes, &Seen { view, index: interface, name: &station.name }))
+        let host = Seen { view, index: interface, name: &station.name };
+        if arp::Packet::parse(bytes).is_ok() {
+            heard(arp::answer(station.arp?, bytes, &host))
+        } else {
+            heard(ndp::answer(station.ndp?, bytes, &host))
+        }
     }
 
     /// It is told to stop for good: it says goodbye.
@@ -190,12 +195,14 @@ impl Speaker {
 
     /// The station that who asks there for an address is told.
     pub(super) fn tells(&self, interface: u32, address: IpAddr) -> Option<Mac> {
-        let IpAddr::V4(address) = address else { return None };
-        match self.answer(interface, &arp::question(CLIENT, address))? {
-            Answer::Reply { frame, .. } => arp::Packet::parse(&frame).ok().map(|packet| packet.sender_mac),
-            Answer::Contested { .. } | Answer::Given { .. } | Answer::Heard { .. } | Answer::Ignore(_) => {
-                None
-            }
+        let question = question(CLIENT, address);
+        let Answer::Reply { frame, .. } = self.answer(interface, &question)? else { return None };
+        if let Ok(reply) = arp::Packet::parse(&frame) {
+            return Some(reply.sender_mac);
+        }
+        match ndp::wire::neighbour::Packet::parse(&frame).unwrap().message {
+            ndp::wire::neighbour::Message::Advertisement(advertisement) => advertisement.station,
+            ndp::wire::neighbour::Message::Solicitation(_) => None,
         }
     }
 
@@ -316,7 +323,7 @@ impl Speaker {
         while let Some(address) = self.announcer.poll_output(now) {
             let stations = self.tables.stations.clone();
             for (index, station) in &*stations {
-                if let Some(own) = station.arp {
+                if let Some(own) = station.mac(Protocol::of(address)) {
                     let told = self.succession.told(&self.tables, address, *index, own);
                     self.say(*index, own, address, told);
                 }
@@ -348,7 +355,7 @@ impl Speaker {
                 moves::Output::Give(address) => {
                     let stations = self.tables.stations.clone();
                     for (index, station) in &*stations {
-                        if let Some(own) = station.arp {
+                        if let Some(own) = station.mac(Protocol::of(address)) {
                             let told = self.moves.station(address, *index);
                             self.say(*index, own, address, told);
                         }
@@ -389,20 +396,40 @@ impl Speaker {
     }
 
     fn ask(&mut self, address: IpAddr) {
-        let IpAddr::V4(address) = address else { return };
         for (index, station) in &*self.tables.stations {
-            if let Some(own) = station.arp {
-                let bytes = arp::question(own, address).to_vec();
-                self.sent.push(Sent::Frame { interface: *index, bytes });
+            if let Some(own) = station.mac(Protocol::of(address)) {
+                self.sent.push(Sent::Frame { interface: *index, bytes: question(own, address) });
             }
         }
     }
 
     fn say(&mut self, interface: u32, from: Mac, address: IpAddr, told: Option<Mac>) {
-        let (Some(station), IpAddr::V4(address)) = (told, address) else { return };
-        for frame in (arp::Announcement { address, station, from }).frames() {
-            self.sent.push(Sent::Frame { interface, bytes: frame.to_vec() });
-        }
+        let Some(station) = told else { return };
+        let frames = match address {
+            IpAddr::V4(address) => {
+                arp::Announcement { address, station, from }.frames().map(|frame| frame.to_vec()).to_vec()
+            }
+            IpAddr::V6(address) => vec![ndp::Announcement { address, station, from }.frame()],
+        };
+        self.sent.extend(frames.into_iter().map(|bytes| Sent::Frame { interface, bytes }));
+    }
+}
+
+fn question(from: Mac, address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => arp::question(from, address).to_vec(),
+        IpAddr::V6(address) => ndp::question(from, address),
+    }
+}
+
+/// Whatever protocol it was; nothing, if it is ignored.
+fn heard<M>(answer: Answer<M>) -> Option<Answer<Infallible>> {
+    match answer {
+        Answer::Reply { address, frame } => Some(Answer::Reply { address, frame }),
+        Answer::Contested { address, by, from } => Some(Answer::Contested { address, by, from }),
+        Answer::Given { address } => Some(Answer::Given { address }),
+        Answer::Heard { address, station } => Some(Answer::Heard { address, station }),
+        Answer::Ignore(_) => None,
     }
 }
 
