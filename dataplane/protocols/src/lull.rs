@@ -9,7 +9,7 @@
 
 mod segment;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 pub use segment::{Connection, Kind, Segment};
@@ -26,6 +26,17 @@ pub const SETTLING: Duration = Duration::from_millis(1200);
 /// The new owner waits so long for the old one's word, from when it knows that the address is to be its own. The old one may
 /// know it a little later.
 pub const GIVEN_WITHIN: Duration = Duration::from_millis(400);
+/// From the moment that is chosen until neighbours know of the move: a connection that begins meanwhile is cut.
+const TOLD_WITHIN: Duration = Duration::from_micros(250);
+/// A moment is missed, where a processor that has time would have been there so much earlier. Another may come.
+const PROMPT: Duration = Duration::from_micros(150);
+/// Of the pauses between connections the latest are kept in mind: as many as requests of a millisecond leave while it is looked on.
+const PAUSES: usize = 200;
+/// From fewer nothing is learnt.
+const ENOUGH: usize = 16;
+/// How deep in a pause a moment may be: so many steps at the most.
+const STEPS: u32 = 20;
+const STEP: Duration = Duration::from_micros(50);
 /// Connections that are kept in mind. With more there is no lull to be found.
 const CONNECTIONS: usize = 1024;
 
@@ -35,13 +46,26 @@ pub struct Lull {
     begun: Instant,
     /// When each connection began.
     open: BTreeMap<Connection, Instant>,
-    latest: Option<(Instant, Kind)>,
+    /// How long nothing was under way, each time.
+    pauses: VecDeque<Duration>,
+    pause: Pause,
+}
+
+/// What came last, and what that means.
+#[derive(Clone, Copy, Debug)]
+enum Pause {
+    /// Nothing came yet.
+    Always,
+    /// A connection ended, and nothing else is under way.
+    Since { ended: Instant, moment: Option<Instant> },
+    /// One is.
+    Over,
 }
 
 impl Lull {
     /// The address is to move from then on, which may be later than now.
     pub const fn new(begun: Instant) -> Self {
-        Self { begun, open: BTreeMap::new(), latest: None }
+        Self { begun, open: BTreeMap::new(), pauses: VecDeque::new(), pause: Pause::Always }
     }
 
     /// From when on it is to move.
@@ -59,30 +83,70 @@ impl Lull {
         self.begun = self.begun.max(until);
     }
 
-    /// A segment came for the address.
-    pub fn see(&mut self, now: Instant, segment: &Segment) {
+    /// A segment for the address is taken in, which came so long ago.
+    pub fn see(&mut self, now: Instant, waited: Duration, segment: &Segment) {
         let Segment { connection, kind } = *segment;
-        self.latest = Some((now, kind));
+        let came = now.checked_sub(waited).unwrap_or(now);
         match kind {
             Kind::Begins => {
+                if let Pause::Since { ended, .. } = self.pause {
+                    self.pauses.truncate(PAUSES - 1);
+                    self.pauses.push_front(came.saturating_duration_since(ended));
+                }
+                self.pause = Pause::Over;
                 self.open.retain(|_, begun| now < *begun + REQUEST);
                 if self.open.len() < CONNECTIONS {
-                    self.open.entry(connection).or_insert(now);
+                    self.open.entry(connection).or_insert(came);
                 }
             }
-            Kind::Ends => drop(self.open.remove(&connection)),
+            Kind::Ends => {
+                self.open.remove(&connection);
+                self.pause = if self.under_way(came) > 0 {
+                    Pause::Over
+                } else if came < self.begun + REQUEST {
+                    Pause::Since { ended: came, moment: None }
+                } else {
+                    Pause::Since { ended: came, moment: Some(came + self.depth()) }
+                };
+            }
         }
     }
 
-    /// When it comes, if nothing else is seen. Where connections follow one another closely it begins as one ends: later, the next
+    /// How deep in a pause the next connection is least likely to begin just then, by the pauses that were seen: as it begins, where they
+    /// are long; and where several connections follow one another at once, and then none for a while, not before that.
+    fn depth(&self) -> Duration {
+        if self.pauses.len() < ENOUGH {
+            return Duration::ZERO;
+        }
+        let depths = (0..=STEPS).map(|steps| STEP * steps);
+        let risks = depths.filter_map(|depth| {
+            let longer = self.pauses.iter().filter(|pause| **pause > depth);
+            let cut = longer.clone().filter(|pause| **pause <= depth + TOLD_WITHIN).count();
+            let longer = longer.count();
+            // So deep that there is hardly ever a moment.
+            (longer * 8 >= self.pauses.len()).then(|| (cut * 1000 / longer, depth))
+        });
+        risks.min().map_or(Duration::ZERO, |(_, depth)| depth)
+    }
+
+    /// Has it come? A moment that is over is passed over, while there is time for another.
+    pub fn has_come(&mut self, now: Instant) -> bool {
+        let tolerance = PROMPT + now.saturating_duration_since(self.begun + REQUEST) / 100;
+        if let Pause::Since { moment, .. } = &mut self.pause {
+            moment.take_if(|moment| now > *moment + tolerance);
+        }
+        self.poll_timeout() <= now
+    }
+
+    /// When it comes, if nothing else is seen. Where connections follow one another closely it is after one ended: later, the next
     /// may be on its way already.
     pub fn poll_timeout(&self) -> Instant {
         let nothing_under_way = self.open.values().copied().fold(self.begun, Instant::max) + REQUEST;
-        let quiet = match self.latest {
-            None => self.begun,
-            Some((at, Kind::Ends)) if at >= nothing_under_way => at,
+        let quiet = match self.pause {
+            Pause::Always => self.begun,
+            Pause::Since { moment: Some(moment), .. } if moment >= nothing_under_way => moment,
             // Counted from the beginning: so long after the last segment, the next of an even pace may be due.
-            Some((_, Kind::Begins | Kind::Ends)) => self.begun + REQUEST + REQUEST,
+            Pause::Since { .. } | Pause::Over => self.begun + REQUEST + REQUEST,
         };
         nothing_under_way.max(quiet).min(self.begun + PATIENCE)
     }
@@ -122,7 +186,7 @@ mod tests {
 
         fn see(&mut self, millis: u64, port: u16, kind: Kind) -> &mut Self {
             let segment = Segment { connection: connection(port), kind };
-            self.lull.see(self.at(millis), &segment);
+            self.lull.see(self.at(millis), Duration::ZERO, &segment);
             self
         }
 
@@ -134,8 +198,8 @@ mod tests {
             self.see(millis, port, Kind::Ends)
         }
 
-        fn is_now(&self, millis: u64) -> bool {
-            self.lull.poll_timeout() <= self.at(millis)
+        fn is_now(&mut self, millis: u64) -> bool {
+            self.lull.has_come(self.at(millis))
         }
 
         fn due(&self) -> u128 {
@@ -145,7 +209,7 @@ mod tests {
 
     #[test]
     fn nothing_moves_before_requests_that_were_under_way_have_had_time_to_end() {
-        let scene = Scene::new();
+        let mut scene = Scene::new();
         assert_eq!(scene.due(), 100);
         assert!(!scene.is_now(99) && scene.is_now(100));
     }
@@ -201,6 +265,68 @@ mod tests {
         assert!(!scene.is_now(102));
         scene.ends(103, 1);
         assert!(scene.is_now(103));
+    }
+
+    /// Requests that take a tenth of a millisecond each, and the pauses after them, in microseconds.
+    fn after(pauses: &[u64]) -> Scene {
+        let mut scene = Scene::new();
+        let mut micros = 0;
+        for pause in pauses.iter().cycle().take(100) {
+            for kind in [Kind::Begins, Kind::Ends] {
+                let at = scene.start + Duration::from_micros(micros);
+                scene.lull.see(at, Duration::ZERO, &Segment { connection: connection(1), kind });
+                micros += if kind == Kind::Begins { 100 } else { *pause };
+            }
+        }
+        scene
+    }
+
+    #[test]
+    fn the_moment_is_where_in_a_pause_the_next_connection_is_least_likely_to_begin() {
+        let cases: [(&[u64], u64); 5] = [
+            (&[900], 0),
+            (&[900, 700, 400], 0),
+            // Two at once, and then none for a while.
+            (&[30, 900], 50),
+            (&[30, 80, 120, 900], 150),
+            // Nothing is to be learnt.
+            (&[30], 0),
+        ];
+        for (pauses, micros) in cases {
+            assert_eq!(after(pauses).lull.depth(), Duration::from_micros(micros), "{pauses:?}");
+        }
+    }
+
+    #[test]
+    fn a_moment_that_time_brings_is_passed_over_when_it_is_missed() {
+        let mut scene = after(&[30, 900]);
+        scene.begins(110, 1).ends(111, 1);
+        let moment = scene.at(111) + Duration::from_micros(50);
+        assert_eq!(scene.lull.poll_timeout(), moment);
+        assert!(scene.lull.clone().has_come(moment + PROMPT));
+        assert!(!scene.lull.has_come(moment + 3 * PROMPT), "the next is too likely to be on its way");
+        assert_eq!(scene.due(), 200);
+    }
+
+    #[test]
+    fn an_end_that_is_seen_late_is_passed_over_while_there_is_time_for_a_better_moment() {
+        let late = |scene: &mut Scene, millis, waited| {
+            let segment = Segment { connection: connection(1), kind: Kind::Ends };
+            scene.begins(millis - 2, 1);
+            scene.lull.see(scene.at(millis), Duration::from_micros(waited), &segment);
+            scene.is_now(millis)
+        };
+        let mut scene = Scene::new();
+        for (millis, waited, is_moment) in [(104, 900, false), (108, 300, false), (112, 150, true)] {
+            assert_eq!(late(&mut scene, millis, waited), is_moment, "{millis} ms");
+        }
+        let mut scene = Scene::new();
+        for (millis, waited, is_moment) in [(150, 900, false), (160, 600, true)] {
+            assert_eq!(late(&mut scene, millis, waited), is_moment, "{millis} ms");
+        }
+        let mut scene = Scene::new();
+        assert!(!late(&mut scene, 180, 5000));
+        assert_eq!(scene.due(), 200, "no later than without any end");
     }
 
     #[test]

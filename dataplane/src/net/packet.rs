@@ -1,12 +1,15 @@
 //! Sockets for whole frames (`packet(7)`; they need `CAP_NET_RAW`): the ARP, the neighbour discovery and the beginnings and ends
 //! of connections of one interface, the BFD echo of all.
 
-use std::io::{self, Read as _};
+use std::io::{self, IoSliceMut, Read as _};
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
+use std::time::{Duration, SystemTime};
 
 use metallb_core::address::Family;
 use nix::errno::Errno;
-use nix::sys::socket::{LinkAddr, recvfrom};
+use nix::sys::socket::sockopt::ReceiveTimestampns;
+use nix::sys::socket::{ControlMessageOwned, LinkAddr, MsgFlags, recvfrom, recvmsg, setsockopt};
+use nix::sys::time::TimeSpec;
 use socket2::{Domain, SockFilter, Socket, Type};
 
 use super::{filter, sys};
@@ -21,6 +24,8 @@ const ETHERTYPE_IPV6: u16 = 0x86dd;
 /// Frames of any protocol (`ETH_P_ALL`): they are heard before a program at the interface (tc) may take them or write other addresses
 /// into them.
 const EVERYTHING: u16 = 0x0003;
+/// Who is to take a frame in does so within that. The clock was set, where it seems to be longer.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// To bind to every interface.
 const ANY: u32 = 0;
 
@@ -37,9 +42,11 @@ impl PacketSocket {
     }
 
     /// Opens a socket for the TCP segments that begin or end a connection, from the network of the interface with that index. It
-    /// never blocks.
+    /// never blocks. The kernel notes when each came ([`Self::receive_dated`]).
     pub fn connections(interface: u32, family: Family) -> io::Result<Self> {
-        Self::open(interface, EVERYTHING, &filter::connections(family))
+        let socket = Self::open(interface, EVERYTHING, &filter::connections(family))?;
+        setsockopt(&socket.0, ReceiveTimestampns, &true)?;
+        Ok(socket)
     }
 
     fn open(interface: u32, ethertype: u16, filter: &[SockFilter]) -> io::Result<Self> {
@@ -59,6 +66,30 @@ impl PacketSocket {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// The next frame, if one waits, and for how long it has: nothing, where the kernel did not note when it came, or
+    /// its clock was set since.
+    pub fn receive_dated<'b>(&self, buffer: &'b mut [u8]) -> io::Result<Option<(&'b [u8], Duration)>> {
+        let mut control = nix::cmsg_space!(TimeSpec);
+        let mut slices = [IoSliceMut::new(buffer)];
+        let received = recvmsg::<()>(self.0.as_raw_fd(), &mut slices, Some(&mut control), MsgFlags::empty());
+        let (length, came) = match received {
+            Ok(message) => {
+                let mut notes = message.cmsgs()?;
+                let came = notes.find_map(|note| match note {
+                    ControlMessageOwned::ScmTimestampns(came) => Some(Duration::from(came)),
+                    _ => None, // open: the kernel may note other things
+                });
+                (message.bytes, came)
+            }
+            Err(Errno::EAGAIN) => return Ok(None),
+            Err(errno) => return Err(errno.into()),
+        };
+        let waited = came
+            .and_then(|came| SystemTime::UNIX_EPOCH.checked_add(came)?.elapsed().ok())
+            .filter(|waited| *waited < LONGEST_WAIT);
+        Ok(buffer.get(..length).map(|frame| (frame, waited.unwrap_or_default())))
     }
 
     /// Sends a complete frame.

@@ -5,14 +5,16 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use metallb_core::address::Family;
+use metallb_dataplane::net::packet::PacketSocket;
 use metallb_lab::eventually;
 use metallb_lab::network::Host;
 use metallb_protocols::lull::{GIVEN_WITHIN, REQUEST};
 use socket2::Socket;
 
 use super::client::{SOON, believes, forget, mac, neighbour, reaches};
-use super::node::Node;
-use super::site::Site;
+use super::node::{Node, interfaces};
+use super::site::{LINK, Site};
 
 const VIPS: [&str; 2] = ["192.0.2.200", "2001:db8::200"];
 const SECOND: &str = "192.0.2.2";
@@ -180,5 +182,35 @@ async fn who_does_not_wait_has_the_address_at_once() {
     }
     for vip in VIPS {
         assert_eq!(request(&site.client, vip).unwrap(), site.second.name());
+    }
+}
+
+/// What the client sent and when, at the earliest and the latest, against how long it is said to have waited.
+#[tokio::test]
+async fn the_kernel_says_for_how_long_a_segment_has_waited() {
+    let site = Site::new();
+    let (index, _) = interfaces(&site.first).into_iter().find(|(_, link)| link.name == LINK.into()).unwrap();
+    for (family, first) in [(Family::V4, "192.0.2.1"), (Family::V6, "2001:db8::1")] {
+        let socket = site.first.inside(|| PacketSocket::connections(index, family).unwrap()).unwrap();
+        let closed = SocketAddr::new(first.parse().unwrap(), PORT);
+        // The kernel begins to take note a moment after it was asked to.
+        eventually(SOON, "each has waited as long as it has", async || {
+            let sent: Vec<_> = (0..50)
+                .map(|_| {
+                    let begun = Instant::now();
+                    site.client.inside(|| TcpStream::connect(closed).unwrap_err()).unwrap();
+                    (begun, Instant::now())
+                })
+                .collect();
+            let mut buffer = [0; 128];
+            let is_right = sent.iter().filter(|(begun, ended)| {
+                let (now, slack) = (Instant::now(), Duration::from_micros(100));
+                let (_, waited) = socket.receive_dated(&mut buffer).unwrap().unwrap();
+                waited + slack >= now - *ended && waited <= begun.elapsed() + slack
+            });
+            let right = is_right.count();
+            if right == sent.len() { Ok(()) } else { Err(right) }
+        })
+        .await;
     }
 }

@@ -72,7 +72,22 @@ struct Giving {
     lull: Option<Lull>,
     /// Where it is looked for then, as soon as the move has begun.
     watched: Vec<(u32, InterfaceName)>,
-    is_given: bool,
+    /// Since when neighbours are told of the next owner.
+    given: Option<Instant>,
+}
+
+impl Giving {
+    /// How it went, once it is over: in the lull itself each word would make the next connection more likely to come first.
+    fn log(&self, address: IpAddr) {
+        if let Some(given) = self.given {
+            tracing::debug!(
+                event = "givenOver", %address,
+                after = ?given.saturating_duration_since(self.begun),
+                underWay = self.lull.as_ref().map(|lull| lull.under_way(given)),
+                "neighbours were told of the next owner"
+            );
+        }
+    }
 }
 
 /// What goes to whom.
@@ -116,8 +131,9 @@ impl Moves {
             let over =
                 self.giving.extract_if(.., |address, giving| new.heirs.get(address) != Some(&giving.heir));
             let over: BTreeMap<IpAddr, Giving> = over.collect();
-            for address in over.keys() {
+            for (address, giving) in &over {
                 self.due.cancel(*address);
+                giving.log(*address);
             }
             for (address, heir) in &*new.heirs {
                 if old.heirs.get(address) == Some(heir) || self.awaited.contains(address) {
@@ -126,7 +142,7 @@ impl Moves {
                 let place = Place { address: *address, heir: *heir };
                 if let Some(giving) = over.get(address) {
                     // It goes on to a third node. Who was told of the second is to know that at once.
-                    let mut lull = giving.lull.clone().filter(|_| !giving.is_given);
+                    let mut lull = giving.lull.clone().filter(|_| giving.given.is_none());
                     if let Some(lull) = &mut lull {
                         if new.unhurried.contains(address) {
                             lull.settle(now + new.settling(*address));
@@ -182,7 +198,7 @@ impl Moves {
         let watched = if lull.is_some() { stations(address, &interfaces, tables) } else { Vec::new() };
         let begun = lull.as_ref().map_or(now, |lull| lull.begun().max(now));
         self.due.set(address, begun);
-        self.giving.insert(address, Giving { interfaces, heir, begun, lull, watched, is_given: false });
+        self.giving.insert(address, Giving { interfaces, heir, begun, lull, watched, given: None });
     }
 
     /// Asks where that node is, unless it is known.
@@ -210,7 +226,8 @@ impl Moves {
 
     /// The address is not answered for any longer, or the next owner speaks for itself.
     pub(super) fn end(&mut self, address: IpAddr) {
-        if self.giving.remove(&address).is_some() {
+        if let Some(giving) = self.giving.remove(&address) {
+            giving.log(address);
             self.due.cancel(address);
             self.rest();
         }
@@ -241,7 +258,8 @@ impl Moves {
         let Some(heir) = self.heirs.get_mut(&address) else { return };
         if heir.stations.insert(interface, station).is_none() {
             // Of these nobody could be told.
-            let given = self.giving.iter().filter(|(_, giving)| giving.is_given && giving.heir == address);
+            let given =
+                self.giving.iter().filter(|(_, giving)| giving.given.is_some() && giving.heir == address);
             self.outputs.extend(given.map(|(given, _)| Output::Give(*given)));
         }
     }
@@ -252,22 +270,23 @@ impl Moves {
         for socket in self.sockets.values() {
             for _ in 0..TURN {
                 // An interface that is gone brings nothing.
-                let Ok(Some(frame)) = socket.receive(buffer) else { break };
-                seen.extend(Segment::parse(frame));
+                let Ok(Some((frame, waited))) = socket.receive_dated(buffer) else { break };
+                seen.extend(Segment::parse(frame).map(|segment| (segment, waited)));
             }
         }
         let now = Instant::now();
-        for segment in seen {
-            self.see(now, &segment);
+        for (segment, waited) in seen {
+            self.see(now, waited, &segment);
         }
     }
 
-    fn see(&mut self, now: Instant, segment: &Segment) {
+    /// A segment, which has waited for so long to be taken in.
+    fn see(&mut self, now: Instant, waited: Duration, segment: &Segment) {
         let address = segment.connection.server.ip();
-        if let Some(giving) = self.giving.get_mut(&address).filter(|giving| !giving.is_given)
+        if let Some(giving) = self.giving.get_mut(&address).filter(|giving| giving.given.is_none())
             && let Some(lull) = &mut giving.lull
         {
-            lull.see(now, segment);
+            lull.see(now, waited, segment);
             self.due.set(address, lull.poll_timeout());
         }
     }
@@ -285,20 +304,16 @@ impl Moves {
             let Some(address) = self.due.pop(now) else { break };
             let Some(giving) = self.giving.get_mut(&address) else { continue };
             let watched = std::mem::take(&mut giving.watched);
-            if let Some(lull) = giving.lull.as_ref().filter(|lull| now < lull.poll_timeout()) {
+            if giving.given.is_none()
+                && let Some(lull) = &mut giving.lull
+                && !lull.has_come(now)
+            {
                 self.due.set(address, lull.poll_timeout());
                 self.watch(address, watched);
                 continue;
             }
             let heir = giving.heir;
-            if !std::mem::replace(&mut giving.is_given, true) {
-                tracing::debug!(
-                    event = "givenOver", %address,
-                    after = ?now.saturating_duration_since(giving.begun),
-                    underWay = giving.lull.as_ref().map(|lull| lull.under_way(now)),
-                    "neighbours are told of the next owner"
-                );
-            }
+            giving.given.get_or_insert(now);
             if now < giving.begun + TOLD_FOR {
                 self.outputs.push_back(Output::Give(address));
                 self.due.set(address, now + REPEAT);
@@ -346,7 +361,7 @@ impl Moves {
 
     /// The next owner's station on an interface, once neighbours are told of it.
     pub(super) fn station(&self, address: IpAddr, interface: u32) -> Option<Mac> {
-        let giving = self.giving.get(&address).filter(|giving| giving.is_given)?;
+        let giving = self.giving.get(&address).filter(|giving| giving.given.is_some())?;
         self.heirs.get(&giving.heir)?.stations.get(&interface).copied()
     }
 

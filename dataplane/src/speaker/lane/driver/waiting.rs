@@ -6,7 +6,8 @@ use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
 
 use super::{Driver, Members};
 
@@ -34,12 +35,10 @@ impl Driver {
             self.heartbeats_awaited(),
             self.end,
         ];
-        let due = timers.into_iter().flatten().min();
-        let timeout = match due.map(|due| due.saturating_duration_since(Instant::now())) {
-            // A millisecond too late rather than one too early: the timer would not be due yet.
-            Some(wait) => PollTimeout::try_from(wait + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX),
-            None => PollTimeout::NONE,
-        };
+        // A millisecond too late: several timers may be over by then. Not so the moment in which an address moves.
+        let timers = timers.into_iter().flatten().map(|due| due + Duration::from_millis(1));
+        let due = timers.chain(self.moves.poll_timeout()).min();
+        let timeout = due.map(|due| TimeSpec::from(due.saturating_duration_since(Instant::now())));
         let members = self.members.iter().map(Members::as_fd);
         let sources = std::iter::once((Source::Orders, self.shared.wake.as_fd()))
             .chain(members.map(|descriptor| (Source::Heartbeats, descriptor)))
@@ -47,7 +46,7 @@ impl Driver {
             .chain(self.moves.descriptors().map(|descriptor| (Source::Segments, descriptor)));
         let (mut ready, mut descriptors): (Vec<_>, Vec<_>) =
             sources.map(|(source, descriptor)| (source, PollFd::new(descriptor, PollFlags::POLLIN))).unzip();
-        match poll(&mut descriptors, timeout) {
+        match ppoll(&mut descriptors, timeout, None) {
             Ok(_) => {}
             Err(Errno::EINTR) => return Ok(ready),
             Err(errno) => return Err(errno),

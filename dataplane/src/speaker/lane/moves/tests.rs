@@ -54,7 +54,7 @@ impl Scene {
     fn see(&mut self, millis: u64, port: u16, kind: Kind) {
         let client = (std::net::Ipv4Addr::new(192, 0, 2, 9), port).into();
         let connection = Connection { client, server: "192.0.2.200:80".parse().unwrap() };
-        self.moves.see(self.at(millis), &Segment { connection, kind });
+        self.moves.see(self.at(millis), Duration::ZERO, &Segment { connection, kind });
     }
 
     /// What follows until then, and when.
