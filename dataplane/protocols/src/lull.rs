@@ -28,12 +28,11 @@ pub const SETTLING: Duration = Duration::from_millis(1200);
 pub const GIVEN_WITHIN: Duration = Duration::from_millis(400);
 /// From the moment that is chosen until neighbours know of the move: a connection that begins meanwhile is cut.
 const TOLD_WITHIN: Duration = Duration::from_micros(250);
-/// A moment is missed, where a processor that has time would have been there so much earlier. Another may come.
-const PROMPT: Duration = Duration::from_micros(150);
 /// Of the pauses between connections the latest are kept in mind: as many as requests of a millisecond leave while it is looked on.
 const PAUSES: usize = 200;
-/// From fewer nothing is learnt.
+/// From fewer nothing is learnt, and from fewer than so many of a kind nothing of that kind.
 const ENOUGH: usize = 16;
+const ENOUGH_OF_A_KIND: usize = 8;
 /// How deep in a pause a moment may be: so many steps at the most.
 const STEPS: u32 = 20;
 const STEP: Duration = Duration::from_micros(50);
@@ -56,9 +55,11 @@ pub struct Lull {
 enum Pause {
     /// Nothing came yet.
     Always,
-    /// A connection ended, and nothing else is under way.
-    Since { ended: Instant, moment: Option<Instant> },
-    /// One is.
+    /// A connection ended, and nothing else is under way. The moment is so much later.
+    Since { ended: Instant, depth: Duration },
+    /// The moment was missed: another one may come.
+    Missed { ended: Instant },
+    /// A connection is under way.
     Over,
 }
 
@@ -83,57 +84,61 @@ impl Lull {
         self.begun = self.begun.max(until);
     }
 
-    /// A segment for the address is taken in, which came so long ago.
-    pub fn see(&mut self, now: Instant, waited: Duration, segment: &Segment) {
+    /// A segment for the address came then.
+    pub fn see(&mut self, came: Instant, segment: &Segment) {
         let Segment { connection, kind } = *segment;
-        let came = now.checked_sub(waited).unwrap_or(now);
         match kind {
             Kind::Begins => {
-                if let Pause::Since { ended, .. } = self.pause {
+                if let Pause::Since { ended, .. } | Pause::Missed { ended } = self.pause {
                     self.pauses.truncate(PAUSES - 1);
                     self.pauses.push_front(came.saturating_duration_since(ended));
                 }
                 self.pause = Pause::Over;
-                self.open.retain(|_, begun| now < *begun + REQUEST);
+                self.open.retain(|_, begun| came < *begun + REQUEST);
                 if self.open.len() < CONNECTIONS {
                     self.open.entry(connection).or_insert(came);
                 }
             }
             Kind::Ends => {
-                self.open.remove(&connection);
-                self.pause = if self.under_way(came) > 0 {
-                    Pause::Over
-                } else if came < self.begun + REQUEST {
-                    Pause::Since { ended: came, moment: None }
-                } else {
-                    Pause::Since { ended: came, moment: Some(came + self.depth()) }
+                let was_under_way = self.open.remove(&connection).is_some();
+                self.pause = match self.pause {
+                    _ if self.under_way(came) > 0 => Pause::Over,
+                    // It was not counted, or is said twice: the pause goes on.
+                    Pause::Since { .. } | Pause::Missed { .. } if !was_under_way => self.pause,
+                    Pause::Always | Pause::Since { .. } | Pause::Missed { .. } | Pause::Over => {
+                        Pause::Since { ended: came, depth: self.depth() }
+                    }
                 };
             }
         }
     }
 
-    /// How deep in a pause the next connection is least likely to begin just then, by the pauses that were seen: as it begins, where they
-    /// are long; and where several connections follow one another at once, and then none for a while, not before that.
-    fn depth(&self) -> Duration {
-        if self.pauses.len() < ENOUGH {
-            return Duration::ZERO;
-        }
-        let depths = (0..=STEPS).map(|steps| STEP * steps);
-        let risks = depths.filter_map(|depth| {
-            let longer = self.pauses.iter().filter(|pause| **pause > depth);
-            let cut = longer.clone().filter(|pause| **pause <= depth + TOLD_WITHIN).count();
-            let longer = longer.count();
-            // So deep that there is hardly ever a moment.
-            (longer * 8 >= self.pauses.len()).then(|| (cut * 1000 / longer, depth))
-        });
-        risks.min().map_or(Duration::ZERO, |(_, depth)| depth)
+    /// In how many of a thousand pauses that are deeper than that the next connection begins before neighbours know of a move then.
+    /// `None`: there were hardly any.
+    fn risk(&self, depth: Duration) -> Option<usize> {
+        let deeper = self.pauses.iter().filter(|pause| **pause > depth);
+        let cut = deeper.clone().filter(|pause| **pause <= depth + TOLD_WITHIN).count();
+        let deeper = deeper.count();
+        (deeper >= ENOUGH_OF_A_KIND.max(self.pauses.len() / 8)).then(|| cut * 1000 / deeper)
     }
 
-    /// Has it come? A moment that is over is passed over, while there is time for another.
+    /// How deep in a pause the moment is: none at all, unless the pauses say clearly that it is better to wait. So it is where several
+    /// connections follow one another at once, and then none for a while.
+    fn depth(&self) -> Duration {
+        let at_once = self.risk(Duration::ZERO).filter(|_| self.pauses.len() >= ENOUGH);
+        let risks = (1..=STEPS).filter_map(|steps| Some((self.risk(STEP * steps)?, STEP * steps)));
+        let best = risks.min().filter(|(risk, _)| at_once.is_some_and(|at_once| risk * 2 < at_once));
+        best.map_or(Duration::ZERO, |(_, depth)| depth)
+    }
+
+    /// Has it come? A moment that is over is missed, if the next connection is more likely to be on its way by now.
     pub fn has_come(&mut self, now: Instant) -> bool {
-        let tolerance = PROMPT + now.saturating_duration_since(self.begun + REQUEST) / 100;
-        if let Pause::Since { moment, .. } = &mut self.pause {
-            moment.take_if(|moment| now > *moment + tolerance);
+        if let Pause::Since { ended, depth } = self.pause {
+            let reached = now.saturating_duration_since(ended);
+            let is_worse = || self.risk(reached).is_none_or(|risk| risk > 2 * self.risk(depth).unwrap_or(0));
+            if reached > depth && self.pauses.len() >= ENOUGH && is_worse() {
+                self.pause = Pause::Missed { ended };
+            }
         }
         self.poll_timeout() <= now
     }
@@ -142,13 +147,15 @@ impl Lull {
     /// may be on its way already.
     pub fn poll_timeout(&self) -> Instant {
         let nothing_under_way = self.open.values().copied().fold(self.begun, Instant::max) + REQUEST;
+        let latest = self.begun + PATIENCE;
         let quiet = match self.pause {
             Pause::Always => self.begun,
-            Pause::Since { moment: Some(moment), .. } if moment >= nothing_under_way => moment,
+            Pause::Since { ended, depth } if ended + depth >= nothing_under_way => ended + depth,
             // Counted from the beginning: so long after the last segment, the next of an even pace may be due.
             Pause::Since { .. } | Pause::Over => self.begun + REQUEST + REQUEST,
+            Pause::Missed { .. } => latest,
         };
-        nothing_under_way.max(quiet).min(self.begun + PATIENCE)
+        nothing_under_way.max(quiet).min(latest)
     }
 
     /// Requests under way, as far as was seen.
@@ -162,6 +169,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::dice::Dice;
     use crate::virtual_clock;
 
     fn connection(port: u16) -> Connection {
@@ -186,7 +194,7 @@ mod tests {
 
         fn see(&mut self, millis: u64, port: u16, kind: Kind) -> &mut Self {
             let segment = Segment { connection: connection(port), kind };
-            self.lull.see(self.at(millis), Duration::ZERO, &segment);
+            self.lull.see(self.at(millis), &segment);
             self
         }
 
@@ -274,7 +282,7 @@ mod tests {
         for pause in pauses.iter().cycle().take(100) {
             for kind in [Kind::Begins, Kind::Ends] {
                 let at = scene.start + Duration::from_micros(micros);
-                scene.lull.see(at, Duration::ZERO, &Segment { connection: connection(1), kind });
+                scene.lull.see(at, &Segment { connection: connection(1), kind });
                 micros += if kind == Kind::Begins { 100 } else { *pause };
             }
         }
@@ -298,35 +306,49 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_that_time_brings_is_passed_over_when_it_is_missed() {
-        let mut scene = after(&[30, 900]);
-        scene.begins(110, 1).ends(111, 1);
-        let moment = scene.at(111) + Duration::from_micros(50);
-        assert_eq!(scene.lull.poll_timeout(), moment);
-        assert!(scene.lull.clone().has_come(moment + PROMPT));
-        assert!(!scene.lull.has_come(moment + 3 * PROMPT), "the next is too likely to be on its way");
-        assert_eq!(scene.due(), 200);
+    fn where_clients_know_nothing_of_each_other_no_moment_is_better_than_the_first() {
+        let mut dice = Dice(7);
+        let at_once = (0..100).filter(|_| {
+            // The next begins in each microsecond with the same probability.
+            let pauses: Vec<u64> =
+                (0..100).map(|_| (1..5000).find(|_| dice.below(500) == 0).unwrap_or(5000)).collect();
+            after(&pauses).lull.depth().is_zero()
+        });
+        assert!(at_once.count() > 80);
     }
 
     #[test]
-    fn an_end_that_is_seen_late_is_passed_over_while_there_is_time_for_a_better_moment() {
-        let late = |scene: &mut Scene, millis, waited| {
-            let segment = Segment { connection: connection(1), kind: Kind::Ends };
-            scene.begins(millis - 2, 1);
-            scene.lull.see(scene.at(millis), Duration::from_micros(waited), &segment);
-            scene.is_now(millis)
-        };
+    fn a_moment_that_is_missed_is_passed_over_if_the_next_connection_is_more_likely_by_then() {
+        let mut scene = after(&[30, 900]);
+        scene.begins(110, 1).ends(111, 1);
+        let moment = scene.at(111) + STEP;
+        assert_eq!(scene.lull.poll_timeout(), moment);
+        assert!(scene.lull.clone().has_come(moment + 10 * STEP), "nothing began so soon after that");
+        assert!(!scene.lull.has_come(moment + 15 * STEP));
+        assert_eq!(scene.due(), 300, "unless another comes");
+        scene.begins(250, 1).ends(251, 1);
+        assert!(!scene.is_now(252), "nor is there one in the end, for who is always late");
+        scene.begins(253, 1).ends(254, 1);
+        assert!(scene.lull.has_come(scene.at(254) + STEP));
+    }
+
+    #[test]
+    fn who_asks_seldom_is_not_missed() {
         let mut scene = Scene::new();
-        for (millis, waited, is_moment) in [(104, 900, false), (108, 300, false), (112, 150, true)] {
-            assert_eq!(late(&mut scene, millis, waited), is_moment, "{millis} ms");
-        }
-        let mut scene = Scene::new();
-        for (millis, waited, is_moment) in [(150, 900, false), (160, 600, true)] {
-            assert_eq!(late(&mut scene, millis, waited), is_moment, "{millis} ms");
-        }
-        let mut scene = Scene::new();
-        assert!(!late(&mut scene, 180, 5000));
-        assert_eq!(scene.due(), 200, "no later than without any end");
+        scene.begins(101, 1).ends(102, 1);
+        assert!(scene.is_now(110));
+    }
+
+    #[test]
+    fn what_did_not_count_and_ends_is_no_new_moment() {
+        let mut scene = after(&[30, 900]);
+        scene.begins(110, 1).ends(111, 1);
+        let moment = scene.lull.poll_timeout();
+        scene.lull.see(
+            scene.at(111) + Duration::from_micros(40),
+            &Segment { connection: connection(1), kind: Kind::Ends },
+        );
+        assert_eq!(scene.lull.poll_timeout(), moment);
     }
 
     #[test]
@@ -366,33 +388,35 @@ mod tests {
     }
 
     proptest! {
-        /// Requests of any length, at any time: what is cut is older than a request may be, or there was no lull in time.
+        /// Requests of any length, at any time, and a processor that is late: what is cut is older than a request may be, or there
+        /// was no lull in time.
         #[test]
         fn no_short_request_is_cut_while_there_is_a_lull(
-            requests in prop::collection::vec((0_u64..400, 1_u64..100), 0..40)
+            requests in prop::collection::vec((0_u64..400_000, 1_u64..100_000), 0..40),
+            late in 0_u64..2000,
         ) {
             let mut scene = Scene::new();
+            let micros = |micros| scene.start + Duration::from_micros(micros);
             let mut events: Vec<_> = requests.iter().zip(0_u16..).flat_map(|((begins, takes), port)| {
                 [(*begins, port, Kind::Begins), (begins + takes, port, Kind::Ends)]
             }).collect();
             events.sort_unstable_by_key(|(at, _, _)| *at);
-            let mut moved = None;
-            for (at, port, kind) in events {
-                let due = scene.lull.poll_timeout();
-                if due < scene.at(at) {
-                    moved = Some(due);
-                    break;
+            let mut events = events.into_iter().peekable();
+            let moved = loop {
+                // It wakes up late, and then takes in all that came.
+                let next = events.peek().map(|(at, _, _)| micros(*at)).into_iter().chain([scene.lull.poll_timeout()]).min();
+                let now = next.unwrap().max(scene.start) + Duration::from_micros(late);
+                while let Some((at, port, kind)) = events.next_if(|(at, _, _)| micros(*at) <= now) {
+                    scene.lull.see(micros(at), &Segment { connection: connection(port), kind });
                 }
-                scene.see(at, port, kind);
-                if scene.is_now(at) {
-                    moved = Some(scene.at(at));
-                    break;
+                if scene.lull.has_come(now) {
+                    break now;
                 }
-            }
-            let moved = moved.unwrap_or_else(|| scene.lull.poll_timeout());
-            prop_assert!(moved >= scene.at(100) && moved <= scene.at(300));
+            };
+            let late = Duration::from_micros(late);
+            prop_assert!(moved >= scene.at(100) && moved <= scene.at(300) + late);
             if moved < scene.at(300) {
-                let is_cut = |(begins, takes): &&(u64, u64)| scene.at(*begins) < moved && moved < scene.at(begins + takes);
+                let is_cut = |(begins, takes): &&(u64, u64)| micros(*begins) < moved && moved < micros(begins + takes);
                 prop_assert_eq!(requests.iter().find(is_cut), None);
             }
         }

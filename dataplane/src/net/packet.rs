@@ -24,7 +24,7 @@ const ETHERTYPE_IPV6: u16 = 0x86dd;
 /// Frames of any protocol (`ETH_P_ALL`): they are heard before a program at the interface (tc) may take them or write other addresses
 /// into them.
 const EVERYTHING: u16 = 0x0003;
-/// Who is to take a frame in does so within that. The clock was set, where it seems to be longer.
+/// Where it seems to be longer, the clock was set, or this process stood still.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// To bind to every interface.
 const ANY: u32 = 0;
@@ -69,7 +69,7 @@ impl PacketSocket {
     }
 
     /// The next frame, if one waits, and for how long it has: nothing, where the kernel did not note when it came, or
-    /// its clock was set since.
+    /// that is more than a second ago.
     pub fn receive_dated<'b>(&self, buffer: &'b mut [u8]) -> io::Result<Option<(&'b [u8], Duration)>> {
         let mut control = nix::cmsg_space!(TimeSpec);
         let mut slices = [IoSliceMut::new(buffer)];

@@ -77,7 +77,7 @@ struct Giving {
 }
 
 impl Giving {
-    /// How it went, once it is over: in the lull itself each word would make the next connection more likely to come first.
+    /// How it went, once it is over. In the lull itself there is no time to write a line of the log.
     fn log(&self, address: IpAddr) {
         if let Some(given) = self.given {
             tracing::debug!(
@@ -271,23 +271,26 @@ impl Moves {
             for _ in 0..TURN {
                 // An interface that is gone brings nothing.
                 let Ok(Some((frame, waited))) = socket.receive_dated(buffer) else { break };
-                seen.extend(Segment::parse(frame).map(|segment| (segment, waited)));
+                let now = Instant::now();
+                let came = now.checked_sub(waited).unwrap_or(now);
+                seen.extend(Segment::parse(frame).map(|segment| (came, segment)));
             }
         }
-        let now = Instant::now();
-        for (segment, waited) in seen {
-            self.see(now, waited, &segment);
+        for (came, segment) in seen {
+            self.see(came, &segment);
         }
     }
 
-    /// A segment, which has waited for so long to be taken in.
-    fn see(&mut self, now: Instant, waited: Duration, segment: &Segment) {
+    fn see(&mut self, came: Instant, segment: &Segment) {
         let address = segment.connection.server.ip();
         if let Some(giving) = self.giving.get_mut(&address).filter(|giving| giving.given.is_none())
             && let Some(lull) = &mut giving.lull
         {
-            lull.see(now, waited, segment);
-            self.due.set(address, lull.poll_timeout());
+            lull.see(came, segment);
+            // Unless it is still to begin: it is seen through what was opened for another address.
+            if giving.watched.is_empty() {
+                self.due.set(address, lull.poll_timeout());
+            }
         }
     }
 

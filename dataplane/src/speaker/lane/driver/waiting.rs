@@ -35,7 +35,7 @@ impl Driver {
             self.heartbeats_awaited(),
             self.end,
         ];
-        // A millisecond too late: several timers may be over by then. Not so the moment in which an address moves.
+        // A millisecond late, so that several are taken at once. Not so the moment in which an address moves: it is shorter.
         let timers = timers.into_iter().flatten().map(|due| due + Duration::from_millis(1));
         let due = timers.chain(self.moves.poll_timeout()).min();
         let timeout = due.map(|due| TimeSpec::from(due.saturating_duration_since(Instant::now())));

@@ -2,6 +2,8 @@
 
 use metallb_protocols::lull::{Connection, Kind};
 
+use super::super::tables::Station;
+
 use super::*;
 
 const THEIRS: Mac = Mac([2, 0, 0, 0, 0, 2]);
@@ -54,7 +56,7 @@ impl Scene {
     fn see(&mut self, millis: u64, port: u16, kind: Kind) {
         let client = (std::net::Ipv4Addr::new(192, 0, 2, 9), port).into();
         let connection = Connection { client, server: "192.0.2.200:80".parse().unwrap() };
-        self.moves.see(self.at(millis), Duration::ZERO, &Segment { connection, kind });
+        self.moves.see(self.at(millis), &Segment { connection, kind });
     }
 
     /// What follows until then, and when.
@@ -223,6 +225,16 @@ fn what_the_old_owner_may_keep_goes_when_the_new_one_has_had_time_to_settle() {
     let mut scene = Scene::new(Tables::default());
     scene.change(0, unhurried(awaiting()));
     assert_eq!(scene.run(5000), [(1600, Output::Begin(vip()))]);
+}
+
+#[test]
+fn what_is_seen_before_a_move_begins_does_not_put_off_its_beginning() {
+    let station = Station { name: "of no host".into(), arp: Some(THEIRS), ndp: None };
+    let mut scene = Scene::new(announcing());
+    scene.change(0, Tables { stations: Arc::new([(u32::MAX, station)].into()), ..unhurried(giving()) });
+    scene.run(1100);
+    scene.see(1100, 1, Kind::Begins);
+    assert_eq!(scene.moves.poll_timeout(), Some(scene.at(1200)), "then it begins to listen");
 }
 
 #[test]

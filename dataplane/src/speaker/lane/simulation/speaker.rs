@@ -1,5 +1,5 @@
 //! A speaker without threads and sockets: the brain's [`Facts`], the heartbeats and the states of the lane are those that are shipped.
-//! What joins them here stands for `brain` and [`super::super::driver`], step by step.
+//! What joins them here stands for `brain` and [`super::super::driver`], step by step. Frames to a group reach all, whoever joined it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
