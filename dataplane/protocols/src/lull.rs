@@ -36,6 +36,8 @@ const ENOUGH_OF_A_KIND: usize = 8;
 /// How deep in a pause a moment may be: so many steps at the most.
 const STEPS: u32 = 20;
 const STEP: Duration = Duration::from_micros(50);
+/// A risk of so many of a thousand is taken, rather than to wait for another moment that may never come.
+const TAKEN: usize = 100;
 /// Connections that are kept in mind. With more there is no lull to be found.
 const CONNECTIONS: usize = 1024;
 
@@ -131,11 +133,12 @@ impl Lull {
         best.map_or(Duration::ZERO, |(_, depth)| depth)
     }
 
-    /// Has it come? A moment that is over is missed, if the next connection is more likely to be on its way by now.
+    /// Has it come? A moment that is over is missed, if the next connection is much more likely to begin just now.
     pub fn has_come(&mut self, now: Instant) -> bool {
         if let Pause::Since { ended, depth } = self.pause {
             let reached = now.saturating_duration_since(ended);
-            let is_worse = || self.risk(reached).is_none_or(|risk| risk > 2 * self.risk(depth).unwrap_or(0));
+            let limit = 2 * self.risk(depth).unwrap_or(0) + TAKEN;
+            let is_worse = || self.risk(reached).is_none_or(|risk| risk > limit);
             if reached > depth && self.pauses.len() >= ENOUGH && is_worse() {
                 self.pause = Pause::Missed { ended };
             }
@@ -330,6 +333,17 @@ mod tests {
         assert!(!scene.is_now(252), "nor is there one in the end, for who is always late");
         scene.begins(253, 1).ends(254, 1);
         assert!(scene.lull.has_come(scene.at(254) + STEP));
+    }
+
+    #[test]
+    fn who_is_always_a_little_late_moves_it_all_the_same() {
+        let mut pauses = [30, 900].repeat(10);
+        pauses[1] = 320;
+        let mut scene = after(&pauses);
+        scene.begins(110, 1).ends(111, 1);
+        let moment = scene.lull.poll_timeout();
+        assert_eq!(scene.lull.risk(2 * STEP), Some(TAKEN));
+        assert!(scene.lull.has_come(moment + STEP));
     }
 
     #[test]
