@@ -103,14 +103,13 @@ impl Lull {
             }
             Kind::Ends => {
                 let was_under_way = self.open.remove(&connection).is_some();
-                self.pause = match self.pause {
-                    _ if self.under_way(came) > 0 => Pause::Over,
-                    // It was not counted, or is said twice: the pause goes on.
-                    Pause::Since { .. } | Pause::Missed { .. } if !was_under_way => self.pause,
-                    Pause::Always | Pause::Since { .. } | Pause::Missed { .. } | Pause::Over => {
-                        Pause::Since { ended: came, depth: self.depth() }
-                    }
-                };
+                let is_pause = matches!(self.pause, Pause::Since { .. } | Pause::Missed { .. });
+                if self.under_way(came) > 0 {
+                    self.pause = Pause::Over;
+                } else if was_under_way || !is_pause {
+                    // Otherwise it was not counted, or is said twice: the pause goes on.
+                    self.pause = Pause::Since { ended: came, depth: self.depth() };
+                }
             }
         }
     }
@@ -133,13 +132,15 @@ impl Lull {
         best.map_or(Duration::ZERO, |(_, depth)| depth)
     }
 
-    /// Has it come? A moment that is over is missed, if the next connection is much more likely to begin just now.
+    /// Has it come? A moment that is over is missed, if the next connection is much more likely to begin just now, unless nobody asks any
+    /// more.
     pub fn has_come(&mut self, now: Instant) -> bool {
         if let Pause::Since { ended, depth } = self.pause {
             let reached = now.saturating_duration_since(ended);
             let limit = 2 * self.risk(depth).unwrap_or(0) + TAKEN;
             let is_worse = || self.risk(reached).is_none_or(|risk| risk > limit);
-            if reached > depth && self.pauses.len() >= ENOUGH && is_worse() {
+            let is_late = reached > depth && reached < REQUEST && self.pauses.len() >= ENOUGH;
+            if is_late && is_worse() {
                 self.pause = Pause::Missed { ended };
             }
         }
@@ -344,6 +345,13 @@ mod tests {
         let moment = scene.lull.poll_timeout();
         assert_eq!(scene.lull.risk(2 * STEP), Some(TAKEN));
         assert!(scene.lull.has_come(moment + STEP));
+    }
+
+    #[test]
+    fn who_has_asked_often_and_stops_is_not_waited_for_longer_than_others() {
+        let mut scene = after(&[900]);
+        scene.lull.settle(scene.at(40)); // the last one ended at 99 ms
+        assert!(!scene.is_now(239) && scene.is_now(240));
     }
 
     #[test]
