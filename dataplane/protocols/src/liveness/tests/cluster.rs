@@ -452,11 +452,6 @@ impl Cluster {
         }
     }
 
-    /// Does the network carry datagrams between them, both ways?
-    pub(super) fn hear_each_other(&self, one: usize, other: usize) -> bool {
-        !self.cut.contains(&(one, other)) && !self.cut.contains(&(other, one))
-    }
-
     /// Datagrams a second of each node, both ways, since `since`.
     pub(super) fn rates(&self, time: Duration) -> Vec<f64> {
         #[allow(clippy::cast_precision_loss)] // they are few

@@ -117,7 +117,9 @@ impl Addresses {
             views.iter().filter(is_owner).map(|(node, _)| *node).collect()
         };
         let owners: Vec<Vec<usize>> = self.orders.iter().map(owners_of).collect();
-        self.disputes.look(cluster, &owners, name);
+        let cut = &cluster.cut;
+        let hear_each_other = |one, other| !cut.contains(&(one, other)) && !cut.contains(&(other, one));
+        self.disputes.look(cluster, &owners, hear_each_other, name);
     }
 }
 

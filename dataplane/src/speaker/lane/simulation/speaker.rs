@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use metallb_core::names::NodeName;
 use metallb_core::plan::Speakers;
 use metallb_protocols::announcer::Announcer;
-use metallb_protocols::conflict::{Conflicts, Policy};
+use metallb_protocols::conflict::{self, Conflicts, Policy};
 use metallb_protocols::ethernet::Mac;
 use metallb_protocols::liveness::{self, Claim, Key, Liveness, NodeId, Tenure, Timing};
 use metallb_protocols::responder::Answer;
-use metallb_protocols::sighting::Sightings;
+use metallb_protocols::sighting::{self, Sightings};
 use metallb_protocols::{arp, ndp, stand_in};
 
 use crate::net::links::Links;
@@ -52,6 +52,10 @@ pub(super) struct Speaker {
     claims: BTreeMap<IpAddr, Tenure>,
     conflicts: Conflicts,
     sightings: Sightings,
+    /// Who lives, by the heartbeats.
+    heard: Option<Speakers>,
+    /// Addresses that other stations have as well, of which none is a node's.
+    contested: BTreeSet<IpAddr>,
     sent: Vec<Sent>,
 }
 
@@ -79,6 +83,8 @@ impl Speaker {
             claims: BTreeMap::new(),
             conflicts: Conflicts::new(Policy::Announce),
             sightings: Sightings::default(),
+            heard: None,
+            contested: BTreeSet::new(),
             sent: Vec::new(),
         }
     }
@@ -100,21 +106,35 @@ impl Speaker {
     pub(super) fn frame(&mut self, now: Instant, interface: u32, bytes: &[u8]) {
         match self.answer(interface, bytes) {
             Some(Answer::Reply { frame, .. }) => self.sent.push(Sent::Frame { interface, bytes: frame }),
-            Some(Answer::Contested { address, .. }) => {
-                if !self.moves.is_awaited(address) {
+            Some(Answer::Contested { address, by, from }) => {
+                self.sight(now, interface, address, by, from);
+                if !self.contested.contains(&address) && !self.moves.is_awaited(address) {
                     self.succession.claimed(now, interface, address);
                 }
                 self.moves.end(address);
                 if self.has(address) {
                     self.announcer.contested(now, address);
+                    self.conflicts.handle_input(now, conflict::Input::Claimed { interface, address, by });
                 }
             }
             Some(Answer::Given { address }) => self.moves.given(address),
             Some(Answer::Heard { address, station }) => {
+                self.sightings.handle_input(now, sighting::Input::Answered { address, station });
                 self.succession.heard(now, interface, address, station);
                 self.moves.heard(interface, address, station);
+                self.conflicts.handle_input(now, conflict::Input::Heard { node: address, station });
             }
             Some(Answer::Ignore(_)) | None => {}
+        }
+    }
+
+    /// What [`super::super::driver::Driver::sight`] makes of it.
+    fn sight(&mut self, now: Instant, interface: u32, address: IpAddr, by: Mac, from: Mac) {
+        let stood_in_for = self.succession.predecessor(&self.tables, address, interface, by);
+        let Some(node) = stood_in_for.or_else(|| self.conflicts.node_of(by)) else { return };
+        if by == from && matches!(&self.heard, Some(Speakers::Alive(nodes)) if !nodes.contains(node)) {
+            let is_here = self.has(address);
+            self.sightings.handle_input(now, sighting::Input::Seen { node, address, station: by, is_here });
         }
     }
 
@@ -170,13 +190,15 @@ impl Speaker {
         self.timers().into_iter().flatten().min()
     }
 
-    fn timers(&self) -> [Option<Instant>; 5] {
+    fn timers(&self) -> [Option<Instant>; 7] {
         [
             self.liveness.poll_timeout(),
             self.facts.poll_timeout(),
             self.succession.poll_timeout(),
             self.moves.poll_timeout(),
             self.announcer.poll_timeout(),
+            self.conflicts.poll_timeout(),
+            self.sightings.poll_timeout(),
         ]
     }
 
@@ -235,12 +257,16 @@ impl Speaker {
         let changed = new.announced.changed_since(&old.announced);
         let (here, gone): (Vec<IpAddr>, Vec<IpAddr>) =
             changed.into_iter().copied().partition(|address| new.announced.contains_key(address));
+        if old.nodes != new.nodes {
+            self.conflicts.handle_input(now, conflict::Input::Nodes(&new.nodes));
+        }
         for address in gone {
             self.announcer.stop(address);
+            self.conflicts.handle_input(now, conflict::Input::Ended(address));
         }
         for address in here {
             if !self.moves.is_awaited(address) {
-                self.announce(now, address);
+                self.begin(now, address);
             }
         }
         let came_up = |(index, station): (&u32, &Station)| old.stations.get(index) != Some(station);
@@ -289,8 +315,12 @@ impl Speaker {
                 liveness::Output::Send { to, datagram } => {
                     self.sent.push(Sent::Datagram { to, bytes: datagram });
                 }
+                liveness::Output::Dead(node, liveness::Why::Left) => {
+                    self.sightings.handle_input(now, sighting::Input::Left(&node));
+                    self.tell_who_lives(now);
+                }
                 liveness::Output::Alive(_) | liveness::Output::Dead(..) | liveness::Output::Informed => {
-                    self.membership.speakers = Some(Speakers::Alive(self.liveness.alive()));
+                    self.tell_who_lives(now);
                 }
                 liveness::Output::Paused => {
                     let announced: Vec<_> = self.tables.announced.keys().copied().collect();
@@ -308,7 +338,26 @@ impl Speaker {
                 liveness::Output::Routes { .. } | liveness::Output::Dropped(_) => {}
             }
         }
-        self.membership.all_keep = self.liveness.all_keep();
+        self.membership.all_keep = self.liveness.all_keep() && !self.sightings.has_dispute();
+    }
+
+    fn tell_who_lives(&mut self, now: Instant) {
+        let heard = self.liveness.alive();
+        for node in &heard {
+            self.sightings.handle_input(now, sighting::Input::Heard(node));
+        }
+        self.heard = Some(Speakers::Alive(heard));
+        self.count_who_is_seen();
+    }
+
+    /// Who is seen counts as well.
+    fn count_who_is_seen(&mut self) {
+        if let Some(Speakers::Alive(heard)) = &self.heard {
+            let all = heard.iter().chain(self.sightings.nodes()).cloned().collect();
+            self.membership.speakers = Some(Speakers::Alive(all));
+        }
+        self.membership.all_keep = self.liveness.all_keep() && !self.sightings.has_dispute();
+        self.is_news = true;
     }
 
     fn pass_time(&mut self, now: Instant) {
@@ -319,6 +368,12 @@ impl Speaker {
             self.moves.end(address);
         }
         self.moves.pass_time(now);
+        if self.conflicts.poll_timeout().is_some_and(|due| due <= now) {
+            self.conflicts.handle_input(now, conflict::Input::Tick);
+        }
+        if self.sightings.poll_timeout().is_some_and(|due| due <= now) {
+            self.sightings.handle_input(now, sighting::Input::Tick);
+        }
         self.settle_lane(now);
         while let Some(address) = self.announcer.poll_output(now) {
             let stations = self.tables.stations.clone();
@@ -334,7 +389,14 @@ impl Speaker {
     fn settle_lane(&mut self, now: Instant) {
         while let Some(output) = self.succession.poll_output() {
             match output {
-                stand_in::Output::Ask(address) => self.ask(address),
+                stand_in::Output::Ask(node) => {
+                    self.ask(node);
+                    let mut inherited = self.tables.inherited.iter();
+                    let had = inherited.find(|(_, predecessor)| predecessor.address == node);
+                    if let Some(address) = had.map(|(address, _)| *address) {
+                        self.ask(address);
+                    }
+                }
                 stand_in::Output::Lives(node) => {
                     let its = self.tables.inherited_from(&node);
                     for address in its {
@@ -344,7 +406,7 @@ impl Speaker {
                 stand_in::Output::TakeOver(node) => {
                     let its = self.tables.inherited_from(&node);
                     for address in its {
-                        self.announce(now, address);
+                        self.begin(now, address);
                     }
                 }
             }
@@ -363,10 +425,32 @@ impl Speaker {
                 }
                 moves::Output::Begin(address) => {
                     if self.tables.announced.contains_key(&address) {
-                        self.announce(now, address);
+                        self.begin(now, address);
                     }
                 }
             }
+        }
+        while let Some(output) = self.conflicts.poll_output() {
+            match output {
+                conflict::Output::AskNode(address) | conflict::Output::Probe(address) => self.ask(address),
+                conflict::Output::Conflict { address, .. } => _ = self.contested.insert(address),
+                conflict::Output::Over(address) => _ = self.contested.remove(&address),
+                conflict::Output::Released(address) => self.announce(now, address),
+            }
+        }
+        let mut is_news = false;
+        while let Some(output) = self.sightings.poll_output() {
+            match output {
+                sighting::Output::Ask(address) => self.ask(address),
+                sighting::Output::Appeared(_)
+                | sighting::Output::Vanished(_)
+                | sighting::Output::Disputes(_) => {
+                    is_news = true;
+                }
+            }
+        }
+        if is_news {
+            self.count_who_is_seen();
         }
         let claims: Vec<_> = std::mem::take(&mut self.claims)
             .into_iter()
@@ -375,6 +459,12 @@ impl Speaker {
         if !claims.is_empty() {
             self.beat(now, liveness::Input::Claims(&claims));
         }
+    }
+
+    fn begin(&mut self, now: Instant, address: IpAddr) {
+        let is_new = self.tables.new.contains(&address);
+        self.conflicts.handle_input(now, conflict::Input::Begun { address, is_new });
+        self.announce(now, address);
     }
 
     fn announce(&mut self, now: Instant, address: IpAddr) {

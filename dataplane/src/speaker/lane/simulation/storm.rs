@@ -20,6 +20,9 @@ const NO_OWNER: Duration = Duration::from_millis(2500);
 /// and so has the one that stands in for it.
 const MEMORY: Duration = Duration::from_secs(8);
 
+/// Who stood still and goes on takes in first what it has missed.
+const BACKLOG: Duration = Duration::from_millis(100);
+
 /// Of a thousand packets, in every fourth schedule.
 const LOST: u64 = 20;
 
@@ -34,6 +37,8 @@ struct Storm {
     changed: Vec<Duration>,
     /// The same without what makes a node have addresses again that it lost.
     struck: Vec<Duration>,
+    /// When each went on that had stood still.
+    went_on: Vec<Duration>,
     contested: BTreeMap<(IpAddr, usize, usize), Duration>,
     orphaned: BTreeMap<IpAddr, Duration>,
     owners: BTreeMap<IpAddr, usize>,
@@ -57,6 +62,7 @@ impl Storm {
             event: Duration::ZERO,
             changed: vec![Duration::ZERO; count],
             struck: vec![Duration::ZERO; count],
+            went_on: vec![Duration::ZERO; count],
             contested: BTreeMap::new(),
             orphaned: BTreeMap::new(),
             owners: BTreeMap::new(),
@@ -94,7 +100,7 @@ impl Storm {
             4 => self.strike(one, |cluster| cluster.leave(one)),
             5..=7 if is_dead => self.change(one, |cluster| cluster.start(one)),
             8 => self.strike(one, |cluster| cluster.stop(one)),
-            9 => (0..count).for_each(|node| self.strike(node, |cluster| cluster.go_on(node))),
+            9 => (0..count).for_each(|node| self.go_on(node)),
             10 if is_heard_of => self.report(one, |cluster| cluster.api.exclude_or_not(one)),
             11 if is_heard_of => self.report(one, |cluster| cluster.api.leave_or_not(one)),
             12 if is_heard_of => self.report(one, |cluster| cluster.api.prefer_or_not(one)),
@@ -138,7 +144,7 @@ impl Storm {
         self.heal();
         for node in 0..self.cluster.len() {
             match self.cluster.machines[node].process {
-                Process::Stopped => self.strike(node, |cluster| cluster.go_on(node)),
+                Process::Stopped => self.go_on(node),
                 Process::Dead if self.dice.permille(500) => {
                     if self.is_verbose {
                         println!("{:?}: {node} starts", self.cluster.time);
@@ -148,6 +154,11 @@ impl Storm {
                 Process::Dead | Process::Running => {}
             }
         }
+    }
+
+    fn go_on(&mut self, node: usize) {
+        self.went_on[node] = self.cluster.time;
+        self.strike(node, |cluster| cluster.go_on(node));
     }
 
     /// What may cost a node its addresses.
@@ -294,10 +305,14 @@ impl Storm {
         };
         let is_recent = |at: Duration| at + MEMORY > now || self.event == now;
         let is_cause = if self.is_sticky {
-            // Who does not hear all others when it starts goes by the rule; and who leaves gives way to any that came back.
+            // Who does not hear all others when it starts goes by the rule; who leaves gives way to any that came back; and who stood still
+            // may hear that an owner has lost its network before it hears who followed.
+            let hears_late = self.went_on[*owner] + BACKLOG > now;
             let hears_all = !self.cluster.cut.iter().any(|(_, to)| to == owner);
             let gives_way = self.cluster.api.is_leaving(before) && !self.cluster.api.is_leaving(*owner);
-            is_recent(self.struck[before]) || is_recent(self.changed[*owner]) && (!hears_all || gives_way)
+            is_recent(self.struck[before])
+                || hears_late
+                || is_recent(self.changed[*owner]) && (!hears_all || gives_way)
         } else {
             is_recent(self.changed[before]) || is_recent(self.changed[*owner])
         };
@@ -324,6 +339,26 @@ impl Storm {
             self.cluster.cut,
             speakers.collect::<String>()
         )
+    }
+}
+
+/// Most speakers do not hear one of them: it is dead for all, but not for itself. One hears it still, by heartbeats and ARP.
+#[test]
+fn who_is_dead_for_most_has_no_address_together_with_one_that_hears_it() {
+    for seed in 0..8 {
+        let count = Storm::new(seed).cluster.len();
+        for (dead, hears) in (0..count).flat_map(|dead| (0..count).map(move |hears| (dead, hears))) {
+            if dead == hears {
+                continue;
+            }
+            let mut storm = Storm::new(seed);
+            storm.pass(ms(2000));
+            for other in (0..count).filter(|other| ![dead, hears].contains(other)) {
+                storm.strike(dead, |cluster| cluster.cut.extend([(dead, other), (other, dead)]));
+                storm.strike(other, |_| {});
+            }
+            storm.pass(ms(8000));
+        }
     }
 }
 
