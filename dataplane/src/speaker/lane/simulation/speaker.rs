@@ -1,6 +1,8 @@
 //! A speaker without threads and sockets: the brain's [`Facts`], the heartbeats and the states of the lane are those that are shipped.
 //! What joins them here stands for `brain` and [`super::super::driver`], step by step. Frames to a group reach all, whoever joined it.
 
+mod seen;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -125,16 +127,6 @@ impl Speaker {
                 self.conflicts.handle_input(now, conflict::Input::Heard { node: address, station });
             }
             Some(Answer::Ignore(_)) | None => {}
-        }
-    }
-
-    /// What [`super::super::driver::Driver::sight`] makes of it.
-    fn sight(&mut self, now: Instant, interface: u32, address: IpAddr, by: Mac, from: Mac) {
-        let stood_in_for = self.succession.predecessor(&self.tables, address, interface, by);
-        let Some(node) = stood_in_for.or_else(|| self.conflicts.node_of(by)) else { return };
-        if by == from && matches!(&self.heard, Some(Speakers::Alive(nodes)) if !nodes.contains(node)) {
-            let is_here = self.has(address);
-            self.sightings.handle_input(now, sighting::Input::Seen { node, address, station: by, is_here });
         }
     }
 
@@ -341,25 +333,6 @@ impl Speaker {
         self.membership.all_keep = self.liveness.all_keep() && !self.sightings.has_dispute();
     }
 
-    fn tell_who_lives(&mut self, now: Instant) {
-        let heard = self.liveness.alive();
-        for node in &heard {
-            self.sightings.handle_input(now, sighting::Input::Heard(node));
-        }
-        self.heard = Some(Speakers::Alive(heard));
-        self.count_who_is_seen();
-    }
-
-    /// Who is seen counts as well.
-    fn count_who_is_seen(&mut self) {
-        if let Some(Speakers::Alive(heard)) = &self.heard {
-            let all = heard.iter().chain(self.sightings.nodes()).cloned().collect();
-            self.membership.speakers = Some(Speakers::Alive(all));
-        }
-        self.membership.all_keep = self.liveness.all_keep() && !self.sightings.has_dispute();
-        self.is_news = true;
-    }
-
     fn pass_time(&mut self, now: Instant) {
         if self.liveness.poll_timeout().is_some_and(|due| due <= now) {
             self.beat(now, liveness::Input::Tick);
@@ -438,20 +411,7 @@ impl Speaker {
                 conflict::Output::Released(address) => self.announce(now, address),
             }
         }
-        let mut is_news = false;
-        while let Some(output) = self.sightings.poll_output() {
-            match output {
-                sighting::Output::Ask(address) => self.ask(address),
-                sighting::Output::Appeared(_)
-                | sighting::Output::Vanished(_)
-                | sighting::Output::Disputes(_) => {
-                    is_news = true;
-                }
-            }
-        }
-        if is_news {
-            self.count_who_is_seen();
-        }
+        self.settle_sightings();
         let claims: Vec<_> = std::mem::take(&mut self.claims)
             .into_iter()
             .map(|(address, tenure)| Claim { address, tenure })
