@@ -278,9 +278,15 @@ impl Storm {
             let told = machines[*node].speaker.as_ref().and_then(|speaker| speaker.tells(CLIENTS, address));
             told.is_some_and(|station| machines[node_of(station)].has_power)
         };
+        // Of a lost network only its own node tells: who does not hear that one takes it for the owner.
         let is_fine = owners.iter().any(may)
             || running.iter().filter(|node| may(node)).any(is_answered)
-            || !running.iter().any(may);
+            || !running.iter().any(may)
+            || self
+                .cluster
+                .cut
+                .iter()
+                .any(|(lost, to)| running.contains(lost) && !machines[*lost].has_carrier && may(to));
         if is_fine {
             self.orphaned.remove(&address);
             return;
