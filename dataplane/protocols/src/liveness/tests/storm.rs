@@ -230,8 +230,9 @@ impl Storm {
             .collect();
         // Who is dead for most and heard by some is left to ARP: `who_is_dead_for_most_has_no_address_together_with_one_that_hears_it`.
         let cut: BTreeSet<usize> = self.cluster.cut.iter().flat_map(|(one, other)| [*one, *other]).collect();
-        let hear_all = |one, other| !cut.contains(&one) && !cut.contains(&other);
-        self.disputes.look(&self.cluster, &owners, hear_all, &format!("seed {}", self.seed));
+        // And a key is to be replaced only when all have had the one before: two that have none in common do not understand each other.
+        let understand_all = |one, other| self.keys < 2 && !cut.contains(&one) && !cut.contains(&other);
+        self.disputes.look(&self.cluster, &owners, understand_all, &format!("seed {}", self.seed));
         if now > self.event.max(self.trouble) + CALM {
             assert!(self.cluster.all_agree(), "seed {} at {now:?}", self.seed);
         }
