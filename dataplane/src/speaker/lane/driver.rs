@@ -97,7 +97,8 @@ impl Driver {
     /// Runs until the tables say that the speaker leaves, and a little longer: others may not have heard of it yet.
     pub(super) fn run(mut self) {
         let mut buffer = [0; BUFFER];
-        // Of this thread: the kernel wakes others up to 50 microseconds late, to save power. Where it can't be, it does so here.
+        // The kernel wakes threads up to 50 microseconds late, to save power: too late to move an address in. Without this they are missed
+        // a little more often.
         let _ = nix::sys::prctl::set_timerslack(1);
         loop {
             let ready = match self.wait() {
