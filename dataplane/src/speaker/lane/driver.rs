@@ -97,8 +97,8 @@ impl Driver {
     /// Runs until the tables say that the speaker leaves, and a little longer: others may not have heard of it yet.
     pub(super) fn run(mut self) {
         let mut buffer = [0; BUFFER];
-        // The kernel wakes threads up to 50 microseconds late, to save power: too late to move an address in. Without this they are missed
-        // a little more often.
+        // The kernel wakes threads up to 50 microseconds late, to save power. The pauses in which addresses move are hardly longer. If this
+        // fails, more of them are missed.
         let _ = nix::sys::prctl::set_timerslack(1);
         loop {
             let ready = match self.wait() {
