@@ -137,8 +137,8 @@ impl Lull {
     pub fn has_come(&mut self, now: Instant) -> bool {
         if let Pause::Since { ended, depth } = self.pause {
             let reached = now.saturating_duration_since(ended);
-            let limit = 2 * self.risk(depth).unwrap_or(0) + TAKEN;
-            let is_worse = || self.risk(reached).is_none_or(|risk| risk > limit);
+            let limit = || 2 * self.risk(depth).unwrap_or(0) + TAKEN;
+            let is_worse = || self.risk(reached).is_none_or(|risk| risk > limit());
             let is_late = reached > depth && reached < REQUEST && self.pauses.len() >= ENOUGH;
             if is_late && is_worse() {
                 self.pause = Pause::Missed { ended };

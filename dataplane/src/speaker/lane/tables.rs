@@ -88,6 +88,12 @@ impl Tables {
             .map(|(index, station, protocol)| ((index, protocol), &station.name))
     }
 
+    /// One of the addresses that are inherited from the node which is asked at that one.
+    pub(super) fn inherited_at(&self, asked_at: IpAddr) -> Option<IpAddr> {
+        let mut inherited = self.inherited.iter();
+        inherited.find(|(_, predecessor)| predecessor.address == asked_at).map(|(address, _)| *address)
+    }
+
     /// What was that node's and is announced here.
     pub fn inherited_from(&self, node: &NodeName) -> Vec<IpAddr> {
         let its = self.inherited.iter().filter(|(_, predecessor)| predecessor.node == *node);

@@ -19,9 +19,8 @@ use super::Driver;
 impl Driver {
     /// A node that this one stands in for is asked at that address: does its speaker answer for one that it had?
     pub(super) fn look_for_its_speaker(&self, asked_at: IpAddr) {
-        let had = self.tables.inherited.iter().find(|(_, predecessor)| predecessor.address == asked_at);
-        if let Some((address, _)) = had {
-            self.responders.probe(&self.tables, *address);
+        if let Some(address) = self.tables.inherited_at(asked_at) {
+            self.responders.probe(&self.tables, address);
         }
     }
 

@@ -364,9 +364,7 @@ impl Speaker {
             match output {
                 stand_in::Output::Ask(node) => {
                     self.ask(node);
-                    let mut inherited = self.tables.inherited.iter();
-                    let had = inherited.find(|(_, predecessor)| predecessor.address == node);
-                    if let Some(address) = had.map(|(address, _)| *address) {
+                    if let Some(address) = self.tables.inherited_at(node) {
                         self.ask(address);
                     }
                 }
