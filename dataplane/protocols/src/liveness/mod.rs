@@ -6,6 +6,7 @@
 //! * **Who may say so**: [`keys`] prove that a datagram is a speaker's, [`association`] that it is of now. A recording counts
 //!   for nothing, whenever and to whomever it is played.
 //! * **Who has which address**, where that is to last: [`tenure`]. Heartbeats carry it from one to the next.
+//! * **Who does not reach which network**: [`report`]. So do they with that.
 //! * [`wire`] is the datagram, [`session`] the engine.
 //!
 //! Who hears nobody decides alone, so two halves of a cluster that cannot hear each other both go on. Without a key there are
@@ -14,6 +15,7 @@
 
 mod association;
 mod keys;
+mod report;
 mod session;
 mod tenure;
 mod votes;
@@ -24,6 +26,7 @@ mod wire;
 mod tests;
 
 pub use keys::{Key, KeyId};
+pub use report::Report;
 pub use session::{Dropped, Input, Liveness, Output, Timing, Why};
 pub use tenure::{Claim, Tenure};
 pub use watchers::NodeId;

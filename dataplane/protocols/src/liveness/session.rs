@@ -1,11 +1,12 @@
 //! The engine: who was heard when, who counts as alive, and what to send.
 //!
 //! Its parts: what comes in (`arrivals`), who is silent (`watching`), what follows from the votes (`judging`), who has
-//! which address (`claiming`), what goes out (`sending`).
+//! which address (`claiming`), what goes out (`sending`), and what is to be made up for when it stood still (`pausing`).
 
 mod arrivals;
 mod claiming;
 mod judging;
+mod pausing;
 mod sending;
 #[cfg(test)]
 mod settled;
@@ -21,6 +22,7 @@ use metallb_core::shared::SharedMap;
 
 use super::association::{Association, Nonces};
 use super::keys::{Key, KeyId, Keyring};
+use super::report::{Report, Reports};
 use super::tenure::{Claim, Tenure, Tenures};
 use super::votes::Votes;
 use super::watchers::{NodeId, Rings};
@@ -166,8 +168,6 @@ struct Peer {
     /// What was last told about it.
     told: bool,
     compared: Compared,
-    /// Networks that it does not reach, by its own word.
-    lost: Vec<IpNet>,
     /// Ownership is sticky where it is.
     keeps: bool,
 }
@@ -203,6 +203,8 @@ pub struct Liveness {
     nonces: Nonces,
     phase: Phase,
     knowledge: Knowledge,
+    /// It stood still, and tells nothing before it knows what it missed, or until then.
+    behind_until: Option<Instant>,
     peers: BTreeMap<NodeId, Peer>,
     /// All nodes, this one included, and those of them that are alive.
     known: Rings,
@@ -226,7 +228,8 @@ pub struct Liveness {
     answered: usize,
     outbox: Outbox,
     keeps: bool,
-    lost: Vec<IpNet>,
+    reports: Reports,
+    lost_changed: bool,
     tenures: Tenures,
     tenures_changed: bool,
     errands: Errands,
@@ -252,6 +255,7 @@ impl Liveness {
             nonces,
             phase: Phase::Starting,
             knowledge: Knowledge::Nothing,
+            behind_until: None,
             peers: BTreeMap::new(),
             living: known.clone(),
             known,
@@ -268,7 +272,8 @@ impl Liveness {
             answered: 0,
             outbox: Outbox::default(),
             keeps: false,
-            lost: Vec::new(),
+            reports: Reports::default(),
+            lost_changed: false,
             tenures: Tenures::default(),
             tenures_changed: false,
             errands: Errands::default(),
@@ -289,8 +294,8 @@ impl Liveness {
             Input::Keep => self.keeps = true,
             Input::InUse(addresses) => self.tenures_changed |= self.tenures.keep(addresses),
             Input::Lost(networks) => {
-                if self.lost != networks {
-                    self.lost = networks;
+                if self.reports.of(self.me).lost != networks {
+                    self.reports.begin(self.me, networks, 0);
                     self.outbox.tell_all(now);
                 }
             }
@@ -308,12 +313,11 @@ impl Liveness {
         if self.phase != Phase::Left {
             self.watch(now);
             self.judge(now);
-            if std::mem::take(&mut self.tenures_changed) {
-                self.outputs.push_back(Output::Tenures);
-            }
+            self.catch_up(now);
+            self.tell_what_changed();
             self.become_informed(now);
             self.send_what_is_due(now);
-            self.send_claims(now);
+            self.run_errands(now);
         }
         self.due = self.first_timer();
     }
@@ -342,8 +346,9 @@ impl Liveness {
         let awaited = self.awaited.first().map(|(until, _)| *until);
         let watched = self.watched.values().filter_map(|watch| watch.due(self.timing));
         let count = self.count_by.first().map(|(at, _)| *at);
-        let timers = [beat, informed, awaited, count, self.reseat_at, self.outbox.due(), self.errands.due()];
-        timers.into_iter().flatten().chain(watched).min()
+        let timers = [beat, informed, self.behind_until, awaited, count, self.reseat_at];
+        let timers = timers.into_iter().chain([self.outbox.due(), self.errands.due()]);
+        timers.flatten().chain(watched).min()
     }
 
     /// The nodes with a live speaker, this one included.
@@ -365,8 +370,11 @@ impl Liveness {
 
     /// The networks that other nodes do not reach, by their own word; who reaches all is left out.
     pub fn lost(&self) -> BTreeMap<NodeName, BTreeSet<IpNet>> {
-        let peers = self.peers.values().filter(|peer| !peer.lost.is_empty());
-        peers.map(|peer| (peer.name.clone(), peer.lost.iter().copied().collect())).collect()
+        let of = |(node, report): (&NodeId, &Report)| {
+            let peer = self.peers.get(node).filter(|_| !report.lost.is_empty())?;
+            Some((peer.name.clone(), report.lost.iter().copied().collect()))
+        };
+        self.reports.all().iter().filter_map(of).collect()
     }
 
     /// Begins what only follows from a list of peers.
@@ -407,7 +415,6 @@ impl Liveness {
             awaited: None,
             told: false,
             compared: Compared::default(),
-            lost: Vec::new(),
             keeps: false,
         };
         self.peers.insert(node, peer);
@@ -426,9 +433,6 @@ impl Liveness {
                 self.awaited.remove(&(until, node));
             }
             self.answered -= usize::from(peer.spoke.is_some());
-            if !peer.lost.is_empty() {
-                self.outputs.push_back(Output::Lost);
-            }
             if peer.told {
                 self.outputs.push_back(Output::Dead(peer.name, Why::Removed));
             }
@@ -439,6 +443,7 @@ impl Liveness {
         self.unresponsive.remove(&node);
         self.votes.forget(node);
         self.votes.drop_accusation(self.me, node);
+        self.lost_changed |= self.reports.forget(node);
         self.outbox.forget(node);
         self.errands.forget(node);
     }
@@ -454,25 +459,6 @@ impl Liveness {
             self.tell_changes();
             self.outputs.push_back(Output::Informed);
         }
-    }
-
-    /// A process that was stopped (SIGSTOP, a suspended machine) hears nobody: that is its own silence, not theirs.
-    fn forgive_own_pause(&mut self, now: Instant) {
-        let Some(late) = self.due.and_then(|due| now.checked_duration_since(due)) else { return };
-        if late < self.timing.dead_after / 2 {
-            return;
-        }
-        self.forgive_silence(now);
-        for case in self.votes.cases.values_mut() {
-            case.forgive(now);
-        }
-        if late >= self.timing.dead_after {
-            // What was said meanwhile was missed, and we were taken for dead.
-            self.outbox.probe_all(self.peers.keys().copied());
-            self.outbox.tell_all(now);
-        }
-        self.recount.extend(self.votes.in_question());
-        self.outputs.push_back(Output::Paused);
     }
 }
 

@@ -3,11 +3,13 @@
 //! ```text
 //!  0      4   5   6      10        18         26     34      42
 //!  +------+---+---+------+---------+----------+------+-------+------------+--------------+---------+-------+
-//!  | MLBH | 3 |knd| key  | boot id | sequence | echo | offer | n sender   | n receiver   | ballot  | proof |
+//!  | MLBH | 4 |knd| key  | boot id | sequence | echo | offer | n sender   | n receiver   | ballot  | proof |
 //!  +------+---+---+------+---------+----------+------+-------+------------+--------------+---------+-------+
-//!   a state's ballot: first id (8), last id (8), count (1), the ids accused (8 each, rising); tenures in short (8); count (1)
-//!     of lost networks, each address's length (1) and octets, and the prefix length (1)
+//!   a state's ballot: first id (8), last id (8), count (1), the ids accused (8 each, rising); tenures in short (8); reports in
+//!     short (8); the sender's report: incarnation (8), count (1) of lost networks, each address's length (1) and octets, and the
+//!     prefix length (1)
 //!   claims' instead: count (1), each address's length (1) and octets, epoch (8) and owner's id (8)
+//!   reports' instead: count (1), each node's id (8) and its report
 //! ```
 //!
 //! Numbers are big-endian, a name has its length before it, and the proof (32) covers all before it. The first octet is
@@ -19,18 +21,21 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::keys::{Key, KeyId, PROOF};
+use super::report::Report;
 use super::tenure::{Claim, Tenure};
 use super::watchers::NodeId;
 
 const MAGIC: [u8; 4] = *b"MLBH";
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 /// Set in the kind of a datagram that wants an answer.
 const ASKS: u8 = 0x80;
 /// Set in the kind of a datagram whose sender keeps the addresses that it has.
 const KEEPS: u8 = 0x40;
 /// Claims of a datagram: with names of the greatest length, it still fits an Ethernet frame.
 pub(super) const CLAIMS: usize = 24;
-/// Lost networks of a datagram.
+/// Reports of a datagram, for the same reason.
+pub(super) const REPORTS: usize = 5;
+/// Lost networks of a report.
 pub const LOST: usize = 8;
 
 /// How far a speaker is, by its own word.
@@ -59,11 +64,15 @@ pub enum Word {
         ballot: Page,
         /// All that I know of who has which address, in short.
         tenures: u64,
-        /// Networks that I do not reach, as my interfaces in them have lost their carrier, or have it again only since a moment.
-        lost: Vec<IpNet>,
+        /// All that I know of who does not reach which network, in short.
+        reports: u64,
+        /// Which networks I do not reach.
+        report: Report,
     },
     /// These have these addresses.
     Claims(Vec<Claim>),
+    /// These do not reach these networks, or do so again.
+    Reports(Vec<(NodeId, Report)>),
     /// I am about to stop: do not wait for my silence.
     Leave,
     /// My routes and I.
@@ -172,7 +181,7 @@ pub enum Malformed {
     /// Too many claims, or one to something that is no address.
     #[error("unreadable claims")]
     Claims,
-    /// Too many lost networks, or one that is no network.
+    /// Too many reports or lost networks, or one that is no network.
     #[error("unreadable networks")]
     Networks,
 }
@@ -202,6 +211,7 @@ impl<'a> Heartbeat<'a> {
             4 if kind == 4 => claims(rest)?,
             5 if kind == 5 => (Word::Routes(Handover::Given), rest),
             6 if kind == 6 => (Word::Routes(Handover::TakenBack), rest),
+            7 if kind == 7 => reports(rest)?,
             _ => return Err(Malformed::UnknownKind(kind)),
         };
         if !rest.is_empty() {
@@ -227,6 +237,7 @@ impl<'a> Heartbeat<'a> {
             Word::Claims(_) => 4,
             Word::Routes(Handover::Given) => 5,
             Word::Routes(Handover::TakenBack) => 6,
+            Word::Reports(_) => 7,
         };
         let mut bytes = Vec::with_capacity(192);
         bytes.extend(MAGIC);
@@ -243,18 +254,14 @@ impl<'a> Heartbeat<'a> {
         }
         match &self.word {
             Word::Challenge | Word::Leave | Word::Routes(_) => {}
-            Word::State { ballot, tenures, lost, .. } => {
+            Word::State { ballot, tenures, reports, report, .. } => {
                 bytes.extend(ballot.first.to_be_bytes());
                 bytes.extend(ballot.last.to_be_bytes());
                 bytes.push(u8::try_from(ballot.accused.len()).unwrap_or(u8::MAX));
                 bytes.extend(ballot.accused.iter().flat_map(|node| node.0.to_be_bytes()));
                 bytes.extend(tenures.to_be_bytes());
-                let lost = lost.get(..LOST).unwrap_or(lost);
-                bytes.push(u8::try_from(lost.len()).unwrap_or(u8::MAX));
-                for network in lost {
-                    put(&mut bytes, network.addr());
-                    bytes.push(network.prefix_len());
-                }
+                bytes.extend(reports.to_be_bytes());
+                put_report(&mut bytes, report);
             }
             Word::Claims(claims) => {
                 bytes.push(u8::try_from(claims.len()).unwrap_or(u8::MAX));
@@ -262,6 +269,13 @@ impl<'a> Heartbeat<'a> {
                     put(&mut bytes, *address);
                     bytes.extend(epoch.to_be_bytes());
                     bytes.extend(owner.0.to_be_bytes());
+                }
+            }
+            Word::Reports(reports) => {
+                bytes.push(u8::try_from(reports.len()).unwrap_or(u8::MAX));
+                for (node, report) in reports {
+                    bytes.extend(node.0.to_be_bytes());
+                    put_report(&mut bytes, report);
                 }
             }
         }
@@ -288,25 +302,42 @@ fn state(stance: Stance, kind: u8, rest: &[u8]) -> Result<(Word, &[u8]), Malform
         accused.push(NodeId(node));
     }
     let (tenures, rest) = number(rest)?;
+    let (reports, rest) = number(rest)?;
     let ballot = Page { first, last, accused };
-    let (unreached, rest) = networks(rest)?;
+    let (report, rest) = report(rest)?;
     let (asks, keeps) = (kind & ASKS != 0, kind & KEEPS != 0);
-    Ok((Word::State { stance, asks, keeps, ballot, tenures, lost: unreached }, rest))
+    Ok((Word::State { stance, asks, keeps, ballot, tenures, reports, report }, rest))
 }
 
-fn networks(rest: &[u8]) -> Result<(Vec<IpNet>, &[u8]), Malformed> {
+fn reports(rest: &[u8]) -> Result<(Word, &[u8]), Malformed> {
+    let ([count], mut rest) = split(rest)?;
+    if usize::from(count) > REPORTS {
+        return Err(Malformed::Networks);
+    }
+    let mut reports = Vec::new();
+    for _ in 0..count {
+        let (node, after) = number(rest)?;
+        let (report, after) = report(after)?;
+        rest = after;
+        reports.push((NodeId(node), report));
+    }
+    Ok((Word::Reports(reports), rest))
+}
+
+fn report(rest: &[u8]) -> Result<(Report, &[u8]), Malformed> {
+    let (incarnation, rest) = number(rest)?;
     let ([count], mut rest) = split(rest)?;
     if usize::from(count) > LOST {
         return Err(Malformed::Networks);
     }
-    let mut networks = Vec::new();
+    let mut lost = Vec::new();
     for _ in 0..count {
         let (address, after) = address(rest, Malformed::Networks)?;
         let ([length], after) = split(after)?;
-        networks.push(IpNet::new(address, length).map_err(|_| Malformed::Networks)?);
+        lost.push(IpNet::new(address, length).map_err(|_| Malformed::Networks)?);
         rest = after;
     }
-    Ok((networks, rest))
+    Ok((Report { incarnation, lost }, rest))
 }
 
 fn claims(rest: &[u8]) -> Result<(Word, &[u8]), Malformed> {
@@ -345,6 +376,16 @@ fn put(bytes: &mut Vec<u8>, address: IpAddr) {
             bytes.push(16);
             bytes.extend(address.octets());
         }
+    }
+}
+
+fn put_report(bytes: &mut Vec<u8>, Report { incarnation, lost }: &Report) {
+    bytes.extend(incarnation.to_be_bytes());
+    let lost = lost.get(..LOST).unwrap_or(lost);
+    bytes.push(u8::try_from(lost.len()).unwrap_or(u8::MAX));
+    for network in lost {
+        put(bytes, network.addr());
+        bytes.push(network.prefix_len());
     }
 }
 

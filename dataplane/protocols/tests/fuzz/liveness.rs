@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use metallb_fuzz::{Found, epoch, measure, mutated, run};
 use metallb_protocols::liveness::{
-    Claim, Dropped, Heartbeat, Input, Key, KeyId, Liveness, NodeId, Output, Page, Stance, Tenure, Timing,
-    Word,
+    Claim, Dropped, Heartbeat, Input, Key, KeyId, Liveness, NodeId, Output, Page, Report, Stance, Tenure,
+    Timing, Word,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -33,16 +33,10 @@ fn datagrams() -> Vec<Vec<u8>> {
         };
         heartbeat.emit(&key())
     };
+    let report = || Report { incarnation: 2, lost: vec!["2001:db8::/64".parse().expect("a network")] };
     let state = |stance, asks, accused: u64| {
         let ballot = Page::split((0..accused).map(NodeId)).remove(0);
-        Word::State {
-            stance,
-            asks,
-            keeps: asks,
-            ballot,
-            tenures: 7,
-            lost: vec!["2001:db8::/64".parse().expect("a network")],
-        }
+        Word::State { stance, asks, keeps: asks, ballot, tenures: 7, reports: 8, report: report() }
     };
     let claims = |addresses: &[&str]| {
         let tenure = Tenure { epoch: 5, owner: NodeId(6) };
@@ -56,6 +50,7 @@ fn datagrams() -> Vec<Vec<u8>> {
         say("b", state(Stance::Serving, true, 100), u64::MAX),
         say("b", Word::Leave, 9),
         say("b", claims(&["192.0.2.1", "2001:db8::1"]), 10),
+        say("b", Word::Reports(vec![(NodeId(1), report()), (NodeId(2), Report::default())]), 11),
         say(&long, state(Stance::Serving, false, 1), 3),
     ]
 }

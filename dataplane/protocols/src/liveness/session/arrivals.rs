@@ -3,8 +3,7 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use ipnet::IpNet;
-
+use super::claiming::Short;
 use super::{Dropped, Liveness, Output, Peer};
 use crate::liveness::association::{Age, Stamp};
 use crate::liveness::keys::KeyId;
@@ -53,17 +52,23 @@ impl Liveness {
         self.spoke(now, node, newest_key);
         match word {
             Word::Challenge => self.introduce(now, node),
-            Word::State { stance, asks, keeps, ballot, tenures, lost } => {
+            Word::State { stance, asks, keeps, ballot, tenures, reports, report } => {
                 self.hear_keeping(node, keeps);
-                self.hear_lost(node, lost);
+                self.hear_report(now, node, node, &report);
                 self.hear(now, node, stance, &ballot);
-                self.compare(now, node, stance, tenures);
+                let has_missed = asks || stance == Stance::Starting;
+                self.compare(now, node, has_missed, Short { tenures, reports });
                 if asks {
                     self.answer(now, node);
                 }
             }
             Word::Leave => self.stands(node, None),
             Word::Claims(claims) => self.hear_claims(node, &claims),
+            Word::Reports(reports) => {
+                for (of, report) in reports {
+                    self.hear_report(now, node, of, &report);
+                }
+            }
             Word::Routes(handover) => self.hear_handover(node, boot_id, handover),
         }
         Ok(())
@@ -106,15 +111,6 @@ impl Liveness {
     fn hear_handover(&mut self, node: NodeId, boot_id: u64, handover: Handover) {
         if let Some(peer) = self.peers.get(&node) {
             self.outputs.push_back(Output::Routes { node: peer.name.clone(), boot_id, handover });
-        }
-    }
-
-    fn hear_lost(&mut self, node: NodeId, lost: Vec<IpNet>) {
-        if let Some(peer) = self.peers.get_mut(&node)
-            && peer.lost != lost
-        {
-            peer.lost = lost;
-            self.outputs.push_back(Output::Lost);
         }
     }
 

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use super::claiming::Short;
 use super::{Knowledge, Liveness, Output, Peer, Phase, Timing};
 use crate::liveness::keys::KeyId;
 use crate::liveness::votes::Votes;
@@ -243,10 +244,11 @@ impl Liveness {
         self.tell(now, node, false);
     }
 
-    /// Answers who could not tell whether we live. Whoever starts wants to know in turn what the other one knows.
+    /// Answers who could not tell whether we live. Whoever starts, or stood still, wants to know in turn what the other one knows.
     pub(super) fn introduce(&mut self, now: Instant, node: NodeId) {
         let is_unheard = self.peers.get(&node).is_some_and(|peer| peer.compared.is_unknown());
-        self.tell(now, node, is_unheard && matches!(self.knowledge, Knowledge::Asking(_)));
+        let learns = matches!(self.knowledge, Knowledge::Asking(_)) || self.behind_until.is_some();
+        self.tell(now, node, is_unheard && learns);
     }
 
     fn state(&mut self, now: Instant, node: NodeId, asks: bool, ballot: Page) {
@@ -256,8 +258,9 @@ impl Liveness {
             // Whoever asks has not heard the goodbye, or could not place it.
             Phase::Left => return self.send(now, node, Word::Leave),
         };
-        let (keeps, tenures, lost) = (self.keeps, self.tenures.digest(), self.lost.clone());
-        self.send(now, node, Word::State { stance, asks, keeps, ballot, tenures, lost });
+        let Short { tenures, reports } = self.short();
+        let (keeps, report) = (self.keeps, self.reports.of(self.me));
+        self.send(now, node, Word::State { stance, asks, keeps, ballot, tenures, reports, report });
     }
 
     pub(super) fn send(&mut self, now: Instant, node: NodeId, word: Word) {

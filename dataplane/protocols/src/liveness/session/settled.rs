@@ -36,7 +36,6 @@ impl Liveness {
                     awaited: None,
                     told: true,
                     compared: Compared::default(),
-                    lost: Vec::new(),
                     keeps: false,
                 };
                 (*node, peer)

@@ -298,10 +298,13 @@ impl Cluster {
                     self.nodes[node].view.iter_mut().for_each(|view| _ = view.remove(&number(name)));
                     self.facts.push((self.time, node, output));
                 }
-                Output::Paused | Output::Routes { .. } | Output::Outlasted(_) => {
+                Output::Paused
+                | Output::Routes { .. }
+                | Output::Outlasted(_)
+                | Output::Tenures
+                | Output::Lost => {
                     self.facts.push((self.time, node, output));
                 }
-                Output::Tenures | Output::Lost => {}
                 Output::Dropped(_) => self.dropped += 1,
             }
         }

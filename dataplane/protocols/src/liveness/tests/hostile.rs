@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::cluster::{Cluster, Packet, address, key, ms, name};
-use crate::liveness::{Dropped, Heartbeat, Input, Liveness, Malformed, Output, Page, Stance, Timing, Word};
+use crate::liveness::{
+    Dropped, Heartbeat, Input, Liveness, Malformed, Output, Page, Report, Stance, Timing, Word,
+};
 use crate::virtual_clock;
 
 /// What `sender` says to `receiver`, as somebody with that key would write it.
@@ -18,7 +20,8 @@ fn written(by: &str, sender: &str, receiver: &str) -> Vec<u8> {
             keeps: false,
             ballot,
             tenures: 0,
-            lost: Vec::new(),
+            reports: 0,
+            report: Report::default(),
         },
         newest_key: key(by).id(),
         boot_id: 77,

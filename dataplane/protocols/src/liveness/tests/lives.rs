@@ -172,7 +172,9 @@ fn a_speaker_says_that_it_serves_only_once_it_does_and_nothing_after_goodbye() {
                 words.push(match Heartbeat::parse(&datagram).unwrap().0.word {
                     Word::State { stance, .. } => Some(stance),
                     Word::Leave => None,
-                    Word::Challenge | Word::Claims(_) | Word::Routes(_) => panic!("nobody said anything"),
+                    Word::Challenge | Word::Claims(_) | Word::Reports(_) | Word::Routes(_) => {
+                        panic!("nobody said anything")
+                    }
                 });
             }
         }

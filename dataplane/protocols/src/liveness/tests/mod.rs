@@ -8,6 +8,7 @@ mod lives;
 mod owners;
 mod queue;
 mod recorder;
+mod reports;
 mod small;
 mod storm;
 mod tenures;

@@ -95,23 +95,6 @@ fn who_has_the_later_epoch_is_told_once_that_another_one_claimed_the_address_too
 }
 
 #[test]
-fn a_network_that_a_node_does_not_reach_is_known_to_all_at_once_and_so_is_its_return() {
-    for count in [2, 3, 9, 40] {
-        let mut cluster = Cluster::settled(count, 5);
-        let networks = vec!["192.0.2.0/24".parse().unwrap()];
-        for lost in [networks, Vec::new()] {
-            cluster.input(0, Input::Lost(lost.clone()));
-            let expected =
-                if lost.is_empty() { [].into() } else { [(name(0), lost.into_iter().collect())].into() };
-            let others = 1..count;
-            let time = cluster
-                .run_until(ms(200), |cluster| others.clone().all(|node| cluster.lost(node) == expected));
-            assert!(time.is_some_and(|time| time <= ms(25)), "{count} nodes: {time:?}");
-        }
-    }
-}
-
-#[test]
 fn what_is_lost_on_the_way_is_told_again() {
     let mut cluster = Cluster::settled(6, 5);
     cluster.weather = Weather { lost: 200, ..Weather::FAIR };
@@ -172,4 +155,40 @@ fn who_starts_is_informed_only_when_it_knows_whether_all_keep_what_they_have() {
         }
         assert!(cluster.all_keep(0), "seed {seed}");
     }
+}
+
+#[test]
+fn who_stood_still_tells_nothing_before_it_knows_what_it_missed() {
+    for seed in 0..50 {
+        let mut cluster = Cluster::settled(4, seed);
+        cluster.stop(3);
+        cluster.run_for(ms(1000));
+        cluster.input(0, Input::Lost(vec!["192.0.2.0/24".parse().unwrap()]));
+        cluster.run_for(ms(1));
+        claim(&mut cluster, 1, 1, 1);
+        cluster.run_for(ms(1000));
+        cluster.forget();
+        cluster.go_on(3);
+        cluster.run_for(ms(50));
+        let told = cluster.facts.iter().filter(|(_, node, _)| *node == 3).map(|(_, _, fact)| fact.clone());
+        let told: Vec<_> = told.filter(|fact| matches!(fact, Output::Tenures | Output::Lost)).collect();
+        assert_eq!(told, [Output::Tenures, Output::Lost], "seed {seed}");
+        assert!(all_know(&cluster, 1, tenure(1, 1)), "seed {seed}");
+    }
+}
+
+#[test]
+fn who_stood_still_and_hears_nobody_goes_by_what_it_knows() {
+    let mut cluster = Cluster::settled(3, 5);
+    cluster.stop(2);
+    cluster.run_for(ms(1000));
+    (0..2).for_each(|node| cluster.kill(node));
+    cluster.forget();
+    cluster.go_on(2);
+    let since = cluster.time;
+    claim(&mut cluster, 2, 1, 1);
+    cluster.run_for(ms(2000));
+    let told = cluster.facts.iter().find(|(_, _, fact)| *fact == Output::Tenures).unwrap().0;
+    assert!((since + ms(300)..since + ms(302)).contains(&told), "{told:?}");
+    assert_eq!(cluster.view(2), [2]);
 }

@@ -20,9 +20,6 @@ const NO_OWNER: Duration = Duration::from_millis(2500);
 /// and so has the one that stands in for it.
 const MEMORY: Duration = Duration::from_secs(8);
 
-/// Who stood still and goes on takes in first what it has missed.
-const BACKLOG: Duration = Duration::from_millis(100);
-
 /// Of a thousand packets, in every fourth schedule.
 const LOST: u64 = 20;
 
@@ -37,8 +34,6 @@ struct Storm {
     changed: Vec<Duration>,
     /// The same without what makes a node have addresses again that it lost.
     struck: Vec<Duration>,
-    /// When each went on that had stood still.
-    went_on: Vec<Duration>,
     contested: BTreeMap<(IpAddr, usize, usize), Duration>,
     orphaned: BTreeMap<IpAddr, Duration>,
     owners: BTreeMap<IpAddr, usize>,
@@ -62,7 +57,6 @@ impl Storm {
             event: Duration::ZERO,
             changed: vec![Duration::ZERO; count],
             struck: vec![Duration::ZERO; count],
-            went_on: vec![Duration::ZERO; count],
             contested: BTreeMap::new(),
             orphaned: BTreeMap::new(),
             owners: BTreeMap::new(),
@@ -157,7 +151,6 @@ impl Storm {
     }
 
     fn go_on(&mut self, node: usize) {
-        self.went_on[node] = self.cluster.time;
         self.strike(node, |cluster| cluster.go_on(node));
     }
 
@@ -278,15 +271,9 @@ impl Storm {
             let told = machines[*node].speaker.as_ref().and_then(|speaker| speaker.tells(CLIENTS, address));
             told.is_some_and(|station| machines[node_of(station)].has_power)
         };
-        // Of a lost network only its own node tells: who does not hear that one takes it for the owner.
         let is_fine = owners.iter().any(may)
             || running.iter().filter(|node| may(node)).any(is_answered)
-            || !running.iter().any(may)
-            || self
-                .cluster
-                .cut
-                .iter()
-                .any(|(lost, to)| running.contains(lost) && !machines[*lost].has_carrier && may(to));
+            || !running.iter().any(may);
         if is_fine {
             self.orphaned.remove(&address);
             return;
@@ -311,14 +298,10 @@ impl Storm {
         };
         let is_recent = |at: Duration| at + MEMORY > now || self.event == now;
         let is_cause = if self.is_sticky {
-            // Who does not hear all others when it starts goes by the rule; who leaves gives way to any that came back; and who stood still
-            // may hear that an owner has lost its network before it hears who followed.
-            let hears_late = self.went_on[*owner] + BACKLOG > now;
+            // Who does not hear all others when it starts goes by the rule; who leaves gives way to any that came back.
             let hears_all = !self.cluster.cut.iter().any(|(_, to)| to == owner);
             let gives_way = self.cluster.api.is_leaving(before) && !self.cluster.api.is_leaving(*owner);
-            is_recent(self.struck[before])
-                || hears_late
-                || is_recent(self.changed[*owner]) && (!hears_all || gives_way)
+            is_recent(self.struck[before]) || is_recent(self.changed[*owner]) && (!hears_all || gives_way)
         } else {
             is_recent(self.changed[before]) || is_recent(self.changed[*owner])
         };
