@@ -139,6 +139,12 @@ impl Association {
         }
     }
 
+    /// Nothing that was written before now is to count.
+    pub(super) fn forget(&mut self) {
+        self.expire();
+        self.offered = None;
+    }
+
     /// What the peer is to echo for us to know that it lives now.
     pub(super) fn challenge(&mut self, now: Instant, nonces: &mut Nonces) -> u64 {
         if let Some((nonce, _)) = self.offered.filter(|(_, until)| now < *until) {

@@ -65,11 +65,11 @@ impl Reports {
         Heard::New { networks: report.lost != known.lost }
     }
 
-    /// A node says something else of itself than before, or than somebody has of it from incarnation `after`.
-    pub(super) fn begin(&mut self, node: NodeId, mut lost: Vec<IpNet>, after: u64) {
+    /// A node says something else of itself than before, or than somebody has of it from incarnation `after`. Could it?
+    pub(super) fn begin(&mut self, node: NodeId, mut lost: Vec<IpNet>, after: u64) -> bool {
         lost.truncate(LOST);
         let incarnation = self.of(node).incarnation.max(after).saturating_add(1);
-        self.hear(node, &Report { incarnation, lost });
+        self.hear(node, &Report { incarnation, lost }) != Heard::Known
     }
 
     /// There is no such node any more. Did it lack a network?
@@ -158,6 +158,7 @@ mod tests {
         let mut reports = Reports::default();
         assert_eq!(reports.hear(NodeId(1), &report((u64::MAX, 1))), Heard::Known);
         assert_eq!(reports.hear(NodeId(1), &report((1, 1))), Heard::New { networks: true });
+        assert!(!reports.begin(NodeId(1), Vec::new(), END - 1));
     }
 
     proptest! {

@@ -26,8 +26,9 @@ use super::report::{Report, Reports};
 use super::tenure::{Claim, Tenure, Tenures};
 use super::votes::Votes;
 use super::watchers::{NodeId, Rings};
-use super::wire::{Handover, Malformed, Stance};
+use super::wire::{Handover, LOST, Malformed, Stance};
 use claiming::{Compared, Errands};
+use pausing::Behind;
 use sending::Outbox;
 use watching::Watch;
 
@@ -203,8 +204,8 @@ pub struct Liveness {
     nonces: Nonces,
     phase: Phase,
     knowledge: Knowledge,
-    /// It stood still, and tells nothing before it knows what it missed, or until then.
-    behind_until: Option<Instant>,
+    /// It stood still, and tells nothing before it knows what it missed.
+    behind: Option<Behind>,
     peers: BTreeMap<NodeId, Peer>,
     /// All nodes, this one included, and those of them that are alive.
     known: Rings,
@@ -255,7 +256,7 @@ impl Liveness {
             nonces,
             phase: Phase::Starting,
             knowledge: Knowledge::Nothing,
-            behind_until: None,
+            behind: None,
             peers: BTreeMap::new(),
             living: known.clone(),
             known,
@@ -290,12 +291,15 @@ impl Liveness {
             Input::Peers(addresses) => self.replace_peers(now, &addresses),
             Input::Datagram { from, bytes } => self.datagram(now, from, bytes),
             Input::Key(key) => self.keys.renew(now, key),
-            Input::Claims(claims) => claims.iter().for_each(|claim| self.claim(*claim)),
+            Input::Claims(claims) => match &mut self.behind {
+                Some(behind) => behind.claims.extend(claims),
+                None => claims.iter().for_each(|claim| self.claim(*claim)),
+            },
             Input::Keep => self.keeps = true,
             Input::InUse(addresses) => self.tenures_changed |= self.tenures.keep(addresses),
-            Input::Lost(networks) => {
-                if self.reports.of(self.me).lost != networks {
-                    self.reports.begin(self.me, networks, 0);
+            Input::Lost(mut networks) => {
+                networks.truncate(LOST);
+                if self.reports.of(self.me).lost != networks && self.reports.begin(self.me, networks, 0) {
                     self.outbox.tell_all(now);
                 }
             }
@@ -346,15 +350,16 @@ impl Liveness {
         let awaited = self.awaited.first().map(|(until, _)| *until);
         let watched = self.watched.values().filter_map(|watch| watch.due(self.timing));
         let count = self.count_by.first().map(|(at, _)| *at);
-        let timers = [beat, informed, self.behind_until, awaited, count, self.reseat_at];
+        let behind = self.behind.as_ref().map(|behind| behind.until);
+        let timers = [beat, informed, behind, awaited, count, self.reseat_at];
         let timers = timers.into_iter().chain([self.outbox.due(), self.errands.due()]);
         timers.flatten().chain(watched).min()
     }
 
-    /// The nodes with a live speaker, this one included.
+    /// The nodes with a live speaker, this one included, as it was last told.
     pub fn alive(&self) -> BTreeSet<NodeName> {
-        let peers = self.peers.iter().filter(|(node, _)| self.living.contains(**node));
-        peers.map(|(_, peer)| peer.name.clone()).chain([self.name.clone()]).collect()
+        let told = self.peers.values().filter(|peer| peer.told);
+        told.map(|peer| peer.name.clone()).chain([self.name.clone()]).collect()
     }
 
     /// Who has which address, as far as it was claimed.
@@ -364,6 +369,9 @@ impl Liveness {
 
     /// Is ownership sticky on all nodes that live? Before that nobody may go by it.
     pub fn all_keep(&self) -> bool {
+        if let Some(behind) = &self.behind {
+            return behind.all_kept;
+        }
         let mut living = self.peers.iter().filter(|(node, _)| self.living.contains(**node));
         self.keeps && living.all(|(_, peer)| peer.keeps)
     }

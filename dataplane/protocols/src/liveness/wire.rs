@@ -31,6 +31,8 @@ const VERSION: u8 = 4;
 const ASKS: u8 = 0x80;
 /// Set in the kind of a datagram whose sender keeps the addresses that it has.
 const KEEPS: u8 = 0x40;
+/// Set in the kind of a datagram whose sender stood still, and does not know yet what it missed.
+const BEHIND: u8 = 0x20;
 /// Claims of a datagram: with names of the greatest length, it still fits an Ethernet frame.
 pub(super) const CLAIMS: usize = 24;
 /// Reports of a datagram, for the same reason.
@@ -60,6 +62,8 @@ pub enum Word {
         asks: bool,
         /// Ownership is sticky where I am.
         keeps: bool,
+        /// I stood still, and do not know yet what I missed.
+        behind: bool,
         /// Who is silent.
         ballot: Page,
         /// All that I know of who has which address, in short.
@@ -203,7 +207,7 @@ impl<'a> Heartbeat<'a> {
         let (offer, rest) = number(rest)?;
         let (sender, rest) = name(rest)?;
         let (receiver, rest) = name(rest)?;
-        let (word, rest) = match kind & !(ASKS | KEEPS) {
+        let (word, rest) = match kind & !(ASKS | KEEPS | BEHIND) {
             0 if kind == 0 => (Word::Challenge, rest),
             1 => state(Stance::Starting, kind, rest)?,
             2 => state(Stance::Serving, kind, rest)?,
@@ -226,12 +230,13 @@ impl<'a> Heartbeat<'a> {
     pub fn emit(&self, key: &Key) -> Vec<u8> {
         let kind = match &self.word {
             Word::Challenge => 0,
-            Word::State { stance, asks, keeps, .. } => {
+            Word::State { stance, asks, keeps, behind, .. } => {
                 let stance = match stance {
                     Stance::Starting => 1,
                     Stance::Serving => 2,
                 };
-                stance | if *asks { ASKS } else { 0 } | if *keeps { KEEPS } else { 0 }
+                let flags = [(*asks, ASKS), (*keeps, KEEPS), (*behind, BEHIND)];
+                flags.into_iter().filter(|(is_set, _)| *is_set).fold(stance, |kind, (_, flag)| kind | flag)
             }
             Word::Leave => 3,
             Word::Claims(_) => 4,
@@ -305,8 +310,8 @@ fn state(stance: Stance, kind: u8, rest: &[u8]) -> Result<(Word, &[u8]), Malform
     let (reports, rest) = number(rest)?;
     let ballot = Page { first, last, accused };
     let (report, rest) = report(rest)?;
-    let (asks, keeps) = (kind & ASKS != 0, kind & KEEPS != 0);
-    Ok((Word::State { stance, asks, keeps, ballot, tenures, reports, report }, rest))
+    let [asks, keeps, behind] = [ASKS, KEEPS, BEHIND].map(|flag| kind & flag != 0);
+    Ok((Word::State { stance, asks, keeps, behind, ballot, tenures, reports, report }, rest))
 }
 
 fn reports(rest: &[u8]) -> Result<(Word, &[u8]), Malformed> {

@@ -36,7 +36,16 @@ fn datagrams() -> Vec<Vec<u8>> {
     let report = || Report { incarnation: 2, lost: vec!["2001:db8::/64".parse().expect("a network")] };
     let state = |stance, asks, accused: u64| {
         let ballot = Page::split((0..accused).map(NodeId)).remove(0);
-        Word::State { stance, asks, keeps: asks, ballot, tenures: 7, reports: 8, report: report() }
+        Word::State {
+            stance,
+            asks,
+            keeps: asks,
+            behind: accused == 3,
+            ballot,
+            tenures: 7,
+            reports: 8,
+            report: report(),
+        }
     };
     let claims = |addresses: &[&str]| {
         let tenure = Tenure { epoch: 5, owner: NodeId(6) };

@@ -35,8 +35,13 @@ impl Liveness {
         match peer.association.place(now, Stamp { boot_id, sequence, echo, offer }) {
             Age::Overtaken => {
                 // Several follow one another at once. Whatever the order, the same comes of them.
-                let Word::Claims(claims) = word else { return Err(Dropped::Old) };
-                self.hear_claims(node, &claims);
+                match word {
+                    Word::Claims(claims) => self.hear_claims(node, &claims),
+                    Word::Reports(reports) => self.hear_reports(now, node, &reports),
+                    Word::Challenge | Word::State { .. } | Word::Leave | Word::Routes(_) => {
+                        return Err(Dropped::Old);
+                    }
+                }
                 return Ok(());
             }
             Age::Old => return Err(Dropped::Old),
@@ -52,23 +57,19 @@ impl Liveness {
         self.spoke(now, node, newest_key);
         match word {
             Word::Challenge => self.introduce(now, node),
-            Word::State { stance, asks, keeps, ballot, tenures, reports, report } => {
+            Word::State { stance, asks, keeps, behind, ballot, tenures, reports, report } => {
                 self.hear_keeping(node, keeps);
                 self.hear_report(now, node, node, &report);
                 self.hear(now, node, stance, &ballot);
-                let has_missed = asks || stance == Stance::Starting;
-                self.compare(now, node, has_missed, Short { tenures, reports });
+                let asks_or_starts = asks || stance == Stance::Starting;
+                self.compare(now, node, asks_or_starts, behind, Short { tenures, reports });
                 if asks {
                     self.answer(now, node);
                 }
             }
             Word::Leave => self.stands(node, None),
             Word::Claims(claims) => self.hear_claims(node, &claims),
-            Word::Reports(reports) => {
-                for (of, report) in reports {
-                    self.hear_report(now, node, of, &report);
-                }
-            }
+            Word::Reports(reports) => self.hear_reports(now, node, &reports),
             Word::Routes(handover) => self.hear_handover(node, boot_id, handover),
         }
         Ok(())

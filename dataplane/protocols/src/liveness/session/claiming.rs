@@ -60,6 +60,8 @@ pub(super) struct Short {
 pub(super) struct Compared {
     tenures: Table,
     reports: Table,
+    /// It does not know yet what it missed.
+    behind: bool,
 }
 
 /// What it said of one of them.
@@ -74,13 +76,13 @@ struct Table {
 }
 
 impl Table {
-    /// Is it time to tell all of ours? Who missed something is told at once, and else who still differs.
+    /// Is it time to tell all of ours: at once, or where tables still differ?
     fn is_to_be_told(
         &mut self,
         now: Instant,
         (theirs, ours): (u64, u64),
-        is_guide: bool,
-        is_neighbour: bool,
+        at_once: bool,
+        later: bool,
     ) -> bool {
         self.digest = Some(theirs);
         if theirs == ours {
@@ -89,7 +91,7 @@ impl Table {
         }
         let still = self.differed.replace((theirs, ours)) == Some((theirs, ours));
         let is_time = self.told.is_none_or(|told| told + AGAIN <= now);
-        let is_due = is_time && (is_guide || is_neighbour && still);
+        let is_due = is_time && (at_once || later && still);
         if is_due {
             self.told = Some(now);
         }
@@ -103,9 +105,9 @@ impl Compared {
         self.tenures.digest.is_none()
     }
 
-    /// It said the same.
+    /// It said the same, and knows what others do.
     pub(super) fn is_same(&self, ours: Short) -> bool {
-        (self.tenures.digest, self.reports.digest) == (Some(ours.tenures), Some(ours.reports))
+        !self.behind && (self.tenures.digest, self.reports.digest) == (Some(ours.tenures), Some(ours.reports))
     }
 }
 
@@ -144,14 +146,19 @@ impl Liveness {
         }
     }
 
+    pub(super) fn hear_reports(&mut self, now: Instant, from: NodeId, reports: &[(NodeId, Report)]) {
+        for (node, report) in reports {
+            self.hear_report(now, from, *node, report);
+        }
+    }
+
     /// `from` says which networks a node does not reach: itself, or another one. It is not passed on at once: the node tells all itself, and
-    /// whom it does not reach differs from its neighbours.
+    /// whom it does not reach differs from the others.
     pub(super) fn hear_report(&mut self, now: Instant, from: NodeId, node: NodeId, report: &Report) {
         if node == self.me {
             let own = self.reports.of(node);
-            if own < *report {
-                // Of another life.
-                self.reports.begin(node, own.lost, report.incarnation);
+            // Of another life.
+            if own < *report && self.reports.begin(node, own.lost, report.incarnation) {
                 self.outbox.tell_all(now);
             }
             return;
@@ -172,16 +179,25 @@ impl Liveness {
     }
 
     /// A peer says its tables in short.
-    pub(super) fn compare(&mut self, now: Instant, node: NodeId, has_missed: bool, theirs: Short) {
+    pub(super) fn compare(
+        &mut self,
+        now: Instant,
+        node: NodeId,
+        asks_or_starts: bool,
+        behind: bool,
+        theirs: Short,
+    ) {
         let ours = self.short();
         let is_neighbour = self.beats_to.contains(&node) || self.watched.contains_key(&node);
         // Who starts, or stood still, is told by one of them at once: it could not take in what all know at the same time.
-        let is_guide = has_missed && self.living.next(node) == Some(self.me);
+        let is_guide = asks_or_starts && self.living.next(node) == Some(self.me);
         let Some(Peer { compared, .. }) = self.peers.get_mut(&node) else { return };
+        compared.behind = behind;
         if compared.tenures.is_to_be_told(now, (theirs.tenures, ours.tenures), is_guide, is_neighbour) {
             self.errands.of(node).addresses.extend(self.tenures.all().keys().copied());
         }
-        if compared.reports.is_to_be_told(now, (theirs.reports, ours.reports), is_guide, is_neighbour) {
+        // By anybody: a few are said, and it may be that it hears none of its neighbours.
+        if compared.reports.is_to_be_told(now, (theirs.reports, ours.reports), is_guide, true) {
             self.errands.of(node).nodes.extend(self.reports.all().keys().copied());
         }
     }
@@ -195,9 +211,8 @@ impl Liveness {
     /// Is what we know what others know? They say so, or there are none.
     pub(super) fn is_in_step(&self) -> bool {
         let serves = |peer: &&Peer| peer.stance == Some(Stance::Serving) && peer.spoke.is_some();
-        let mut digests =
-            self.peers.values().filter(serves).map(|peer| peer.compared.tenures.digest).peekable();
-        digests.peek().is_none() || digests.any(|digest| digest == Some(self.tenures.digest()))
+        let mut others = self.peers.values().filter(serves).peekable();
+        others.peek().is_none() || others.any(|peer| peer.compared.is_same(self.short()))
     }
 
     pub(super) fn run_errands(&mut self, now: Instant) {

@@ -33,7 +33,7 @@ impl Liveness {
             if self.bury_and_revive() {
                 self.reseat_soon(now);
             }
-            if self.knowledge == Knowledge::Informed && self.behind_until.is_none() {
+            if self.knowledge == Knowledge::Informed && self.behind.is_none() {
                 self.tell_changes();
             }
         }

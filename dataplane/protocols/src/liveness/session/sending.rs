@@ -247,7 +247,7 @@ impl Liveness {
     /// Answers who could not tell whether we live. Whoever starts, or stood still, wants to know in turn what the other one knows.
     pub(super) fn introduce(&mut self, now: Instant, node: NodeId) {
         let is_unheard = self.peers.get(&node).is_some_and(|peer| peer.compared.is_unknown());
-        let learns = matches!(self.knowledge, Knowledge::Asking(_)) || self.behind_until.is_some();
+        let learns = matches!(self.knowledge, Knowledge::Asking(_)) || self.behind.is_some();
         self.tell(now, node, is_unheard && learns);
     }
 
@@ -259,8 +259,8 @@ impl Liveness {
             Phase::Left => return self.send(now, node, Word::Leave),
         };
         let Short { tenures, reports } = self.short();
-        let (keeps, report) = (self.keeps, self.reports.of(self.me));
-        self.send(now, node, Word::State { stance, asks, keeps, ballot, tenures, reports, report });
+        let (keeps, behind, report) = (self.keeps, self.behind.is_some(), self.reports.of(self.me));
+        self.send(now, node, Word::State { stance, asks, keeps, behind, ballot, tenures, reports, report });
     }
 
     pub(super) fn send(&mut self, now: Instant, node: NodeId, word: Word) {

@@ -18,6 +18,7 @@ fn written(by: &str, sender: &str, receiver: &str) -> Vec<u8> {
             stance: Stance::Serving,
             asks: false,
             keeps: false,
+            behind: false,
             ballot,
             tenures: 0,
             reports: 0,

@@ -6,6 +6,7 @@ mod large;
 mod length;
 mod lives;
 mod owners;
+mod pauses;
 mod queue;
 mod recorder;
 mod reports;

@@ -46,6 +46,23 @@ fn who_does_not_hear_a_node_is_told_by_the_others_which_networks_that_one_lost()
 }
 
 #[test]
+fn who_hears_neither_the_node_nor_its_own_neighbours_is_told_by_another_one() {
+    for (count, unheard) in [(9, 6), (40, 20)] {
+        for seed in 0..10 {
+            let mut cluster = Cluster::settled(count, seed);
+            for node in 0..unheard {
+                cluster.cut.insert((node, count - 1));
+            }
+            cluster.run_for(ms(2000));
+            cluster.input(0, Input::Lost(vec![network()]));
+            let all = |cluster: &Cluster| know(cluster, 1..count, &[network()]);
+            let time = cluster.run_until(Duration::from_mins(1), all);
+            assert!(time.is_some(), "{count} nodes, seed {seed}");
+        }
+    }
+}
+
+#[test]
 fn what_is_known_of_a_life_that_is_over_does_not_count_for_the_next() {
     for count in [2, 3, 9, 40] {
         for wait in [0, 2000] {
@@ -75,6 +92,21 @@ fn who_starts_is_told_which_networks_others_lost() {
     cluster.start(1);
     let time = cluster.run_until(ms(2000), |cluster| know(cluster, 1..4, &[network()]));
     assert!(time.is_some_and(|time| time <= ms(50)), "{time:?}");
+}
+
+#[test]
+fn who_starts_knows_all_networks_that_others_lost_before_it_is_informed() {
+    for seed in 0..20 {
+        let mut cluster = Cluster::settled(40, seed);
+        (0..20).for_each(|node| _ = cluster.cut.insert((node, 39)));
+        (0..20).for_each(|node| cluster.input(node, Input::Lost(vec![network()])));
+        cluster.run_for(ms(500));
+        cluster.kill(39);
+        cluster.run_for(ms(500));
+        cluster.start(39);
+        assert!(cluster.run_until(ms(2000), |cluster| cluster.told(39).is_some()).is_some());
+        assert_eq!(cluster.lost(39).len(), 20, "seed {seed}");
+    }
 }
 
 #[test]

@@ -28,6 +28,7 @@ fn state(accused: &[u64]) -> Heartbeat<'static> {
             stance: Stance::Serving,
             asks: true,
             keeps: false,
+            behind: false,
             ballot,
             tenures: 6,
             reports: 7,
@@ -140,7 +141,7 @@ proptest! {
     #[test]
     fn what_we_emit_we_parse(
         sender in "[a-z0-9.-]{1,253}", receiver in "[a-z0-9.-]{1,253}", numbers: [u64; 4], id: u32,
-        word in 0..6_u8, asks: bool, keeps: bool, accused in btree_set(any::<u64>(), 0..100), tenures: u64,
+        word in 0..6_u8, asks: bool, keeps: bool, behind: bool, accused in btree_set(any::<u64>(), 0..100), tenures: u64,
         lost in vec((any::<std::net::Ipv6Addr>(), 0..=128_u8), 0..=8), said in vec((any::<u64>(), any::<u64>()), 1..=5),
         claimed in vec((any::<IpAddr>(), any::<u64>(), any::<u64>()), 0..=24),
     ) {
@@ -153,8 +154,8 @@ proptest! {
         let ballot = Page::split(accused.into_iter().map(NodeId)).remove(0);
         let word = match word {
             0 => Word::Challenge,
-            1 => Word::State { stance: Stance::Starting, asks, keeps, ballot, tenures, reports, report },
-            2 => Word::State { stance: Stance::Serving, asks, keeps, ballot, tenures, reports, report },
+            1 => Word::State { stance: Stance::Starting, asks, keeps, behind, ballot, tenures, reports, report },
+            2 => Word::State { stance: Stance::Serving, asks, keeps, behind, ballot, tenures, reports, report },
             3 => Word::Claims(claimed.into_iter().map(claim).collect()),
             4 => Word::Reports(all),
             _ => Word::Leave,
