@@ -2,8 +2,9 @@
 //! here, beside announcing it and never before, and whoever claims it later is noticed too.
 //!
 //! Stations of the cluster's own nodes are no conflict: while an address moves, the node that had it still answers for it. Nobody
-//! knows their stations, so when an unknown one claims an address, all nodes are asked for theirs; a station that is
-//! none of theirs is a conflict.
+//! knows their stations, so when an unknown one claims an address, all nodes are asked for theirs. A station that is none of theirs is
+//! asked in turn: if it still has the address, that is a conflict. What only once claimed it may be a node that died since, or one that
+//! does not hear this one.
 //!
 //! Under [`Policy::ProbeFirst`] an address that no node of the cluster had before is only announced once nobody answered for
 //! it ([`Conflicts::is_held`]).
@@ -39,6 +40,8 @@ const GO: usize = 16;
 const GO_INTERVAL: Duration = Duration::from_millis(5);
 /// How long nodes may take to answer, once the last one was asked. They are asked twice.
 const PATIENCE: Duration = Duration::from_millis(200);
+/// How often a station that is no node's is asked whether it has the address, [`PATIENCE`] apart.
+const CONFIRMATIONS: u8 = 3;
 /// Stations of one node. Who says that it has more, in that node's name, is believed the latest.
 const STATIONS: usize = 64;
 /// When an address comes from another node, that one still answers for a while, and perhaps by a station of which nobody hears: on
@@ -137,8 +140,15 @@ struct Known {
 struct Round {
     to_ask: VecDeque<IpAddr>,
     next: Instant,
-    /// Stations about which it decides.
-    about: BTreeMap<(Mac, IpAddr), u32>,
+    /// Stations about which it decides, and what they claim.
+    about: BTreeSet<(Mac, IpAddr)>,
+}
+
+/// A station that is no node's is asked whether it has the address.
+#[derive(Clone, Copy, Debug)]
+struct Confirming {
+    left: u8,
+    next: Instant,
 }
 
 /// Who else has the addresses that are here.
@@ -153,10 +163,11 @@ pub struct Conflicts {
     here: BTreeSet<IpAddr>,
     probing: BTreeMap<IpAddr, Probing>,
     due: Timetable<IpAddr>,
-    /// Unknown stations, what they claim and where that was heard.
-    suspects: BTreeMap<(Mac, IpAddr), u32>,
+    /// Unknown stations, and what they claim.
+    suspects: BTreeSet<(Mac, IpAddr)>,
     round: Option<Round>,
     next_round: Option<Instant>,
+    confirming: BTreeMap<(Mac, IpAddr), Confirming>,
     contested: BTreeMap<IpAddr, Known>,
     outputs: VecDeque<Output>,
 }
@@ -215,16 +226,18 @@ impl Conflicts {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let conflicts = self.contested.values().map(|known| known.next_probe.min(known.last + OVER_AFTER));
         let round = self.round.as_ref().map(|round| round.next).or(self.next_round);
-        conflicts.chain(self.due.next()).chain(round).min()
+        let confirming = self.confirming.values().map(|confirming| confirming.next);
+        conflicts.chain(self.due.next()).chain(round).chain(confirming).min()
     }
 
     fn end(&mut self, address: IpAddr) {
         self.here.remove(&address);
         self.forget_probing(address);
-        self.suspects.retain(|(_, claimed), _| *claimed != address);
+        self.suspects.retain(|(_, claimed)| *claimed != address);
         if let Some(round) = &mut self.round {
-            round.about.retain(|(_, claimed), _| *claimed != address);
+            round.about.retain(|(_, claimed)| *claimed != address);
         }
+        self.confirming.retain(|(_, claimed), _| *claimed != address);
         if self.contested.remove(&address).is_some() {
             self.outputs.push_back(Output::Over(address));
         }
@@ -254,13 +267,22 @@ impl Conflicts {
             known.last = now;
             return;
         }
-        if self.stations.contains_key(&by) || self.suspects.len() >= SUSPECTS {
+        if self.stations.contains_key(&by) {
+            self.confirming.remove(&(by, address));
             return;
         }
-        if self.round.as_ref().is_some_and(|round| round.about.contains_key(&(by, address))) {
+        if self.confirming.remove(&(by, address)).is_some() && self.contested.len() < CONFLICTS {
+            self.contested.insert(address, Known { by, last: now, next_probe: now + RECHECK });
+            self.outputs.push_back(Output::Conflict { address, interface, by });
             return;
         }
-        self.suspects.insert((by, address), interface);
+        if self.suspects.len() >= SUSPECTS {
+            return;
+        }
+        if self.round.as_ref().is_some_and(|round| round.about.contains(&(by, address))) {
+            return;
+        }
+        self.suspects.insert((by, address));
         if self.round.is_none() {
             self.next_round.get_or_insert(now);
         }
@@ -268,6 +290,7 @@ impl Conflicts {
 
     fn pass_time(&mut self, now: Instant) {
         self.pass_round(now);
+        self.pass_confirmations(now);
         self.pass_probes(now);
         let over = self.contested.extract_if(.., |_, known| known.last + OVER_AFTER <= now);
         for (address, _) in over.collect::<Vec<_>>() {
@@ -312,8 +335,12 @@ impl Conflicts {
     }
 
     fn is_suspected(&self, address: IpAddr) -> bool {
-        let round = self.round.iter().flat_map(|round| round.about.keys());
-        self.suspects.keys().chain(round).any(|(_, claimed)| *claimed == address)
+        let round = self.round.iter().flat_map(|round| &round.about);
+        self.suspects
+            .iter()
+            .chain(round)
+            .chain(self.confirming.keys())
+            .any(|(_, claimed)| *claimed == address)
     }
 
     fn release(&mut self, address: IpAddr) {
@@ -340,12 +367,24 @@ impl Conflicts {
         }
         let Some(round) = self.round.take() else { return };
         self.next_round = (!self.suspects.is_empty()).then_some(now + ROUND_INTERVAL);
-        for ((by, address), interface) in round.about {
-            if self.stations.contains_key(&by) || self.contested.len() >= CONFLICTS {
+        let unknown = round.about.into_iter().filter(|(by, _)| !self.stations.contains_key(by));
+        let asked = |suspect| (suspect, Confirming { left: CONFIRMATIONS, next: now });
+        self.confirming.extend(unknown.map(asked));
+    }
+
+    fn pass_confirmations(&mut self, now: Instant) {
+        let due = self.confirming.iter_mut().filter(|(_, confirming)| confirming.next <= now);
+        let mut given_up = Vec::new();
+        for (suspect, confirming) in due {
+            let Some(left) = confirming.left.checked_sub(1) else {
+                given_up.push(*suspect);
                 continue;
-            }
-            self.contested.insert(address, Known { by, last: now, next_probe: now + RECHECK });
-            self.outputs.push_back(Output::Conflict { address, interface, by });
+            };
+            (confirming.left, confirming.next) = (left, now + PATIENCE);
+            self.outputs.push_back(Output::Probe(suspect.1));
+        }
+        for suspect in given_up {
+            self.confirming.remove(&suspect);
         }
     }
 }

@@ -186,6 +186,7 @@ fn a_node_that_has_a_new_station_is_asked_again() {
     lab.nodes.insert(address(12), OURS);
     lab.claim(OURS);
     lab.run_to(700_000);
+    lab.stranger = Some((vip(), Mac([2, 0, 0, 0, 0, 12])));
     lab.claim(Mac([2, 0, 0, 0, 0, 12]));
     lab.run_to(720_000);
     let told = lab.told();
@@ -242,6 +243,32 @@ fn an_address_that_went_has_no_conflict_any_more() {
     assert_eq!(lab.conflicts.poll_timeout(), None);
 }
 
+/// A node that died, or does not hear this one.
+#[test]
+fn a_station_that_does_not_answer_for_the_address_is_no_conflict() {
+    let mut lab = Lab::new(Policy::Announce);
+    lab.begin(true);
+    lab.run_to(10_000);
+    lab.claim(STRANGER);
+    lab.run_to(20_000);
+    assert_eq!((lab.told(), lab.conflicts.poll_timeout()), (vec![], None));
+    assert_eq!(lab.probes()[3..].len(), 3, "it is asked three times");
+    lab.stranger = Some((vip(), STRANGER));
+    lab.claim(STRANGER);
+    lab.run_to(30_000);
+    assert!(matches!(lab.told()[..], [(20_000..=21_000, CONFLICT)]), "{:?}", lab.told());
+}
+
+#[test]
+fn under_probe_first_who_does_not_answer_again_does_not_hold_an_address_for_long() {
+    let mut lab = Lab::new(Policy::ProbeFirst);
+    lab.begin(true);
+    lab.run_to(3_000);
+    lab.claim(STRANGER);
+    lab.run_to(60_000);
+    assert!(matches!(lab.told()[..], [(3_800..=4_200, Output::Released(_))]), "{:?}", lab.told());
+}
+
 #[test]
 fn who_invents_stations_makes_this_one_ask_no_more_than_a_round_at_a_time_and_remember_a_bounded_number() {
     let mut lab = Lab::new(Policy::Announce);
@@ -254,7 +281,8 @@ fn who_invents_stations_makes_this_one_ask_no_more_than_a_round_at_a_time_and_re
             lab.conflicts.handle_input(lab.now, pretended);
         }
         lab.run_to(n);
-        assert!(lab.conflicts.suspects.len() <= SUSPECTS && lab.conflicts.contested.len() <= CONFLICTS);
+        assert!(lab.conflicts.suspects.len() <= SUSPECTS && lab.conflicts.confirming.len() <= SUSPECTS);
+        assert!(lab.conflicts.contested.len() <= CONFLICTS);
         assert!(lab.conflicts.stations.len() <= lab.nodes.len() + 2 * STATIONS);
     }
     assert!(lab.questions() <= 80 * 5, "{} questions in 20 s", lab.questions());

@@ -220,6 +220,11 @@ impl Speaker {
         }
     }
 
+    /// Addresses that other stations have as well, of which none is a node's, as far as it knows.
+    pub(super) const fn contested(&self) -> &BTreeSet<IpAddr> {
+        &self.contested
+    }
+
     /// For the one who reads of a failure.
     pub(super) fn explain(&self, address: IpAddr) -> String {
         let Tables { announced, inherited, moved, heirs, awaited, phase, claims, .. } = &self.tables;

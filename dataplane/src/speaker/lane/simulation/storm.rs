@@ -1,6 +1,6 @@
 //! Random schedules, and what holds in each: also while something is wrong, for those that it does not concern.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -34,6 +34,8 @@ struct Storm {
     changed: Vec<Duration>,
     /// The same without what makes a node have addresses again that it lost.
     struck: Vec<Duration>,
+    /// Some wire was broken one way only.
+    was_one_way: bool,
     contested: BTreeMap<(IpAddr, usize, usize), Duration>,
     orphaned: BTreeMap<IpAddr, Duration>,
     owners: BTreeMap<IpAddr, usize>,
@@ -57,6 +59,7 @@ impl Storm {
             event: Duration::ZERO,
             changed: vec![Duration::ZERO; count],
             struck: vec![Duration::ZERO; count],
+            was_one_way: false,
             contested: BTreeMap::new(),
             orphaned: BTreeMap::new(),
             owners: BTreeMap::new(),
@@ -184,7 +187,7 @@ impl Storm {
         }
     }
 
-    fn may_have(&self, node: usize) -> (bool, std::collections::BTreeSet<IpAddr>) {
+    fn may_have(&self, node: usize) -> (bool, BTreeSet<IpAddr>) {
         let api = &self.cluster.api;
         let all = (1..=4).map(vip).filter(|address| api.may_announce(node, *address));
         (api.is_preferred(node), all.collect())
@@ -217,6 +220,7 @@ impl Storm {
         if running.iter().any(|node| !self.cluster.knows_all(*node)) {
             self.event = now;
         }
+        self.look_for_conflicts(&running);
         let addresses = self.cluster.api.addresses();
         for address in (1..=4).map(vip) {
             let has = |node: &usize| {
@@ -237,6 +241,18 @@ impl Storm {
 
     fn is_running(&self, node: usize) -> bool {
         self.cluster.machines[node].process == Process::Running
+    }
+
+    /// All stations are the cluster's. Only who was heard and did not hear may be taken for another.
+    fn look_for_conflicts(&mut self, running: &[usize]) {
+        let cut = &self.cluster.cut;
+        self.was_one_way |= cut.iter().any(|(one, other)| !cut.contains(&(*other, *one)));
+        let machines = &self.cluster.machines;
+        let contested = |node: &usize| machines[*node].speaker.as_ref()?.contested().first().copied();
+        let conflict = running.iter().find_map(|node| Some((node, contested(node)?)));
+        if let Some((node, address)) = conflict.filter(|_| !self.was_one_way) {
+            panic!("{}", self.explain(address, &format!("{node} takes a node's station for a foreign one")));
+        }
     }
 
     fn look_for_two(&mut self, address: IpAddr, owners: &[usize]) {
