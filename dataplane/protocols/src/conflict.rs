@@ -88,6 +88,8 @@ pub enum Input<'a> {
         address: IpAddr,
         /// The station.
         by: Mac,
+        /// The station that says so, perhaps in the other's name.
+        from: Mac,
     },
     /// A node says which station it has.
     Heard {
@@ -140,8 +142,8 @@ struct Known {
 struct Round {
     to_ask: VecDeque<IpAddr>,
     next: Instant,
-    /// Stations about which it decides, and what they claim.
-    about: BTreeSet<(Mac, IpAddr)>,
+    /// Stations about which it decides, what they claim, and who says so.
+    about: BTreeMap<(Mac, IpAddr), Mac>,
 }
 
 /// A station that is no node's is asked whether it has the address.
@@ -163,8 +165,8 @@ pub struct Conflicts {
     here: BTreeSet<IpAddr>,
     probing: BTreeMap<IpAddr, Probing>,
     due: Timetable<IpAddr>,
-    /// Unknown stations, and what they claim.
-    suspects: BTreeSet<(Mac, IpAddr)>,
+    /// Unknown stations, what they claim, and who says so.
+    suspects: BTreeMap<(Mac, IpAddr), Mac>,
     round: Option<Round>,
     next_round: Option<Instant>,
     confirming: BTreeMap<(Mac, IpAddr), Confirming>,
@@ -208,7 +210,9 @@ impl Conflicts {
                 self.probe_at(now, address, Probing { left: PROBES, holds, counts_from });
             }
             Input::Ended(address) => self.end(address),
-            Input::Claimed { interface, address, by } => self.claimed(now, interface, address, by),
+            Input::Claimed { interface, address, by, from } => {
+                self.claimed(now, interface, address, by, from);
+            }
             Input::Heard { node, station } if self.nodes.contains_key(&node) => {
                 self.learn(now, node, station);
             }
@@ -233,9 +237,9 @@ impl Conflicts {
     fn end(&mut self, address: IpAddr) {
         self.here.remove(&address);
         self.forget_probing(address);
-        self.suspects.retain(|(_, claimed)| *claimed != address);
+        self.suspects.retain(|(_, claimed), _| *claimed != address);
         if let Some(round) = &mut self.round {
-            round.about.retain(|(_, claimed)| *claimed != address);
+            round.about.retain(|(_, claimed), _| *claimed != address);
         }
         self.confirming.retain(|(_, claimed), _| *claimed != address);
         if self.contested.remove(&address).is_some() {
@@ -257,7 +261,7 @@ impl Conflicts {
         }
     }
 
-    fn claimed(&mut self, now: Instant, interface: u32, address: IpAddr, by: Mac) {
+    fn claimed(&mut self, now: Instant, interface: u32, address: IpAddr, by: Mac, from: Mac) {
         let is_early = self.probing.get(&address).is_some_and(|probing| now < probing.counts_from);
         if !self.here.contains(&address) || is_early {
             return;
@@ -267,7 +271,7 @@ impl Conflicts {
             known.last = now;
             return;
         }
-        if self.stations.contains_key(&by) {
+        if self.is_known(by, from) {
             self.confirming.remove(&(by, address));
             return;
         }
@@ -279,13 +283,18 @@ impl Conflicts {
         if self.suspects.len() >= SUSPECTS {
             return;
         }
-        if self.round.as_ref().is_some_and(|round| round.about.contains(&(by, address))) {
+        if self.round.as_ref().is_some_and(|round| round.about.contains_key(&(by, address))) {
             return;
         }
-        self.suspects.insert((by, address));
+        self.suspects.insert((by, address), from);
         if self.round.is_none() {
             self.next_round.get_or_insert(now);
         }
+    }
+
+    /// Is it a node's station, or a node that says so? Nodes speak in the name of others, and of none but nodes.
+    fn is_known(&self, by: Mac, from: Mac) -> bool {
+        self.stations.contains_key(&by) || self.stations.contains_key(&from)
     }
 
     fn pass_time(&mut self, now: Instant) {
@@ -335,9 +344,9 @@ impl Conflicts {
     }
 
     fn is_suspected(&self, address: IpAddr) -> bool {
-        let round = self.round.iter().flat_map(|round| &round.about);
+        let round = self.round.iter().flat_map(|round| round.about.keys());
         self.suspects
-            .iter()
+            .keys()
             .chain(round)
             .chain(self.confirming.keys())
             .any(|(_, claimed)| *claimed == address)
@@ -367,9 +376,10 @@ impl Conflicts {
         }
         let Some(round) = self.round.take() else { return };
         self.next_round = (!self.suspects.is_empty()).then_some(now + ROUND_INTERVAL);
-        let unknown = round.about.into_iter().filter(|(by, _)| !self.stations.contains_key(by));
-        let asked = |suspect| (suspect, Confirming { left: CONFIRMATIONS, next: now });
-        self.confirming.extend(unknown.map(asked));
+        let unknown = round.about.into_iter().filter(|((by, _), from)| !self.is_known(*by, *from));
+        let asked = |(suspect, _)| (suspect, Confirming { left: CONFIRMATIONS, next: now });
+        let asked: Vec<_> = unknown.map(asked).collect();
+        self.confirming.extend(asked);
     }
 
     fn pass_confirmations(&mut self, now: Instant) {

@@ -42,7 +42,13 @@ impl Lab {
     }
 
     fn claim(&mut self, by: Mac) {
-        self.conflicts.handle_input(self.now, Input::Claimed { interface: 3, address: vip(), by });
+        self.conflicts.handle_input(self.now, Input::Claimed { interface: 3, address: vip(), by, from: by });
+        self.drain();
+    }
+
+    fn claim_for(&mut self, by: Mac, from: Mac) {
+        let input = Input::Claimed { interface: 3, address: vip(), by, from };
+        self.conflicts.handle_input(self.now, input);
         self.drain();
     }
 
@@ -59,7 +65,8 @@ impl Lab {
                 }
                 Output::Probe(address) => {
                     if let Some((_, by)) = self.stranger.filter(|(theirs, _)| *theirs == address) {
-                        self.conflicts.handle_input(now, Input::Claimed { interface: 3, address, by });
+                        let input = Input::Claimed { interface: 3, address, by, from: by };
+                        self.conflicts.handle_input(now, input);
                     }
                 }
                 Output::Conflict { .. } | Output::Over(_) | Output::Released(_) => {}
@@ -241,6 +248,22 @@ fn an_address_that_went_has_no_conflict_any_more() {
     lab.run_to(100_000);
     assert_eq!(lab.told().len(), 2, "nobody cares who has it now");
     assert_eq!(lab.conflicts.poll_timeout(), None);
+}
+
+#[test]
+fn a_node_speaks_for_nodes_and_a_switch_may_speak_for_anybody() {
+    let mut lab = Lab::new(Policy::Announce);
+    lab.begin(true);
+    lab.run_to(10_000);
+    lab.stranger = Some((vip(), STRANGER));
+    lab.claim_for(STRANGER, Mac([2, 0, 0, 0, 0, 12]));
+    lab.stranger = None;
+    lab.run_to(20_000);
+    assert_eq!(lab.told(), []);
+    lab.stranger = Some((vip(), STRANGER));
+    lab.claim_for(STRANGER, Mac([6, 0, 0, 0, 0, 1]));
+    lab.run_to(30_000);
+    assert!(matches!(lab.told()[..], [(20_000..=21_000, CONFLICT)]), "{:?}", lab.told());
 }
 
 /// A node that died, or does not hear this one.

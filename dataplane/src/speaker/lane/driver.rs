@@ -360,7 +360,7 @@ impl Driver {
         for heard in self.responders.receive(view, buffer) {
             self.sight(now, &heard);
             match heard {
-                Heard::Contested { interface, address, by, .. } => {
+                Heard::Contested { interface, address, by, from } => {
                     if !self.shared.contested.borrow().contains_key(&address) {
                         // What is only awaited is not this node's to give up: its owner may say so.
                         if !self.moves.is_awaited(address) {
@@ -370,7 +370,8 @@ impl Driver {
                     self.moves.end(address);
                     if self.has(address) && self.end.is_none() {
                         self.announcer.contested(now, address);
-                        self.conflicts.handle_input(now, conflict::Input::Claimed { interface, address, by });
+                        let claimed = conflict::Input::Claimed { interface, address, by, from };
+                        self.conflicts.handle_input(now, claimed);
                     }
                 }
                 Heard::Given { address } => self.moves.given(address),
@@ -378,7 +379,7 @@ impl Driver {
                     self.succession.heard(now, interface, address, station);
                     self.moves.heard(interface, address, station);
                     let input = if self.conflicts.is_held(address) {
-                        conflict::Input::Claimed { interface, address, by: station }
+                        conflict::Input::Claimed { interface, address, by: station, from: station }
                     } else {
                         conflict::Input::Heard { node: address, station }
                     };

@@ -116,7 +116,8 @@ impl Speaker {
                 self.moves.end(address);
                 if self.has(address) {
                     self.announcer.contested(now, address);
-                    self.conflicts.handle_input(now, conflict::Input::Claimed { interface, address, by });
+                    let claimed = conflict::Input::Claimed { interface, address, by, from };
+                    self.conflicts.handle_input(now, claimed);
                 }
             }
             Some(Answer::Given { address }) => self.moves.given(address),
