@@ -27,7 +27,7 @@ mod tests;
 pub const PROBES: u8 = 3;
 /// Between two of those questions (between `PROBE_MIN` and `PROBE_MAX`).
 pub const PROBE_INTERVAL: Duration = Duration::from_millis(1100);
-/// How long the answer to the last one may take.
+/// How long the answer to the last question may take.
 pub const ANNOUNCE_WAIT: Duration = Duration::from_secs(1);
 /// While there is a conflict, it is asked this often whether there still is.
 pub const RECHECK: Duration = Duration::from_secs(30);
@@ -40,7 +40,8 @@ const GO: usize = 16;
 const GO_INTERVAL: Duration = Duration::from_millis(5);
 /// How long nodes may take to answer, once the last one was asked. They are asked twice.
 const PATIENCE: Duration = Duration::from_millis(200);
-/// How often a station that is no node's is asked whether it has the address, [`PATIENCE`] apart.
+/// How often a station that is no node's is asked whether it has the address, [`PATIENCE`] apart. The last time it has
+/// [`ANNOUNCE_WAIT`] to say so.
 const CONFIRMATIONS: u8 = 3;
 /// Stations of one node. Who says that it has more, in that node's name, is believed the latest.
 const STATIONS: usize = 64;
@@ -169,6 +170,8 @@ pub struct Conflicts {
     suspects: BTreeMap<(Mac, IpAddr), Mac>,
     round: Option<Round>,
     next_round: Option<Instant>,
+    /// The next round may be then.
+    not_before: Option<Instant>,
     confirming: BTreeMap<(Mac, IpAddr), Confirming>,
     contested: BTreeMap<IpAddr, Known>,
     outputs: VecDeque<Output>,
@@ -267,15 +270,22 @@ impl Conflicts {
             return;
         }
         self.stations.retain(|_, (_, until)| now < *until);
-        if let Some(known) = self.contested.get_mut(&address).filter(|known| known.by == by) {
-            known.last = now;
-            return;
+        let is_full = self.contested.len() >= CONFLICTS;
+        match self.contested.get_mut(&address) {
+            Some(known) if known.by == by => {
+                known.last = now;
+                return;
+            }
+            // One is told of. Another is looked at once that one is silent.
+            Some(known) if now < known.last + 2 * RECHECK => return,
+            None if is_full => return,
+            Some(_) | None => {}
         }
         if self.is_known(by, from) {
             self.confirming.remove(&(by, address));
             return;
         }
-        if self.confirming.remove(&(by, address)).is_some() && self.contested.len() < CONFLICTS {
+        if self.confirming.remove(&(by, address)).is_some() {
             self.contested.insert(address, Known { by, last: now, next_probe: now + RECHECK });
             self.outputs.push_back(Output::Conflict { address, interface, by });
             return;
@@ -288,7 +298,7 @@ impl Conflicts {
         }
         self.suspects.insert((by, address), from);
         if self.round.is_none() {
-            self.next_round.get_or_insert(now);
+            self.next_round.get_or_insert(self.not_before.unwrap_or(now).max(now));
         }
     }
 
@@ -375,7 +385,8 @@ impl Conflicts {
             return;
         }
         let Some(round) = self.round.take() else { return };
-        self.next_round = (!self.suspects.is_empty()).then_some(now + ROUND_INTERVAL);
+        self.not_before = Some(now + ROUND_INTERVAL);
+        self.next_round = self.not_before.filter(|_| !self.suspects.is_empty());
         let unknown = round.about.into_iter().filter(|((by, _), from)| !self.is_known(*by, *from));
         let asked = |(suspect, _)| (suspect, Confirming { left: CONFIRMATIONS, next: now });
         let asked: Vec<_> = unknown.map(asked).collect();
@@ -383,18 +394,14 @@ impl Conflicts {
     }
 
     fn pass_confirmations(&mut self, now: Instant) {
+        self.confirming.retain(|_, confirming| confirming.left > 0 || now < confirming.next);
         let due = self.confirming.iter_mut().filter(|(_, confirming)| confirming.next <= now);
-        let mut given_up = Vec::new();
-        for (suspect, confirming) in due {
-            let Some(left) = confirming.left.checked_sub(1) else {
-                given_up.push(*suspect);
-                continue;
-            };
-            (confirming.left, confirming.next) = (left, now + PATIENCE);
-            self.outputs.push_back(Output::Probe(suspect.1));
+        let mut asked = BTreeSet::new();
+        for ((_, address), confirming) in due {
+            confirming.left = confirming.left.saturating_sub(1);
+            confirming.next = now + if confirming.left == 0 { ANNOUNCE_WAIT } else { PATIENCE };
+            asked.insert(*address);
         }
-        for suspect in given_up {
-            self.confirming.remove(&suspect);
-        }
+        self.outputs.extend(asked.into_iter().map(Output::Probe));
     }
 }

@@ -61,6 +61,8 @@ pub enum Answer<M> {
         address: IpAddr,
         /// The station.
         station: Mac,
+        /// The station that says so, perhaps in the other's name.
+        from: Mac,
     },
     /// Do nothing.
     Ignore(Ignored<M>),

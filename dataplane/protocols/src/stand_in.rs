@@ -103,6 +103,7 @@ impl StandIns {
 
     /// Takes in what happened. Drain [`Self::poll_output`] afterwards.
     pub fn handle_input(&mut self, now: Instant, input: Input<'_>) {
+        self.forgive_own_pause(now);
         match input {
             Input::Tick => self.give_up(now),
             Input::Silent { node, address } => {
@@ -127,6 +128,16 @@ impl StandIns {
             }
         }
         self.ask(now);
+    }
+
+    /// A speaker that came back while this process stood still was not heard of: that time is not its.
+    fn forgive_own_pause(&mut self, now: Instant) {
+        for node in self.nodes.values_mut() {
+            let late = now.saturating_duration_since(node.next_question);
+            if late > PATIENCE {
+                node.since += late;
+            }
+        }
     }
 
     /// Only when time passes, and not whenever something happens: answers that have come are taken in before that.
@@ -293,6 +304,16 @@ mod tests {
         scene.hears(1);
         scene.stand_ins.handle_input(scene.now, Input::Tick);
         assert!(scene.stand_ins.is_for(&scene.node));
+    }
+
+    #[test]
+    fn time_in_which_this_process_stood_still_is_not_that_of_the_speaker_that_may_be_back() {
+        let mut scene = Scene::new(GRACE).falls_silent();
+        scene.run(Duration::from_secs(1), &[1], ALWAYS);
+        scene.now += Duration::from_secs(10);
+        scene.hears(1);
+        let outputs = told(scene.run(ALWAYS, &[1], ALWAYS));
+        assert!(matches!(outputs[..], [(12_900..=13_000, Output::TakeOver(_))]), "{outputs:?}");
     }
 
     #[test]

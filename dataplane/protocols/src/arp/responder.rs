@@ -28,7 +28,7 @@ pub fn answer(station: Mac, frame: &[u8], host: &impl Host) -> Answer<Malformed>
     match packet.operation {
         Operation::Request => {}
         Operation::Reply if host.asks_for(sender) => {
-            return Answer::Heard { address: sender, station: asker };
+            return Answer::Heard { address: sender, station: asker, from: packet.source };
         }
         Operation::Reply => return Answer::Ignore(Ignored::NotARequest),
     }

@@ -202,7 +202,7 @@ fn a_question_claims_nothing_and_its_answer_is_heard() {
         target_mac: STATION,
         target_ip: Ipv4Addr::UNSPECIFIED,
     };
-    let heard = Answer::Heard { address: IpAddr::V4(NODE), station: THEIRS };
+    let heard = Answer::Heard { address: IpAddr::V4(NODE), station: THEIRS, from: THEIRS };
     assert_eq!(answer(STATION, &reply.emit(), &StandingIn(None)), heard);
     let of_another = Packet { sender_ip: Ipv4Addr::new(10, 77, 0, 13), ..reply };
     let ignored = Answer::Ignore(Ignored::NotARequest);

@@ -96,7 +96,7 @@ pub enum Output {
     Alive(NodeName),
     /// The peer counts as dead from now on.
     Dead(NodeName, Why),
-    /// This speaker itself stood still: others may have taken it for dead, and its addresses with it.
+    /// This speaker itself stood still: others may have taken it for dead, and its addresses with it. What it missed was told before.
     Paused,
     /// The peers were asked who lives: from now on [`Liveness::alive`] means something, and changes are told.
     Informed,
@@ -317,8 +317,11 @@ impl Liveness {
         if self.phase != Phase::Left {
             self.watch(now);
             self.judge(now);
-            self.catch_up(now);
+            let has_caught_up = self.catch_up(now);
             self.tell_what_changed();
+            if has_caught_up {
+                self.outputs.push_back(Output::Paused);
+            }
             self.become_informed(now);
             self.send_what_is_due(now);
             self.run_errands(now);

@@ -37,7 +37,7 @@ pub fn answer(station: Mac, frame: &[u8], host: &impl Host) -> Answer<Malformed>
     }
     let Some(target) = target else {
         if host.asks_for(claimed) {
-            return Answer::Heard { address: claimed, station: sender };
+            return Answer::Heard { address: claimed, station: sender, from: packet.source };
         }
         return Answer::Ignore(Ignored::NotARequest);
     };

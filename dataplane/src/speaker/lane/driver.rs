@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use metallb_core::plan::Speakers;
+use metallb_core::shared::SharedMap;
 use metallb_protocols::announcer::Announcer;
 use metallb_protocols::conflict::{self, Conflicts};
 use metallb_protocols::liveness::{Claim, Tenure};
@@ -234,6 +235,21 @@ impl Driver {
         }
     }
 
+    /// Others may have told neighbours of the addresses meanwhile: they are told anew of those that did not go to others. That is no claim.
+    fn tell_anew(&mut self, now: Instant, tenures: Option<&SharedMap<IpAddr, Tenure>>) {
+        let me = self.members.as_ref().map(Members::id);
+        let went = |address: &IpAddr| {
+            let tenure = tenures.and_then(|tenures| tenures.get(address));
+            tenure.is_some_and(|tenure| Some(tenure.owner) != me)
+        };
+        let tables = Arc::clone(&self.tables);
+        for address in tables.announced.keys().filter(|address| !went(address)) {
+            if self.is_told_of(*address) {
+                self.announcer.start(now, *address);
+            }
+        }
+    }
+
     /// Are neighbours told that the address is here? Not while it may go back to where it was, or is held back, or on its way.
     fn is_told_of(&self, address: IpAddr) -> bool {
         !self.succession.is_waiting(&self.tables, address)
@@ -375,11 +391,11 @@ impl Driver {
                     }
                 }
                 Heard::Given { address } => self.moves.given(address),
-                Heard::Answered { interface, address, station } => {
+                Heard::Answered { interface, address, station, from } => {
                     self.succession.heard(now, interface, address, station);
                     self.moves.heard(interface, address, station);
                     let input = if self.conflicts.is_held(address) {
-                        conflict::Input::Claimed { interface, address, by: station, from: station }
+                        conflict::Input::Claimed { interface, address, by: station, from }
                     } else {
                         conflict::Input::Heard { node: address, station }
                     };
@@ -450,10 +466,7 @@ impl Driver {
         }
         if paused && self.end.is_none() {
             tracing::warn!(event = "paused", "this process stood still; telling all addresses anew");
-            let tables = Arc::clone(&self.tables);
-            for address in tables.announced.keys() {
-                self.announce(now, *address);
-            }
+            self.tell_anew(now, tenures.as_ref());
         }
         let is_news = speakers.is_some() || tenures.is_some() || lost.is_some();
         if let Some(speakers) = speakers {

@@ -67,6 +67,8 @@ pub(super) enum Heard {
         address: IpAddr,
         /// The station.
         station: Mac,
+        /// The station that says so.
+        from: Mac,
     },
 }
 
@@ -101,8 +103,8 @@ impl Responder {
                 Outcome::Heard(Heard::Contested { interface: self.index, address, by, from })
             }
             Answer::Given { address } => Outcome::Heard(Heard::Given { address }),
-            Answer::Heard { address, station } => {
-                Outcome::Heard(Heard::Answered { interface: self.index, address, station })
+            Answer::Heard { address, station, from } => {
+                Outcome::Heard(Heard::Answered { interface: self.index, address, station, from })
             }
             Answer::Reply { address, frame } => Outcome::Answered(address, self.socket.send(&frame)),
             Answer::Ignore(Ignored::NotAnnounced(address)) => {

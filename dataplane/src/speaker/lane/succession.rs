@@ -289,9 +289,13 @@ mod tests {
         let (mut succession, now) = begin(3);
         change(&mut succession, now, &Tables::default(), &inheriting());
         assert_eq!(succession.told(&inheriting(), vip(), 1, OWN), None, "it may be dead");
-        succession.heard(now, 1, "192.0.2.1".parse().unwrap(), THEIRS);
-        assert_eq!(succession.told(&inheriting(), vip(), 1, OWN), Some(THEIRS));
-        assert!(succession.is_waiting(&inheriting(), vip()));
+        for question in 0..100 {
+            let now = now + question * metallb_protocols::stand_in::INTERVAL;
+            succession.heard(now, 1, "192.0.2.1".parse().unwrap(), THEIRS);
+            succession.pass_time(now);
+            assert_eq!(succession.told(&inheriting(), vip(), 1, OWN), Some(THEIRS));
+            assert!(succession.is_waiting(&inheriting(), vip()));
+        }
         succession.pass_time(now + Duration::from_secs(3));
         assert_eq!(succession.told(&inheriting(), vip(), 1, OWN), Some(OWN));
         assert!(!succession.is_waiting(&inheriting(), vip()));

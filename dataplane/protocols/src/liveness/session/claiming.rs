@@ -17,7 +17,7 @@ use crate::liveness::wire::{CLAIMS, REPORTS, Stance, Word};
 /// Datagrams to send before other things get their turn, and until when the next have theirs. What comes meanwhile goes together.
 const TURN: usize = 16;
 const PAUSE: Duration = Duration::from_millis(1);
-/// Nobody is told the whole table more often than that.
+/// Nobody is told the whole table more often than that, but who stood still.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// What a neighbour is to be told: who has these addresses, and which networks these nodes do not reach.
@@ -83,6 +83,7 @@ impl Table {
         (theirs, ours): (u64, u64),
         at_once: bool,
         later: bool,
+        again: Duration,
     ) -> bool {
         self.digest = Some(theirs);
         if theirs == ours {
@@ -90,7 +91,7 @@ impl Table {
             return false;
         }
         let still = self.differed.replace((theirs, ours)) == Some((theirs, ours));
-        let is_time = self.told.is_none_or(|told| told + AGAIN <= now);
+        let is_time = self.told.is_none_or(|told| told + again <= now);
         let is_due = is_time && (at_once || later && still);
         if is_due {
             self.told = Some(now);
@@ -193,11 +194,15 @@ impl Liveness {
         let is_guide = asks_or_starts && self.living.next(node) == Some(self.me);
         let Some(Peer { compared, .. }) = self.peers.get_mut(&node) else { return };
         compared.behind = behind;
-        if compared.tenures.is_to_be_told(now, (theirs.tenures, ours.tenures), is_guide, is_neighbour) {
+        // That one does not wait for long.
+        let again = if behind { self.timing.dead_after / 3 } else { AGAIN };
+        let tables = (theirs.tenures, ours.tenures);
+        if compared.tenures.is_to_be_told(now, tables, is_guide, is_neighbour, again) {
             self.errands.of(node).addresses.extend(self.tenures.all().keys().copied());
         }
         // By anybody: a few are said, and it may be that it hears none of its neighbours.
-        if compared.reports.is_to_be_told(now, (theirs.reports, ours.reports), is_guide, true) {
+        let tables = (theirs.reports, ours.reports);
+        if compared.reports.is_to_be_told(now, tables, is_guide, true, again) {
             self.errands.of(node).nodes.extend(self.reports.all().keys().copied());
         }
     }

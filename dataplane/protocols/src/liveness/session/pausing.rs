@@ -39,23 +39,28 @@ impl Liveness {
             peer.association.forget();
             peer.compared = Compared::default();
         }
-        if self.knowledge == Knowledge::Informed {
-            let all_kept = self.all_keep();
-            let claims = self.behind.take().map(|behind| behind.claims).unwrap_or_default();
-            self.behind = Some(Behind { until: now + self.timing.dead_after, all_kept, claims });
-        } else {
-            self.outputs.push_back(Output::Paused);
+        match self.knowledge {
+            Knowledge::Nothing => {}
+            // It has nothing to tell anew, and the others have as long to answer as if it asked now.
+            Knowledge::Asking(_) => self.knowledge = Knowledge::Asking(now),
+            Knowledge::Informed => {
+                let all_kept = self.all_keep();
+                let claims = self.behind.take().map(|behind| behind.claims).unwrap_or_default();
+                self.behind = Some(Behind { until: now + self.timing.dead_after, all_kept, claims });
+            }
         }
         self.outbox.probe_all(self.peers.keys().copied());
         self.outbox.tell_all(now);
     }
 
-    /// Has this speaker learned what it missed?
-    pub(super) fn catch_up(&mut self, now: Instant) {
+    /// Has this speaker learned what it missed, just now?
+    pub(super) fn catch_up(&mut self, now: Instant) -> bool {
         let ours = self.short();
         let is_as_we = |peer: &Peer| peer.stance == Some(Stance::Serving) && peer.compared.is_same(ours);
         let knows = self.peers.is_empty() || self.peers.values().any(is_as_we);
-        let Some(behind) = self.behind.take_if(|behind| knows || behind.until <= now) else { return };
+        let Some(behind) = self.behind.take_if(|behind| knows || behind.until <= now) else {
+            return false;
+        };
         self.tell_changes();
         for claim in behind.claims {
             // It was decided without knowing what was claimed meanwhile.
@@ -63,7 +68,7 @@ impl Liveness {
                 self.claim(claim);
             }
         }
-        self.outputs.push_back(Output::Paused);
+        true
     }
 
     /// What follows for those who go by the tables.

@@ -82,7 +82,7 @@ fn a_question_claims_nothing_and_its_answer_is_heard() {
     let question = Packet::parse(&super::super::question(STATION, NODE)).unwrap();
     assert_eq!((question.from, question.to), (Ipv6Addr::UNSPECIFIED, solicited_node(NODE)));
     let answered = Announcement { address: NODE, station: ELSEWHERE, from: ELSEWHERE }.frame();
-    let heard = Answer::Heard { address: IpAddr::V6(NODE), station: ELSEWHERE };
+    let heard = Answer::Heard { address: IpAddr::V6(NODE), station: ELSEWHERE, from: ELSEWHERE };
     assert_eq!(answer(STATION, &answered, &StandingIn), heard);
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use metallb_core::config::Interfaces;
+use metallb_protocols::liveness::NodeId;
 use nix::sys::eventfd::EfdFlags;
 use prometheus::{Registry, TextEncoder};
 
@@ -121,4 +122,21 @@ fn an_address_that_comes_back_before_that_is_over_keeps_its_counters() {
     place.take(announcing());
     place.driver.pass_time(Instant::now() + TOLD_FOR);
     assert!(place.is_counted());
+}
+
+#[test]
+fn who_stood_still_tells_neighbours_anew_of_what_no_other_has_and_claims_nothing() {
+    let mut place = Place::announcing();
+    let tenure = Tenure { epoch: 2, owner: NodeId::from(&"another".into()) };
+    place.take(Tables { claims: Arc::new([(vip(), tenure)].into()), ..announcing() });
+    place.driver.settle_claims();
+    let later = Instant::now() + Duration::from_mins(1);
+    while place.driver.announcer.poll_output(later).is_some() {} // its burst
+    let paused = Told { paused: true, ..Told::default() };
+    let has_gone = Told { tenures: Some([(vip(), tenure)].into()), ..paused.clone() };
+    place.driver.pass_on(later, Some(has_gone));
+    assert_eq!(place.driver.announcer.poll_output(later), None, "another node has it");
+    place.driver.pass_on(later, Some(paused));
+    assert_eq!(place.driver.announcer.poll_output(later), Some(vip()));
+    assert!(place.driver.claims.is_empty());
 }

@@ -121,7 +121,7 @@ impl Speaker {
                 }
             }
             Some(Answer::Given { address }) => self.moves.given(address),
-            Some(Answer::Heard { address, station }) => {
+            Some(Answer::Heard { address, station, .. }) => {
                 self.sightings.handle_input(now, sighting::Input::Answered { address, station });
                 self.succession.heard(now, interface, address, station);
                 self.moves.heard(interface, address, station);
@@ -321,9 +321,12 @@ impl Speaker {
                     self.tell_who_lives(now);
                 }
                 liveness::Output::Paused => {
-                    let announced: Vec<_> = self.tables.announced.keys().copied().collect();
-                    for address in announced {
-                        self.announce(now, address);
+                    let me = NodeId::from(&self.node);
+                    for address in self.tables.announced.keys() {
+                        let tenure = self.membership.tenures.get(address);
+                        if self.is_told_of(*address) && tenure.is_none_or(|tenure| tenure.owner == me) {
+                            self.announcer.start(now, *address);
+                        }
                     }
                 }
                 liveness::Output::Tenures => self.membership.tenures = self.liveness.tenures().clone(),
@@ -336,7 +339,9 @@ impl Speaker {
                 liveness::Output::Routes { .. } | liveness::Output::Dropped(_) => {}
             }
         }
-        self.membership.all_keep = self.liveness.all_keep() && !self.sightings.has_dispute();
+        if self.is_news {
+            self.membership.all_keep = self.liveness.all_keep() && !self.sightings.has_dispute();
+        }
     }
 
     fn pass_time(&mut self, now: Instant) {
@@ -482,7 +487,7 @@ fn heard<M>(answer: Answer<M>) -> Option<Answer<Infallible>> {
         Answer::Reply { address, frame } => Some(Answer::Reply { address, frame }),
         Answer::Contested { address, by, from } => Some(Answer::Contested { address, by, from }),
         Answer::Given { address } => Some(Answer::Given { address }),
-        Answer::Heard { address, station } => Some(Answer::Heard { address, station }),
+        Answer::Heard { address, station, from } => Some(Answer::Heard { address, station, from }),
         Answer::Ignore(_) => None,
     }
 }
